@@ -1,0 +1,101 @@
+import type { Abortable } from '../../storage/abortable.ts'
+import type { ChainId } from '../../storage/chain-id.ts'
+import type { DiffId, Digest } from '../../storage/digest.ts'
+
+/**
+ * CONTRACT. Chains of layers as snapshots, and clones of them. The executable half is
+ * `test/contract/chain-store.ts`.
+ *
+ * One import, from an empty pool:
+ *
+ *     await using builder = await store.extend(null)       // a private, empty tree at builder.rootfs
+ *     applyLayer(builder.rootfs, layer 0);  await builder.commit(chain 0, facts)
+ *     applyLayer(builder.rootfs, layer 1);  await builder.commit(chain 1, facts)
+ *     await store.clone(chain 1, 'web1')                   // its own writable tree, made without copying
+ *
+ * Another image with the same layer 0 starts at `store.extend(chain 0)`. What `commit` has not yet named can be
+ * seen by nobody and is discarded when the builder is disposed; what it has named is complete, never changes,
+ * and survives a crash of the machine. Callers verify digests and diff IDs *before* they commit.
+ *
+ * A store touches nothing that it did not make: everything of its own carries a mark.
+ */
+export interface ChainStore extends AsyncDisposable {
+  /** One line for people: which kind of store this is and where. */
+  readonly description: string
+  /** A directory that lives and dies with the chains, for the records of the images (private to root). */
+  readonly recordsDirectory: string
+
+  find(chain: ChainId, options?: Abortable): Promise<ChainSnapshot | undefined>
+  /**
+   * Opens a tree to apply layers to: empty, or with the content of `base`.
+   * @throws DomainError `not_found` when `base` is unknown.
+   */
+  extend(base: ChainId | null, options?: Abortable): Promise<ChainBuilder>
+  /** Every chain, and what unfinished work has been left behind. */
+  walk(options?: Abortable): AsyncIterable<ChainSnapshot | Unfinished>
+  /** Discards what dead builders have left behind. Returns how many. */
+  reclaim(options?: Abortable): Promise<number>
+  /** @throws DomainError `not_found`; `conflict` while clones or longer chains need it. */
+  remove(chain: ChainId, options?: Abortable): Promise<void>
+
+  /**
+   * Makes a writable tree with the content of `chain`. Idempotent by name: the same name and chain give the clone that
+   * is there. @throws DomainError `not_found`, `conflict` when the name is taken by a clone of another chain.
+   */
+  clone(chain: ChainId, name: CloneName, options?: CloneOptions): Promise<Clone>
+  /** Clones in byte order of their names. */
+  clones(options?: Abortable): Promise<Clone[]>
+  /** @throws DomainError `not_found`; `busy` when something still uses the tree. */
+  destroyClone(name: CloneName, options?: Abortable): Promise<void>
+}
+
+export interface ChainBuilder extends AsyncDisposable {
+  /** The directory that becomes the image's `/`. */
+  readonly rootfs: string
+  /** Call once per layer, in order. When `chain` was committed meanwhile by somebody else, that one is answered. */
+  commit(chain: ChainId, facts: LayerFacts, options?: Abortable): Promise<ChainSnapshot>
+}
+
+/** What is remembered of one applied layer, with its snapshot. */
+export interface LayerFacts {
+  readonly diffId: DiffId
+  /** Digest of the blob that the layer was applied from. */
+  readonly blob: Digest
+  readonly parent: ChainId | null
+  readonly entries: number
+  /** Bytes of file content. */
+  readonly bytes: number
+}
+
+export interface ChainSnapshot {
+  readonly kind: 'snapshot'
+  readonly chain: ChainId
+  readonly facts: LayerFacts
+  /** The store's own name for it, such as `tank/varve/chains/4f…@9c…`. */
+  readonly location: string
+}
+
+export interface Unfinished {
+  readonly kind: 'unfinished'
+  readonly location: string
+}
+
+export interface CloneOptions extends Abortable {
+  /** Bytes that the clone may grow to; only where the store can limit. */
+  readonly quota?: number | undefined
+}
+
+export interface Clone {
+  readonly name: CloneName
+  readonly chain: ChainId
+  /** The dataset, or the directory where there are no datasets. */
+  readonly dataset: string
+  readonly mountpoint: string
+  /** The image's `/`: a directory below the mountpoint. */
+  readonly rootfs: string
+  /** Where it was cloned from, as {@link ChainSnapshot.location}. */
+  readonly origin: string
+  readonly createdAt: Date
+}
+
+export type CloneName = string & { readonly __brand: 'CloneName' }

@@ -1,0 +1,169 @@
+import type { Abortable } from '../abortable.ts'
+import type { UploadId } from '../blobs/blob-store.ts'
+import type { Digest, DigestAlgorithm } from '../digest.ts'
+import type { ManifestEdge } from '../manifest.ts'
+import type { ManifestMediaType } from '../media-types.ts'
+import type { ObjectKey } from '../objects/keys.ts'
+import type { UploadedPart } from '../objects/object-store.ts'
+import type { Reference, RepositoryName, Tag } from '../reference.ts'
+
+/**
+ * CONTRACT. What is known about the content: names, edges, links and upload sessions, in one transactional
+ * database. Callers ask for the narrowest role. The executable half is `test/contract/metadata.ts`.
+ *
+ * Each method is one transaction. Everything that is visible together is written together.
+ */
+export interface Metadata
+  extends RepositoryRecords,
+    ManifestRecords,
+    TagRecords,
+    BlobRecords,
+    UploadRecords,
+    AsyncDisposable {
+  /** Resolves when the database answers. @throws DomainError `unavailable`. */
+  ping(options?: Abortable): Promise<void>
+}
+
+export interface RepositoryRecords {
+  /** Whether anything was ever stored under this name. */
+  hasRepository(name: RepositoryName, options?: Abortable): Promise<boolean>
+  /** Names in byte order. */
+  listRepositories(page: Page, options?: Abortable): Promise<RepositoryName[]>
+}
+
+export interface ManifestRecords {
+  /**
+   * Stores the manifest, its edges and its tags together, and makes the repository exist.
+   * @throws DomainError `missing_reference` when a required edge's blob is not linked in the repository.
+   */
+  putManifest(repository: RepositoryName, manifest: NewManifest, options?: Abortable): Promise<void>
+  /** A tag answers with the digest that it was set with. @throws DomainError `not_found`. */
+  getManifest(repository: RepositoryName, reference: Reference, options?: Abortable): Promise<StoredManifest>
+  /** As {@link getManifest}, without the bytes. @throws DomainError `not_found`. */
+  statManifest(repository: RepositoryName, reference: Reference, options?: Abortable): Promise<ManifestInfo>
+  /** Removes the manifest and every tag that points at it. @throws DomainError `not_found`. */
+  deleteManifest(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void>
+}
+
+export interface TagRecords {
+  /** Tags in byte order. @throws DomainError `not_found` for a repository that does not exist. */
+  listTags(repository: RepositoryName, page: Page, options?: Abortable): Promise<Tag[]>
+  /** @throws DomainError `not_found`. */
+  deleteTag(repository: RepositoryName, tag: Tag, options?: Abortable): Promise<void>
+}
+
+export interface BlobRecords {
+  /** @throws DomainError `not_found` unless the blob is linked in the repository. */
+  findBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<StoredBlob>
+  /**
+   * Ends an upload: the blob becomes known and linked, the session becomes a tombstone that remembers the digest.
+   * When the blob was known already, the earlier object stays and the answer names it; the caller then
+   * deletes its own. Makes the repository exist.
+   */
+  commitBlob(commit: NewBlob, options?: Abortable): Promise<StoredBlob>
+  /** @throws DomainError `not_found` unless `from` has the link. */
+  linkBlob(
+    link: { repository: RepositoryName; from: RepositoryName; digest: Digest },
+    options?: Abortable,
+  ): Promise<StoredBlob>
+  /** @throws DomainError `not_found`; `conflict` while a manifest of the repository names it. */
+  unlinkBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void>
+}
+
+export interface UploadRecords {
+  createUpload(upload: NewUpload, options?: Abortable): Promise<UploadRecord>
+  /** @throws DomainError `not_found` when unknown, expired or of another repository. */
+  getUpload(repository: RepositoryName, id: UploadId, options?: Abortable): Promise<UploadRecord>
+  /**
+   * Makes `holder` the only writer until `until`. A holder may extend its own lease.
+   * @throws DomainError `not_found`; `busy` while another holder's lease runs.
+   */
+  leaseUpload(
+    repository: RepositoryName,
+    id: UploadId,
+    lease: { holder: string; until: Date },
+    options?: Abortable,
+  ): Promise<UploadRecord>
+  /** Stores how far the session has come. @throws DomainError `conflict` when `holder` has lost its lease. */
+  saveUpload(id: UploadId, holder: string, progress: UploadProgress, options?: Abortable): Promise<void>
+  /** Gives the lease up, if `holder` still has it. */
+  releaseUpload(id: UploadId, holder: string, options?: Abortable): Promise<void>
+  /** Forgets the session. Absent is success. */
+  deleteUpload(id: UploadId, options?: Abortable): Promise<void>
+  /** Sessions (tombstones too) that expired before `now` and are not leased, oldest first. */
+  expiredUploads(now: Date, limit: number, options?: Abortable): Promise<UploadRecord[]>
+}
+
+/** A page of a list in byte order: at most `limit` names after `after`. */
+export interface Page {
+  readonly limit: number
+  readonly after?: string | undefined
+}
+
+export interface ManifestInfo {
+  readonly digest: Digest
+  readonly mediaType: ManifestMediaType
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface StoredManifest extends ManifestInfo {
+  /** Exactly as they were pushed. */
+  readonly bytes: Uint8Array
+}
+
+export interface NewManifest extends StoredManifest {
+  readonly edges: readonly ManifestEdge[]
+  readonly artifactType?: string | undefined
+  readonly annotations?: Readonly<Record<string, string>> | undefined
+  readonly tags: readonly Tag[]
+}
+
+export interface StoredBlob {
+  readonly digest: Digest
+  readonly size: number
+  readonly objectKey: ObjectKey
+}
+
+export interface NewBlob extends StoredBlob {
+  readonly repository: RepositoryName
+  readonly uploadId: UploadId
+  readonly holder: string
+}
+
+export interface NewUpload {
+  readonly id: UploadId
+  readonly repository: RepositoryName
+  readonly algorithm: DigestAlgorithm
+  readonly objectKey: ObjectKey
+  /** Bytes of every part but the last; fixed for the session's life. */
+  readonly partSize: number
+  readonly holder: string
+  readonly leaseUntil: Date
+  readonly expiresAt: Date
+}
+
+export interface UploadProgress {
+  /** Bytes stored: all parts and the tail. */
+  readonly offset: number
+  /** The object store's token; null until the first part. */
+  readonly multipartToken: string | null
+  readonly parts: readonly UploadedPart[]
+  /** Bytes after the last full part, kept as an object of their own; null when there are none. */
+  readonly tail: { readonly objectKey: ObjectKey; readonly size: number } | null
+  /** State of a resumable digester at `offset`; null when the bytes went through one that cannot be saved. */
+  readonly hashState: string | null
+  /** Digest of all bytes up to `offset`, when it is known. */
+  readonly digestAtOffset: Digest | null
+  readonly expiresAt: Date
+}
+
+export interface UploadRecord extends UploadProgress {
+  readonly id: UploadId
+  readonly repository: RepositoryName
+  readonly algorithm: DigestAlgorithm
+  readonly objectKey: ObjectKey
+  readonly partSize: number
+  /** Set when the session has been committed: its tombstone. */
+  readonly committed: Digest | null
+}

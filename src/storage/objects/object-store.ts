@@ -1,0 +1,88 @@
+import type { Readable } from 'node:stream'
+import type { Abortable } from '../abortable.ts'
+import type { ObjectKey } from './keys.ts'
+
+/**
+ * CONTRACT. Immutable, opaque objects under keys that are never used twice.
+ *
+ * Only what S3, Manta's S3 layer and a directory can all do: no rename, no copy, no listing by delimiter.
+ * Metadata never lives here; the database knows which object means what. The executable half of this
+ * definition is `test/contract/object-store.ts`.
+ *
+ * The life of an object: invisible until `put` or `complete` resolves, then readable by everyone, for ever,
+ * until `delete`. A `put` or an upload that fails leaves nothing under its key.
+ *
+ * Every method rejects with DomainError `unavailable` when the store does not answer and `no_space` when it
+ * is full; with the signal's reason when aborted.
+ */
+export interface ObjectStore {
+  /** @throws DomainError `not_found`. */
+  head(key: ObjectKey, options?: Abortable): Promise<ObjectInfo>
+  /** The caller must read or destroy the stream. @throws DomainError `not_found`, `out_of_range`. */
+  get(key: ObjectKey, options?: GetOptions): Promise<ObjectBody>
+  /** Writes a whole object. @throws DomainError `already_exists` when `ifAbsent` and the key is taken. */
+  put(key: ObjectKey, body: Uint8Array, options?: PutOptions): Promise<ObjectInfo>
+  /** Absent keys are success. */
+  delete(keys: readonly ObjectKey[], options?: Abortable): Promise<void>
+  /** Keys that start with `prefix`, in byte order, after `after`. For sweeps and scrubs, never in a request's path. */
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
+  createMultipart(key: ObjectKey, options: CreateMultipartOptions): Promise<MultipartUpload>
+  /** Continues an upload that this or another process began. @throws DomainError `not_found` when it is gone. */
+  resumeMultipart(key: ObjectKey, token: string, options: CreateMultipartOptions): Promise<MultipartUpload>
+}
+
+/**
+ * One object in parts. Parts are numbered from 1; each has exactly `partSize` bytes, the last one may be
+ * shorter. Parts may be sent again (the last one sent counts) and in any order.
+ */
+export interface MultipartUpload {
+  readonly key: ObjectKey
+  /** What {@link ObjectStore.resumeMultipart} needs; opaque, at most 1 KiB. */
+  readonly token: string
+  uploadPart(number: number, body: Uint8Array, options?: Abortable): Promise<UploadedPart>
+  /** Makes the object appear. Idempotent: completing what is complete is success. @throws DomainError `not_found` after an abort. */
+  complete(parts: readonly UploadedPart[], options?: Abortable): Promise<ObjectInfo>
+  /** Drops all parts. Idempotent. */
+  abort(options?: Abortable): Promise<void>
+}
+
+export interface ObjectInfo {
+  readonly key: ObjectKey
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface ObjectBody extends ObjectInfo {
+  /** The bytes of the range, or all. */
+  readonly stream: Readable
+}
+
+/** Both ends inclusive, as in HTTP; `last` past the end is cut to the end. */
+export interface ByteRange {
+  readonly first: number
+  readonly last: number
+}
+
+export interface UploadedPart {
+  readonly number: number
+  readonly size: number
+  /** The store's name for these bytes, compared by nobody but the store. */
+  readonly etag: string
+}
+
+export interface GetOptions extends Abortable {
+  readonly range?: ByteRange | undefined
+}
+
+export interface PutOptions extends Abortable {
+  readonly ifAbsent?: boolean | undefined
+}
+
+export interface ListOptions extends Abortable {
+  readonly after?: ObjectKey | undefined
+}
+
+export interface CreateMultipartOptions extends Abortable {
+  /** Bytes. */
+  readonly partSize: number
+}

@@ -1,0 +1,48 @@
+import type { Readable } from 'node:stream'
+import type { Abortable } from '../abortable.ts'
+import type { ChainId } from '../chain-id.ts'
+import type { Descriptor } from '../descriptor.ts'
+import type { DiffId, Digest } from '../digest.ts'
+import type { ImageConfig } from '../image-config.ts'
+import type { Platform } from '../platform.ts'
+import type { ImageName } from '../reference.ts'
+
+/**
+ * CONTRACT. Where images come from. A registry elsewhere and one's own store look the same to the importer
+ * and to mirroring.
+ */
+export interface ImageSource {
+  /**
+   * Follows a name to one platform's image. Manifest and config have been checked against their digests.
+   * @throws DomainError `not_found` (no such image, or none for the platform), `invalid` (not a container image),
+   * `unauthorized`, `denied`, `unavailable`.
+   */
+  resolve(image: ImageName, options: ResolveOptions): Promise<ResolvedImage>
+  /**
+   * The layer's bytes as the registry sends them, **not verified**: whoever reads them checks digest and size.
+   * The caller must read or destroy the stream.
+   */
+  openLayer(image: ImageName, layer: Descriptor, options?: Abortable): Promise<Readable>
+}
+
+export interface ResolveOptions extends Abortable {
+  readonly platform: Platform
+}
+
+export interface ResolvedImage {
+  /** As it was asked for. */
+  readonly name: ImageName
+  /** Of the platform's own manifest, not of an index above it. */
+  readonly manifestDigest: Digest
+  readonly configDigest: Digest
+  readonly config: ImageConfig
+  readonly configBytes: Uint8Array
+  /** Base first. */
+  readonly layers: readonly ResolvedLayer[]
+}
+
+export interface ResolvedLayer {
+  readonly descriptor: Descriptor
+  readonly diffId: DiffId
+  readonly chainId: ChainId
+}
