@@ -1,0 +1,48 @@
+# make up · make test · make demo: each does all its own set-up on a machine with npm.
+# The project's own Node comes with `npm ci` (package `node`), so the system's may be old.
+
+.PHONY: up test demo check format build bench clean
+.DEFAULT_GOAL := help
+
+NODE := node_modules/.bin/node
+INSTALLED := node_modules/.package-lock.json
+
+help:
+	@echo 'make up [POOL=tank] [ADDRESS=127.0.0.1:5000] [DATA=./data]   run registry and importer agent'
+	@echo 'make test [ONLY=path]                                       all checks and tests'
+	@echo 'make demo                                                   push, import and clone a real image on a real pool'
+	@echo 'make check | format | build | bench | clean'
+
+# Installs npm packages only.
+up: $(INSTALLED)
+	@exec ./varve up $(if $(POOL),--pool $(POOL)) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(DATA),--data $(DATA))
+
+# The last line is `N passed, N failed, N skipped`. Suites install the Debian packages that they need.
+test: check
+	@$(NODE) test/run.ts $(ONLY)
+
+check: $(INSTALLED)
+	@npm run --silent check:format
+	@npm run --silent check:lint
+	@npm run --silent check:types
+
+# Installs zfs-fuse, debootstrap, buildah, skopeo, umoci and docker.io from Debian, and says so.
+demo: $(INSTALLED)
+	@$(NODE) test/demo/demo.ts
+
+bench: $(INSTALLED)
+	@$(NODE) bench/run.ts
+
+format: $(INSTALLED)
+	@npm run --silent format
+
+build: $(INSTALLED)
+	@npm run --silent build
+
+clean:
+	rm -rf dist node_modules
+
+$(INSTALLED): package.json package-lock.json
+	@echo 'installing npm packages'
+	@npm ci --loglevel=error
+	@touch $(INSTALLED)
