@@ -36,6 +36,7 @@ export type Resource =
   | 'clone'
   | 'config'
   | 'request'
+  | 'database'
 
 export interface ErrorDetails {
   /** The kind of thing that the error is about. */

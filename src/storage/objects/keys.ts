@@ -19,12 +19,16 @@ export function newObjectKey(random: (bytes: number) => Uint8Array = randomBytes
   return `blobs/${hex.slice(0, 2)}/${hex.slice(2)}` as ObjectKey
 }
 
+export function isObjectKey(text: string): text is ObjectKey {
+  return keyPattern.test(text)
+}
+
 /** @throws DomainError `invalid`. */
 export function parseObjectKey(text: string): ObjectKey {
-  if (!keyPattern.test(text))
+  if (!isObjectKey(text))
     throw new DomainError('invalid', `${JSON.stringify(text)} is not an object key.`, {
       resource: 'object',
       name: text,
     })
-  return text as ObjectKey
+  return text
 }

@@ -1,0 +1,128 @@
+import { open, rm, stat } from 'node:fs/promises'
+import { addAbortSignal } from 'node:stream'
+import type { Abortable } from '../abortable.ts'
+import { selectRange } from './byte-range.ts'
+import { FileRangeStream } from './file-range-stream.ts'
+import { fromFilesystem } from './filesystem-errors.ts'
+import { FilesystemMultipart } from './filesystem-multipart.ts'
+import type { ObjectKey } from './keys.ts'
+import { ObjectDirectory } from './object-directory.ts'
+import type {
+  CreateMultipartOptions,
+  GetOptions,
+  ListOptions,
+  MultipartUpload,
+  ObjectBody,
+  ObjectInfo,
+  ObjectStore,
+  PutOptions,
+} from './object-store.ts'
+import { walkObjects } from './object-walk.ts'
+import { uploadGone } from './part-list.ts'
+
+/**
+ * Objects as files of one local directory. What is acknowledged has been synced to the disk: the file and
+ * the name that leads to it. Several processes of one machine may share the directory.
+ */
+export class FilesystemObjectStore implements ObjectStore {
+  readonly #directory: ObjectDirectory
+
+  private constructor(directory: ObjectDirectory) {
+    this.#directory = directory
+  }
+
+  /** Makes the directories that are missing. @throws DomainError `unavailable` when `root` cannot be written. */
+  static async open(root: string, options?: Abortable): Promise<FilesystemObjectStore> {
+    options?.signal?.throwIfAborted()
+    const directory = new ObjectDirectory(root)
+    await converted(root, () => directory.prepare())
+    return new FilesystemObjectStore(directory)
+  }
+
+  async head(key: ObjectKey, options?: Abortable): Promise<ObjectInfo> {
+    options?.signal?.throwIfAborted()
+    const { size } = await converted(key, () => stat(this.#directory.objectPath(key)))
+    return { key, size }
+  }
+
+  async get(key: ObjectKey, options?: GetOptions): Promise<ObjectBody> {
+    options?.signal?.throwIfAborted()
+    return converted(key, async () => {
+      const file = await open(this.#directory.objectPath(key), 'r')
+      try {
+        const { size } = await file.stat()
+        const selected = selectRange(size, options?.range, { resource: 'object', name: key })
+        const stream = new FileRangeStream(file, key, selected)
+        return { key, size, stream: options?.signal ? addAbortSignal(options.signal, stream) : stream }
+      } catch (error) {
+        await file.close()
+        throw error
+      }
+    })
+  }
+
+  async put(key: ObjectKey, body: Uint8Array, options?: PutOptions): Promise<ObjectInfo> {
+    options?.signal?.throwIfAborted()
+    const token = this.#directory.newToken()
+    await converted(key, async () => {
+      await this.#directory.writeStaged(token, body)
+      try {
+        await this.#directory.publish(token, key, { ifAbsent: options?.ifAbsent ?? false })
+      } catch (error) {
+        await this.#directory.dropStaged(token)
+        throw error
+      }
+    })
+    return { key, size: body.length }
+  }
+
+  async delete(keys: readonly ObjectKey[], options?: Abortable): Promise<void> {
+    for (const key of keys) {
+      options?.signal?.throwIfAborted()
+      await converted(key, () => rm(this.#directory.objectPath(key), { force: true }))
+    }
+  }
+
+  async *list(prefix: string, options?: ListOptions): AsyncGenerator<ObjectInfo> {
+    options?.signal?.throwIfAborted()
+    try {
+      for await (const info of walkObjects(this.#directory.objects, {
+        prefix,
+        after: options?.after ?? '',
+      })) {
+        yield info
+        options?.signal?.throwIfAborted()
+      }
+    } catch (error) {
+      throw fromFilesystem(error, prefix)
+    }
+  }
+
+  async createMultipart(key: ObjectKey, options: CreateMultipartOptions): Promise<MultipartUpload> {
+    options.signal?.throwIfAborted()
+    const token = this.#directory.newToken()
+    await converted(key, () => this.#directory.createStaged(token))
+    return new FilesystemMultipart(this.#directory, key, token, options.partSize)
+  }
+
+  async resumeMultipart(
+    key: ObjectKey,
+    token: string,
+    options: CreateMultipartOptions,
+  ): Promise<MultipartUpload> {
+    options.signal?.throwIfAborted()
+    const isThere = await converted(key, () => this.#directory.hasStaged(token))
+    // An upload that has been completed is gone from staging, and completing it again must still succeed.
+    const isComplete = (await converted(key, () => this.#directory.sizeOf(key))) !== undefined
+    if (!isThere && !isComplete) throw uploadGone(key)
+    return new FilesystemMultipart(this.#directory, key, token, options.partSize)
+  }
+}
+
+async function converted<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    throw fromFilesystem(error, name)
+  }
+}

@@ -1,0 +1,167 @@
+import { randomBytes } from 'node:crypto'
+import { addAbortSignal, Readable } from 'node:stream'
+import { DomainError } from '../../errors.ts'
+import type { Abortable } from '../abortable.ts'
+import { selectRange } from './byte-range.ts'
+import type { ObjectKey } from './keys.ts'
+import type {
+  CreateMultipartOptions,
+  GetOptions,
+  ListOptions,
+  MultipartUpload,
+  ObjectBody,
+  ObjectInfo,
+  ObjectStore,
+  PutOptions,
+  UploadedPart,
+} from './object-store.ts'
+import { checkPart, sizeOfParts, uploadGone } from './part-list.ts'
+
+type Objects = Map<ObjectKey, Uint8Array>
+type Parts = Map<number, Uint8Array>
+type Uploads = Map<string, Parts>
+
+/** Objects in this process's memory: for tests, and as the shortest complete reading of the contract. */
+export class MemoryObjectStore implements ObjectStore {
+  readonly #objects: Objects = new Map()
+  readonly #uploads: Uploads = new Map()
+
+  /** Multipart uploads that are neither complete nor aborted. */
+  get unfinishedUploads(): number {
+    return this.#uploads.size
+  }
+
+  async head(key: ObjectKey, options?: Abortable): Promise<ObjectInfo> {
+    options?.signal?.throwIfAborted()
+    return { key, size: this.#bytesOf(key).length }
+  }
+
+  async get(key: ObjectKey, options?: GetOptions): Promise<ObjectBody> {
+    options?.signal?.throwIfAborted()
+    const bytes = this.#bytesOf(key)
+    const { first, length } = selectRange(bytes.length, options?.range, { resource: 'object', name: key })
+    const stream = Readable.from(length === 0 ? [] : [bytes.subarray(first, first + length)], {
+      objectMode: false,
+    })
+    return {
+      key,
+      size: bytes.length,
+      stream: options?.signal ? addAbortSignal(options.signal, stream) : stream,
+    }
+  }
+
+  async put(key: ObjectKey, body: Uint8Array, options?: PutOptions): Promise<ObjectInfo> {
+    options?.signal?.throwIfAborted()
+    if (options?.ifAbsent === true && this.#objects.has(key))
+      throw new DomainError('already_exists', `The object ${key} exists already.`, {
+        resource: 'object',
+        name: key,
+      })
+    this.#objects.set(key, Uint8Array.from(body))
+    return { key, size: body.length }
+  }
+
+  async delete(keys: readonly ObjectKey[], options?: Abortable): Promise<void> {
+    options?.signal?.throwIfAborted()
+    for (const key of keys) this.#objects.delete(key)
+  }
+
+  async *list(prefix: string, options?: ListOptions): AsyncGenerator<ObjectInfo> {
+    options?.signal?.throwIfAborted()
+    // Keys are ASCII, so the order of code units is byte order.
+    for (const key of [...this.#objects.keys()].sort()) {
+      const bytes = this.#objects.get(key)
+      if (bytes === undefined || !key.startsWith(prefix) || key <= (options?.after ?? '')) continue
+      yield { key, size: bytes.length }
+      options?.signal?.throwIfAborted()
+    }
+  }
+
+  async createMultipart(key: ObjectKey, options: CreateMultipartOptions): Promise<MultipartUpload> {
+    options.signal?.throwIfAborted()
+    const token = randomBytes(16).toString('hex')
+    this.#uploads.set(token, new Map())
+    return new MemoryMultipart(this.#objects, this.#uploads, { key, token, partSize: options.partSize })
+  }
+
+  async resumeMultipart(
+    key: ObjectKey,
+    token: string,
+    options: CreateMultipartOptions,
+  ): Promise<MultipartUpload> {
+    options.signal?.throwIfAborted()
+    if (!this.#uploads.has(token) && !this.#objects.has(key)) throw uploadGone(key)
+    return new MemoryMultipart(this.#objects, this.#uploads, { key, token, partSize: options.partSize })
+  }
+
+  #bytesOf(key: ObjectKey): Uint8Array {
+    const bytes = this.#objects.get(key)
+    if (bytes === undefined)
+      throw new DomainError('not_found', `The object ${key} does not exist.`, {
+        resource: 'object',
+        name: key,
+      })
+    return bytes
+  }
+}
+
+class MemoryMultipart implements MultipartUpload {
+  readonly key: ObjectKey
+  readonly token: string
+  readonly #partSize: number
+  readonly #objects: Objects
+  readonly #uploads: Uploads
+
+  constructor(
+    objects: Objects,
+    uploads: Uploads,
+    { key, token, partSize }: { key: ObjectKey; token: string; partSize: number },
+  ) {
+    this.#objects = objects
+    this.#uploads = uploads
+    this.key = key
+    this.token = token
+    this.#partSize = partSize
+  }
+
+  async uploadPart(number: number, body: Uint8Array, options?: Abortable): Promise<UploadedPart> {
+    options?.signal?.throwIfAborted()
+    checkPart(this.key, number, body.length, this.#partSize)
+    const parts = this.#uploads.get(this.token)
+    if (parts === undefined) throw uploadGone(this.key)
+    parts.set(number, Uint8Array.from(body))
+    return { number, size: body.length, etag: `${number}-${body.length}` }
+  }
+
+  async complete(named: readonly UploadedPart[], options?: Abortable): Promise<ObjectInfo> {
+    options?.signal?.throwIfAborted()
+    const size = sizeOfParts(this.key, named, this.#partSize)
+    const parts = this.#uploads.get(this.token)
+    if (parts === undefined) {
+      if (this.#objects.get(this.key)?.length !== size) throw uploadGone(this.key)
+    } else {
+      this.#objects.set(this.key, Buffer.concat(named.map(part => this.#sent(parts, part))))
+      this.#uploads.delete(this.token)
+    }
+    return { key: this.key, size }
+  }
+
+  async abort(options?: Abortable): Promise<void> {
+    options?.signal?.throwIfAborted()
+    this.#uploads.delete(this.token)
+  }
+
+  #sent(parts: Parts, { number, size }: UploadedPart): Uint8Array {
+    const bytes = parts.get(number)
+    if (bytes?.length !== size)
+      throw new DomainError(
+        'invalid',
+        `Part ${number} of the object ${this.key} was never sent with ${size} bytes.`,
+        {
+          resource: 'object',
+          name: this.key,
+        },
+      )
+    return bytes
+  }
+}

@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { access, link, mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { DomainError } from '../../errors.ts'
+import { sizeOfFile, syncDirectory, writeFully } from './durable-files.ts'
+import type { ObjectKey } from './keys.ts'
+
+const tokenPattern = /^[0-9a-f]{32}$/
+
+/**
+ * Where objects are on a disk, and the order of writes that makes them survive a crash of the machine:
+ *
+ *     <root>/objects/<key>        complete objects
+ *     <root>/staging/<token>      bytes on their way: a put, or the parts of a multipart upload
+ *
+ * Bytes are synced in `staging`, then appear under their key in one step, then that name is synced.
+ */
+export class ObjectDirectory {
+  readonly objects: string
+  readonly #root: string
+  readonly #staging: string
+  /** Directories whose own name is known to be on the disk. */
+  readonly #durable = new Set<string>()
+
+  constructor(root: string) {
+    this.#root = resolve(root)
+    this.objects = join(this.#root, 'objects')
+    this.#staging = join(this.#root, 'staging')
+  }
+
+  async prepare(): Promise<void> {
+    for (const directory of [this.objects, this.#staging]) {
+      await this.#makeDirectory(directory)
+      await access(directory, constants.R_OK | constants.W_OK | constants.X_OK)
+    }
+  }
+
+  objectPath(key: ObjectKey): string {
+    return join(this.objects, key)
+  }
+
+  /** Bytes of a complete object, if there is one. */
+  sizeOf(key: ObjectKey): Promise<number | undefined> {
+    return sizeOfFile(this.objectPath(key))
+  }
+
+  async hasStaged(token: string): Promise<boolean> {
+    return (await sizeOfFile(this.stagingPath(token))) !== undefined
+  }
+
+  newToken(): string {
+    return randomBytes(16).toString('hex')
+  }
+
+  /** @throws DomainError `invalid` for a token that this class did not make: a path is built from it. */
+  stagingPath(token: string): string {
+    if (!tokenPattern.test(token))
+      throw new DomainError('invalid', `${JSON.stringify(token)} is not the token of a multipart upload.`, {
+        resource: 'object',
+      })
+    return join(this.#staging, token)
+  }
+
+  /** Makes an empty staged file whose name survives a crash, for parts to be written into. */
+  async createStaged(token: string): Promise<void> {
+    const file = await open(this.stagingPath(token), 'wx', 0o600)
+    await file.close()
+    await syncDirectory(this.#staging)
+  }
+
+  /** Writes and syncs a staged file; nothing is left when that fails. */
+  async writeStaged(token: string, bytes: Uint8Array): Promise<void> {
+    const file = await open(this.stagingPath(token), 'wx', 0o600)
+    try {
+      await writeFully(file, bytes, 0)
+      await file.datasync()
+    } catch (error) {
+      await this.dropStaged(token)
+      throw error
+    } finally {
+      await file.close()
+    }
+  }
+
+  async dropStaged(token: string): Promise<void> {
+    await rm(this.stagingPath(token), { force: true })
+  }
+
+  /** Lets a staged file, whose content is synced already, appear under its key. */
+  async publish(token: string, key: ObjectKey, { ifAbsent }: { ifAbsent: boolean }): Promise<void> {
+    const target = this.objectPath(key)
+    await this.#makeDirectory(dirname(target))
+    if (ifAbsent) {
+      await link(this.stagingPath(token), target)
+      await this.dropStaged(token)
+    } else await rename(this.stagingPath(token), target)
+    await syncDirectory(dirname(target))
+  }
+
+  /** Makes a directory and its parents, and syncs the names that lead to it. */
+  async #makeDirectory(directory: string): Promise<void> {
+    if (this.#durable.has(directory)) return
+    const made = await mkdir(directory, { recursive: true, mode: 0o700 })
+    // What is outside the root is not ours to open, unless it has just been made here.
+    const top = made !== undefined && made.length <= this.#root.length ? made : this.#root
+    for (let path = directory; path.length > top.length || path === made; path = dirname(path)) {
+      await syncDirectory(dirname(path))
+      this.#durable.add(path)
+    }
+  }
+}

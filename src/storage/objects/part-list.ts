@@ -1,0 +1,44 @@
+import { DomainError } from '../../errors.ts'
+import type { ObjectKey } from './keys.ts'
+import type { UploadedPart } from './object-store.ts'
+
+/**
+ * Bytes of the object that the parts make together.
+ *
+ * @throws DomainError `invalid` unless the parts are numbered 1, 2, 3 … and all but the last have exactly
+ * `partSize` bytes.
+ */
+export function sizeOfParts(key: ObjectKey, parts: readonly UploadedPart[], partSize: number): number {
+  if (parts.length === 0) throw invalidPart(key, 'no part was named')
+  for (const [index, part] of parts.entries()) {
+    const isLast = index === parts.length - 1
+    if (part.number !== index + 1)
+      throw invalidPart(key, `part ${part.number} was named where part ${index + 1} was expected`)
+    if (isLast ? part.size > partSize : part.size !== partSize)
+      throw invalidPart(key, `part ${part.number} has ${part.size} bytes where a part has ${partSize}`)
+  }
+  return (parts.length - 1) * partSize + (parts.at(-1)?.size ?? 0)
+}
+
+/** @throws DomainError `invalid` for a part that no list of parts could hold. */
+export function checkPart(key: ObjectKey, number: number, size: number, partSize: number): void {
+  if (!Number.isSafeInteger(number) || number < 1) throw invalidPart(key, `${number} is not a part number`)
+  if (size > partSize)
+    throw invalidPart(key, `part ${number} has ${size} bytes, more than the ${partSize} of a part`)
+}
+
+export function uploadGone(key: ObjectKey, cause?: unknown): DomainError {
+  return new DomainError(
+    'not_found',
+    `The multipart upload of the object ${key} is gone; begin a new one.`,
+    { resource: 'object', name: key },
+    { cause },
+  )
+}
+
+function invalidPart(key: ObjectKey, why: string): DomainError {
+  return new DomainError('invalid', `The object ${key} cannot be put together: ${why}.`, {
+    resource: 'object',
+    name: key,
+  })
+}
