@@ -1,4 +1,4 @@
-import { type DiffId, digestOf, type Digest, parseDigest } from './digest.ts'
+import { type DiffId, type Digest, digestOf, parseDigest } from './digest.ts'
 
 /** Identity of a layer *and everything below it* (OCI image-spec, config.md, "Layer ChainID"). */
 export type ChainId = Digest & { readonly __chainId: true }

@@ -58,7 +58,7 @@ const indexSchema = z.looseObject({ ...shared, manifests: z.array(descriptorSche
  * @throws DomainError `invalid` when it is not JSON, not of one of the four known types, of a type other
  * than the body's own `mediaType`, or lacks what the type demands.
  */
-export function parseManifest(bytes: Uint8Array, contentType?: string | undefined): Manifest {
+export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest {
   const json = parseJsonObject(bytes)
   const declared = typeof json['mediaType'] === 'string' ? json['mediaType'] : undefined
   const given = contentType === undefined ? undefined : stripParameters(contentType)

@@ -19,6 +19,7 @@ export interface Metadata
     TagRecords,
     BlobRecords,
     UploadRecords,
+    GarbageRecords,
     AsyncDisposable {
   /** Resolves when the database answers. @throws DomainError `unavailable`. */
   ping(options?: Abortable): Promise<void>
@@ -57,8 +58,9 @@ export interface BlobRecords {
   findBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<StoredBlob>
   /**
    * Ends an upload: the blob becomes known and linked, the session becomes a tombstone that remembers the digest.
-   * When the blob was known already, the earlier object stays and the answer names it; the caller then
-   * deletes its own. Makes the repository exist.
+   * When the blob was known already, the earlier object stays and the answer names it; the new one becomes garbage.
+   * Makes the repository exist.
+   * @throws DomainError `not_found`; `conflict` when `holder` has lost its lease.
    */
   commitBlob(commit: NewBlob, options?: Abortable): Promise<StoredBlob>
   /** @throws DomainError `not_found` unless `from` has the link. */
@@ -75,16 +77,20 @@ export interface UploadRecords {
   /** @throws DomainError `not_found` when unknown, expired or of another repository. */
   getUpload(repository: RepositoryName, id: UploadId, options?: Abortable): Promise<UploadRecord>
   /**
-   * Makes `holder` the only writer until `until`. A holder may extend its own lease.
+   * Makes `holder` the only writer until `until`. A holder may extend its own lease. `nextTailKey` is reserved unless
+   * a key is; one that was reserved by a holder who never released its lease may be taken, so it becomes garbage.
    * @throws DomainError `not_found`; `busy` while another holder's lease runs.
    */
   leaseUpload(
     repository: RepositoryName,
     id: UploadId,
-    lease: { holder: string; until: Date },
+    lease: UploadLease,
     options?: Abortable,
   ): Promise<UploadRecord>
-  /** Stores how far the session has come. @throws DomainError `conflict` when `holder` has lost its lease. */
+  /**
+   * Stores how far the session has come. Keys of a tail that it no longer names become garbage.
+   * @throws DomainError `conflict` when `holder` has lost its lease.
+   */
   saveUpload(id: UploadId, holder: string, progress: UploadProgress, options?: Abortable): Promise<void>
   /** Gives the lease up, if `holder` still has it. */
   releaseUpload(id: UploadId, holder: string, options?: Abortable): Promise<void>
@@ -92,6 +98,17 @@ export interface UploadRecords {
   deleteUpload(id: UploadId, options?: Abortable): Promise<void>
   /** Sessions (tombstones too) that expired before `now` and are not leased, oldest first. */
   expiredUploads(now: Date, limit: number, options?: Abortable): Promise<UploadRecord[]>
+}
+
+/**
+ * Objects that nothing names any more. A key is written down in the transaction that lets go of it, so that whoever
+ * deletes the object may fail, or die, and still nothing leaks. Keys are never used again, so there is no hurry.
+ */
+export interface GarbageRecords {
+  /** At most `limit` keys, those that have waited longest first. */
+  listGarbage(limit: number, options?: Abortable): Promise<ObjectKey[]>
+  /** Call when their objects have been deleted. Absent keys are success. */
+  forgetGarbage(keys: readonly ObjectKey[], options?: Abortable): Promise<void>
 }
 
 /** A page of a list in byte order: at most `limit` names after `after`. */
@@ -138,9 +155,16 @@ export interface NewUpload {
   readonly objectKey: ObjectKey
   /** Bytes of every part but the last; fixed for the session's life. */
   readonly partSize: number
+  readonly nextTailKey: ObjectKey
   readonly holder: string
   readonly leaseUntil: Date
   readonly expiresAt: Date
+}
+
+export interface UploadLease {
+  readonly holder: string
+  readonly until: Date
+  readonly nextTailKey?: ObjectKey | undefined
 }
 
 export interface UploadProgress {
@@ -151,6 +175,11 @@ export interface UploadProgress {
   readonly parts: readonly UploadedPart[]
   /** Bytes after the last full part, kept as an object of their own; null when there are none. */
   readonly tail: { readonly objectKey: ObjectKey; readonly size: number } | null
+  /**
+   * Reserved for the next tail, so that the key is known before anything is written under it and a crash leaks
+   * nothing; null once it has been taken.
+   */
+  readonly nextTailKey: ObjectKey | null
   /** State of a resumable digester at `offset`; null when the bytes went through one that cannot be saved. */
   readonly hashState: string | null
   /** Digest of all bytes up to `offset`, when it is known. */

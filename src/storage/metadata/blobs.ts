@@ -1,0 +1,159 @@
+import type { Kysely, Transaction } from 'kysely'
+import { DomainError } from '../../errors.ts'
+import type { Abortable } from '../abortable.ts'
+import type { Digest } from '../digest.ts'
+import type { RepositoryName } from '../reference.ts'
+import type { Database } from './database.ts'
+import { addGarbage } from './garbage.ts'
+import type { BlobRecords, NewBlob, StoredBlob } from './metadata.ts'
+import { ensureRepository } from './repositories.ts'
+import type { Schema } from './schema.ts'
+import { lostLease, unknownUpload } from './upload-errors.ts'
+
+export class KyselyBlobs implements BlobRecords {
+  readonly #database: Database
+  readonly #now: () => number
+
+  constructor(database: Database, now: () => number) {
+    this.#database = database
+    this.#now = now
+  }
+
+  findBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<StoredBlob> {
+    return this.#database.read(options, db => selectLinked(db, repository, digest))
+  }
+
+  commitBlob(commit: NewBlob, options?: Abortable): Promise<StoredBlob> {
+    return this.#database.write(options, async db => {
+      const { repository, digest, uploadId } = commit
+      const upload = await db
+        .selectFrom('uploads')
+        .select(['committed', 'holder', 'tail_key'])
+        .where('id', '=', uploadId)
+        .where('repository', '=', repository)
+        .executeTakeFirst()
+      if (upload === undefined || (upload.committed !== null && upload.committed !== digest))
+        throw unknownUpload(uploadId)
+      if (upload.committed === digest) return selectLinked(db, repository, digest)
+      if (upload.holder !== commit.holder) throw lostLease(uploadId)
+
+      const now = this.#now()
+      const stored = await insertBlob(db, commit, now)
+      await insertLink(db, repository, digest, now)
+      await makeTombstone(db, commit)
+      const mine = new Set([commit.objectKey, upload.tail_key])
+      mine.delete(stored.objectKey)
+      await addGarbage(db, mine, now)
+      return stored
+    })
+  }
+
+  linkBlob(
+    { repository, from, digest }: { repository: RepositoryName; from: RepositoryName; digest: Digest },
+    options?: Abortable,
+  ): Promise<StoredBlob> {
+    return this.#database.write(options, async db => {
+      const stored = await selectLinked(db, from, digest)
+      await insertLink(db, repository, digest, this.#now())
+      return stored
+    })
+  }
+
+  async unlinkBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void> {
+    await this.#database.write(options, async db => {
+      const named = await db
+        .selectFrom('manifest_references')
+        .select('manifest')
+        .where('repository', '=', repository)
+        .where('digest', '=', digest)
+        .executeTakeFirst()
+      if (named !== undefined)
+        throw new DomainError(
+          'conflict',
+          `The blob ${digest} is part of the manifest ${named.manifest} in ${repository}; delete that first.`,
+          { resource: 'blob', name: digest },
+        )
+      const { numDeletedRows } = await db
+        .deleteFrom('blob_links')
+        .where('repository', '=', repository)
+        .where('digest', '=', digest)
+        .executeTakeFirstOrThrow()
+      if (numDeletedRows === 0n) throw unknownBlob(repository, digest)
+    })
+  }
+}
+
+async function selectLinked(
+  db: Kysely<Schema>,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<StoredBlob> {
+  const row = await db
+    .selectFrom('blob_links')
+    .innerJoin('blobs', 'blobs.digest', 'blob_links.digest')
+    .select(['blobs.size', 'blobs.object_key'])
+    .where('blob_links.repository', '=', repository)
+    .where('blob_links.digest', '=', digest)
+    .executeTakeFirst()
+  if (row === undefined) throw unknownBlob(repository, digest)
+  return { digest, size: row.size, objectKey: row.object_key }
+}
+
+/** The blob that is known afterwards: this one, or the one that came earlier. */
+async function insertBlob(
+  db: Transaction<Schema>,
+  { digest, objectKey, size }: NewBlob,
+  now: number,
+): Promise<StoredBlob> {
+  await db
+    .insertInto('blobs')
+    .values({ digest, object_key: objectKey, size, state: 'stored', created_at: now })
+    .onConflict(conflict => conflict.column('digest').doNothing())
+    .execute()
+  const row = await db
+    .selectFrom('blobs')
+    .select(['size', 'object_key'])
+    .where('digest', '=', digest)
+    .executeTakeFirstOrThrow()
+  return { digest, size: row.size, objectKey: row.object_key }
+}
+
+async function insertLink(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  digest: Digest,
+  now: number,
+): Promise<void> {
+  await ensureRepository(db, repository, now)
+  await db
+    .insertInto('blob_links')
+    .values({ repository, digest, created_at: now })
+    .onConflict(conflict => conflict.columns(['repository', 'digest']).doNothing())
+    .execute()
+}
+
+async function makeTombstone(db: Transaction<Schema>, { uploadId, digest }: NewBlob): Promise<void> {
+  await db
+    .updateTable('uploads')
+    .set({
+      committed: digest,
+      multipart_token: null,
+      parts: '[]',
+      tail_key: null,
+      tail_size: null,
+      // Its holder is alive and has written nothing under it, or it would have been given up.
+      next_tail_key: null,
+      hash_state: null,
+      holder: null,
+      lease_until: null,
+    })
+    .where('id', '=', uploadId)
+    .execute()
+}
+
+function unknownBlob(repository: RepositoryName, digest: Digest): DomainError {
+  return new DomainError('not_found', `The repository ${repository} has no blob ${digest}.`, {
+    resource: 'blob',
+    name: digest,
+  })
+}

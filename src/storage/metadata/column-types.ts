@@ -1,0 +1,15 @@
+import { type ColumnDataType, type RawBuilder, sql } from 'kysely'
+
+type ColumnType = ColumnDataType | RawBuilder<unknown>
+
+/** Where the databases' own names for a type differ; everything else in this folder is SQL that each understands. */
+export interface ColumnTypes {
+  /** Text that sorts in byte order, which for UTF-8 is the order of code points. */
+  readonly text: ColumnType
+  /** Whole numbers up to 2^53 - 1: sizes in bytes, times in milliseconds. */
+  readonly integer: ColumnType
+  readonly bytes: ColumnType
+}
+
+/** SQLite compares text bytewise (collation BINARY) unless told otherwise: sqlite.org/datatype3.html, section 7. */
+export const sqliteColumnTypes: ColumnTypes = { text: sql`text`, integer: 'bigint', bytes: 'blob' }

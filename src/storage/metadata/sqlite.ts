@@ -1,0 +1,59 @@
+import { DatabaseSync } from 'node:sqlite'
+import { Kysely } from 'kysely'
+import type { Abortable } from '../abortable.ts'
+import { sqliteColumnTypes } from './column-types.ts'
+import { Database } from './database.ts'
+import { type Clock, KyselyMetadata } from './kysely-metadata.ts'
+import { migrate } from './migrate.ts'
+import type { Schema } from './schema.ts'
+import { whileBusy } from './sqlite-busy.ts'
+import { NodeSqliteDialect } from './sqlite-dialect.ts'
+import { fromSqlite } from './sqlite-errors.ts'
+
+export interface SqliteMetadataOptions extends Abortable {
+  readonly now?: Clock | undefined
+}
+
+/**
+ * Metadata in one SQLite file, which is made when it is missing and brought up to date when it is old. Several
+ * processes of one machine may open it. What is acknowledged survives a crash of the machine.
+ *
+ * @throws DomainError `unavailable` when the file cannot be opened and written, `unsupported` when a newer Varve
+ * has changed it.
+ */
+export async function openSqliteMetadata(
+  path: string,
+  { signal, now = Date.now }: SqliteMetadataOptions = {},
+): Promise<KyselyMetadata> {
+  signal?.throwIfAborted()
+  const convert = (error: unknown) => fromSqlite(error, path)
+  try {
+    const kysely = new Kysely<Schema>({
+      dialect: new NodeSqliteDialect(await whileBusy(() => openFile(path))),
+    })
+    try {
+      await migrate(kysely, sqliteColumnTypes, path)
+    } catch (error) {
+      await kysely.destroy()
+      throw error
+    }
+    return new KyselyMetadata(new Database(kysely, convert), now)
+  } catch (error) {
+    throw convert(error)
+  }
+}
+
+function openFile(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { enableForeignKeyConstraints: true })
+  try {
+    // In WAL mode readers never wait for the writer. FULL, because NORMAL may lose a commit when power fails
+    // (sqlite.org/pragma.html#pragma_synchronous), and a push that was acknowledged must not be lost.
+    database.exec('pragma journal_mode = wal; pragma synchronous = full')
+    // SQLite opens a file that it may not write for reading only, and says so at the first write.
+    database.exec('begin immediate; rollback')
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}

@@ -1,0 +1,54 @@
+import { sql } from 'kysely'
+import { DomainError } from '../../errors.ts'
+import type { Abortable } from '../abortable.ts'
+import type { RepositoryName, Tag } from '../reference.ts'
+import type { Database } from './database.ts'
+import type { Page, RepositoryRecords, TagRecords } from './metadata.ts'
+
+export class KyselyTags implements TagRecords {
+  readonly #database: Database
+  readonly #repositories: RepositoryRecords
+
+  constructor(database: Database, repositories: RepositoryRecords) {
+    this.#database = database
+    this.#repositories = repositories
+  }
+
+  async listTags(
+    repository: RepositoryName,
+    { limit, after = '' }: Page,
+    options?: Abortable,
+  ): Promise<Tag[]> {
+    const rows = await this.#database.read(options, db =>
+      db
+        .selectFrom('tags')
+        .select('name')
+        .where('repository', '=', repository)
+        .where(sql<boolean>`name > ${after}`)
+        .orderBy('name')
+        .limit(limit)
+        .execute(),
+    )
+    if (rows.length === 0 && !(await this.#repositories.hasRepository(repository, options)))
+      throw new DomainError('not_found', `The repository ${repository} does not exist.`, {
+        resource: 'repository',
+        name: repository,
+      })
+    return rows.map(row => row.name)
+  }
+
+  async deleteTag(repository: RepositoryName, tag: Tag, options?: Abortable): Promise<void> {
+    const { numDeletedRows } = await this.#database.write(options, db =>
+      db
+        .deleteFrom('tags')
+        .where('repository', '=', repository)
+        .where('name', '=', tag)
+        .executeTakeFirstOrThrow(),
+    )
+    if (numDeletedRows === 0n)
+      throw new DomainError('not_found', `The repository ${repository} has no tag ${tag}.`, {
+        resource: 'tag',
+        name: tag,
+      })
+  }
+}

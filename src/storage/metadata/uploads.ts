@@ -1,0 +1,138 @@
+import type { Kysely } from 'kysely'
+import type { Abortable } from '../abortable.ts'
+import type { UploadId } from '../blobs/blob-store.ts'
+import type { RepositoryName } from '../reference.ts'
+import type { Database } from './database.ts'
+import { addGarbage } from './garbage.ts'
+import type { NewUpload, UploadLease, UploadProgress, UploadRecord, UploadRecords } from './metadata.ts'
+import type { Schema, UploadRow } from './schema.ts'
+import { lostLease, unknownUpload, uploadBusy } from './upload-errors.ts'
+import { abandonedKeys, toColumns, toRecord } from './upload-row.ts'
+
+export class KyselyUploads implements UploadRecords {
+  readonly #database: Database
+  readonly #now: () => number
+
+  constructor(database: Database, now: () => number) {
+    this.#database = database
+    this.#now = now
+  }
+
+  async createUpload(upload: NewUpload, options?: Abortable): Promise<UploadRecord> {
+    const row: UploadRow = {
+      id: upload.id,
+      repository: upload.repository,
+      algorithm: upload.algorithm,
+      object_key: upload.objectKey,
+      part_size: upload.partSize,
+      upload_offset: 0,
+      multipart_token: null,
+      parts: '[]',
+      tail_key: null,
+      tail_size: null,
+      next_tail_key: upload.nextTailKey,
+      hash_state: null,
+      digest_at_offset: null,
+      committed: null,
+      holder: upload.holder,
+      lease_until: upload.leaseUntil.getTime(),
+      expires_at: upload.expiresAt.getTime(),
+    }
+    await this.#database.write(options, db => db.insertInto('uploads').values(row).execute())
+    return toRecord(row)
+  }
+
+  async getUpload(repository: RepositoryName, id: UploadId, options?: Abortable): Promise<UploadRecord> {
+    return toRecord(await this.#database.read(options, db => this.#selectLive(db, repository, id)))
+  }
+
+  leaseUpload(
+    repository: RepositoryName,
+    id: UploadId,
+    { holder, until, nextTailKey }: UploadLease,
+    options?: Abortable,
+  ): Promise<UploadRecord> {
+    return this.#database.write(options, async db => {
+      const row = await this.#selectLive(db, repository, id)
+      const now = this.#now()
+      const isOthers = row.holder !== null && row.holder !== holder
+      if (isOthers && row.lease_until !== null && row.lease_until > now) throw uploadBusy(id)
+      const reserved = isOthers ? null : row.next_tail_key
+      const leased: UploadRow = {
+        ...row,
+        holder,
+        lease_until: until.getTime(),
+        next_tail_key: reserved ?? nextTailKey ?? null,
+      }
+      await db
+        .updateTable('uploads')
+        .set({ holder, lease_until: leased.lease_until, next_tail_key: leased.next_tail_key })
+        .where('id', '=', id)
+        .execute()
+      await addGarbage(db, abandonedKeys(row, leased), now)
+      return toRecord(leased)
+    })
+  }
+
+  async saveUpload(
+    id: UploadId,
+    holder: string,
+    progress: UploadProgress,
+    options?: Abortable,
+  ): Promise<void> {
+    await this.#database.write(options, async db => {
+      const before = await db
+        .selectFrom('uploads')
+        .select(['tail_key', 'next_tail_key'])
+        .where('id', '=', id)
+        .where('holder', '=', holder)
+        .executeTakeFirst()
+      if (before === undefined) throw lostLease(id)
+      const columns = toColumns(progress)
+      await db.updateTable('uploads').set(columns).where('id', '=', id).execute()
+      await addGarbage(db, abandonedKeys(before, columns), this.#now())
+    })
+  }
+
+  async releaseUpload(id: UploadId, holder: string, options?: Abortable): Promise<void> {
+    await this.#database.write(options, db =>
+      db
+        .updateTable('uploads')
+        .set({ holder: null, lease_until: null })
+        .where('id', '=', id)
+        .where('holder', '=', holder)
+        .execute(),
+    )
+  }
+
+  async deleteUpload(id: UploadId, options?: Abortable): Promise<void> {
+    await this.#database.write(options, db => db.deleteFrom('uploads').where('id', '=', id).execute())
+  }
+
+  async expiredUploads(now: Date, limit: number, options?: Abortable): Promise<UploadRecord[]> {
+    const rows = await this.#database.read(options, db =>
+      db
+        .selectFrom('uploads')
+        .selectAll()
+        .where('expires_at', '<', now.getTime())
+        .where(row => row.or([row('lease_until', 'is', null), row('lease_until', '<=', now.getTime())]))
+        .orderBy('expires_at')
+        .orderBy('id')
+        .limit(limit)
+        .execute(),
+    )
+    return rows.map(toRecord)
+  }
+
+  async #selectLive(db: Kysely<Schema>, repository: RepositoryName, id: UploadId): Promise<UploadRow> {
+    const row = await db
+      .selectFrom('uploads')
+      .selectAll()
+      .where('id', '=', id)
+      .where('repository', '=', repository)
+      .where('expires_at', '>', this.#now())
+      .executeTakeFirst()
+    if (row === undefined) throw unknownUpload(id)
+    return row
+  }
+}
