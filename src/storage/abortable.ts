@@ -2,3 +2,20 @@
 export interface Abortable {
   readonly signal?: AbortSignal | undefined
 }
+
+/** Waits for `promise`, or until the signal aborts; what the promise stands for goes on either way. */
+export async function orAbort<Value>(
+  promise: Promise<Value>,
+  signal: AbortSignal | undefined,
+): Promise<Value> {
+  if (signal === undefined) return await promise
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => aborted.reject(signal.reason as Error)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}

@@ -60,7 +60,7 @@ export interface BlobWriter extends AsyncDisposable {
    * @throws DomainError `digest_mismatch` (ends the session), `size_mismatch`.
    */
   commit(options: CommitOptions): Promise<BlobInfo>
-  /** Drops the session and its bytes. Idempotent. */
+  /** Drops the session and its bytes. Idempotent. @throws DomainError `not_found` when it has become a blob. */
   cancel(options?: Abortable): Promise<void>
 }
 

@@ -9,9 +9,9 @@ import type { ImageName } from '../reference.ts'
 
 /**
  * CONTRACT. Where images come from. A registry elsewhere and one's own store look the same to the importer
- * and to mirroring.
+ * and to mirroring. Disposing it closes its connections.
  */
-export interface ImageSource {
+export interface ImageSource extends AsyncDisposable {
   /**
    * Follows a name to one platform's image. Manifest and config have been checked against their digests.
    * @throws DomainError `not_found` (no such image, or none for the platform), `invalid` (not a container image),

@@ -1,0 +1,41 @@
+import { isDomainError } from '../../errors.ts'
+import type { BlobRecords, GarbageRecords, UploadRecords } from '../metadata/metadata.ts'
+import type { ObjectKey } from '../objects/keys.ts'
+import type { ObjectStore } from '../objects/object-store.ts'
+
+/** What a blob store is made of. */
+export interface BlobStoreParts {
+  readonly objects: ObjectStore
+  readonly metadata: BlobRecords & UploadRecords & GarbageRecords
+  readonly settings: BlobStoreSettings
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+export interface BlobStoreSettings {
+  /** Bytes of a part: each upload keeps two in memory at most. S3 takes no less than 5 MiB. */
+  readonly partSizeBytes: number
+  /** How long a session stays after its last byte. */
+  readonly uploadTtlMs: number
+  /** How long a writer that has fallen silent keeps others out. */
+  readonly leaseMs: number
+}
+
+export const defaultBlobStoreSettings: BlobStoreSettings = Object.freeze({
+  partSizeBytes: 8 * 1024 * 1024,
+  uploadTtlMs: 24 * 60 * 60 * 1000,
+  leaseMs: 60 * 1000,
+})
+
+/**
+ * Deletes objects that the metadata has let go of. What was acknowledged must not fail because of it: the keys
+ * are written down as garbage, so the next sweep tries again.
+ */
+export async function dropObjects({ objects }: BlobStoreParts, keys: readonly ObjectKey[]): Promise<void> {
+  if (keys.length === 0) return
+  try {
+    await objects.delete(keys)
+  } catch (error) {
+    if (!isDomainError(error)) throw error
+  }
+}

@@ -1,0 +1,89 @@
+import type { Abortable } from '../abortable.ts'
+import type { Digest } from '../digest.ts'
+import { unknownUpload } from '../metadata/upload-errors.ts'
+import { selectRange } from '../objects/byte-range.ts'
+import type { RepositoryName } from '../reference.ts'
+import type {
+  BlobBody,
+  BlobInfo,
+  BlobStore,
+  BlobWriter,
+  CreateUploadOptions,
+  OpenBlobOptions,
+  RepositoryBlobs,
+  UploadId,
+  UploadStatus,
+} from './blob-store.ts'
+import { type BlobStoreParts, type BlobStoreSettings, defaultBlobStoreSettings } from './blob-store-parts.ts'
+import { ObjectBlobWriter } from './object-blob-writer.ts'
+import { UploadSession } from './upload-session.ts'
+import { type SweepReport, sweepUploads } from './upload-sweep.ts'
+
+export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' | 'metadata'> {
+  readonly settings?: Partial<BlobStoreSettings> | undefined
+  readonly now?: (() => number) | undefined
+}
+
+/**
+ * Blobs as objects, and what is known of them as metadata. The metadata decides what exists: an object is written
+ * first, under a key that nobody else knows, and one transaction makes it a blob.
+ *
+ * Nothing is remembered between calls, so any number of processes may serve the same blobs and sessions.
+ */
+export class ObjectBlobStore implements BlobStore {
+  readonly #parts: BlobStoreParts
+
+  constructor({ objects, metadata, settings, now = Date.now }: ObjectBlobStoreOptions) {
+    this.#parts = { objects, metadata, settings: { ...defaultBlobStoreSettings, ...settings }, now }
+  }
+
+  repository(name: RepositoryName): RepositoryBlobs {
+    return new ObjectRepositoryBlobs(this.#parts, name)
+  }
+
+  /** Deletes what expired uploads, and failures, have left behind. For a timer, on one replica at a time. */
+  sweepUploads(now: Date, options?: Abortable): Promise<SweepReport> {
+    return sweepUploads(this.#parts, now, options)
+  }
+}
+
+class ObjectRepositoryBlobs implements RepositoryBlobs {
+  readonly #parts: BlobStoreParts
+  readonly #name: RepositoryName
+
+  constructor(parts: BlobStoreParts, name: RepositoryName) {
+    this.#parts = parts
+    this.#name = name
+  }
+
+  async stat(digest: Digest, options?: Abortable): Promise<BlobInfo> {
+    const { size } = await this.#parts.metadata.findBlob(this.#name, digest, options)
+    return { digest, size }
+  }
+
+  async open(digest: Digest, options?: OpenBlobOptions): Promise<BlobBody> {
+    const { size, objectKey } = await this.#parts.metadata.findBlob(this.#name, digest, options)
+    selectRange(size, options?.range, { resource: 'blob', name: digest })
+    const { stream } = await this.#parts.objects.get(objectKey, options)
+    return { digest, size, stream }
+  }
+
+  async create(options?: CreateUploadOptions): Promise<BlobWriter> {
+    return new ObjectBlobWriter(this.#parts, await UploadSession.create(this.#parts, this.#name, options))
+  }
+
+  async resume(id: UploadId, options?: Abortable): Promise<BlobWriter> {
+    return new ObjectBlobWriter(this.#parts, await UploadSession.resume(this.#parts, this.#name, id, options))
+  }
+
+  async status(id: UploadId, options?: Abortable): Promise<UploadStatus> {
+    const { offset, committed } = await this.#parts.metadata.getUpload(this.#name, id, options)
+    if (committed !== null) throw unknownUpload(id)
+    return { id, offset }
+  }
+
+  async link(digest: Digest, from: RepositoryName, options?: Abortable): Promise<BlobInfo> {
+    const { size } = await this.#parts.metadata.linkBlob({ repository: this.#name, from, digest }, options)
+    return { digest, size }
+  }
+}

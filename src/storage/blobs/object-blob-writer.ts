@@ -1,0 +1,147 @@
+import type { Readable } from 'node:stream'
+import { DomainError } from '../../errors.ts'
+import type { Abortable } from '../abortable.ts'
+import { algorithmOf, createDigester, type Digest } from '../digest.ts'
+import { unknownUpload } from '../metadata/upload-errors.ts'
+import type { ObjectKey } from '../objects/keys.ts'
+import type { BlobInfo, BlobWriter, CommitOptions, UploadId, WriteOptions } from './blob-store.ts'
+import { type BlobStoreParts, dropObjects } from './blob-store-parts.ts'
+import { PartWriter } from './part-writer.ts'
+import { finishObject } from './upload-bytes.ts'
+import { knownDigest, UploadHash } from './upload-hash.ts'
+import type { UploadSession } from './upload-session.ts'
+
+/** A {@link BlobWriter} for one session. One call at a time. */
+export class ObjectBlobWriter implements BlobWriter {
+  readonly #parts: BlobStoreParts
+  readonly #session: UploadSession
+  /** The digest that runs on from one write to the next, while nothing has gone wrong. */
+  #hash: UploadHash | undefined
+
+  constructor(parts: BlobStoreParts, session: UploadSession) {
+    this.#parts = parts
+    this.#session = session
+  }
+
+  get id(): UploadId {
+    return this.#session.record.id
+  }
+
+  get offset(): number {
+    return this.#session.record.offset
+  }
+
+  async write(body: Readable, { at, length, signal }: WriteOptions = {}): Promise<number> {
+    signal?.throwIfAborted()
+    this.#session.assertOpen()
+    this.#checkPosition(at)
+    const hash = this.#hash ?? UploadHash.after(this.#session.record, at !== undefined)
+    this.#hash = undefined
+    const writer = new PartWriter(this.#parts, this.#session, hash)
+    try {
+      await this.#append(writer, body, { length, signal })
+    } finally {
+      if (await writer.finish()) this.#hash = hash
+    }
+    return this.offset
+  }
+
+  async commit({ digest, size, signal }: CommitOptions): Promise<BlobInfo> {
+    signal?.throwIfAborted()
+    const { id, committed, repository } = this.#session.record
+    if (committed === digest)
+      return this.#parts.metadata.findBlob(repository, digest, { signal }).then(infoOf)
+    this.#session.assertOpen()
+    if (size !== undefined && size !== this.offset)
+      throw new DomainError(
+        'size_mismatch',
+        `The upload ${id} has ${this.offset} bytes, not the ${size} that were announced.`,
+        { resource: 'upload', name: id, offset: this.offset },
+      )
+    const known = knownDigest(this.#session.record, algorithmOf(digest))
+    if (known !== undefined) await this.#endUnless(known, digest)
+    const objectKey = await finishObject(this.#parts, this.#session.record)
+    if (known === undefined)
+      await this.#endUnless(await this.#readBack(objectKey, digest, { signal }), digest)
+    return this.#publish(objectKey, digest)
+  }
+
+  async cancel(options?: Abortable): Promise<void> {
+    options?.signal?.throwIfAborted()
+    if (this.#session.record.committed !== null) throw unknownUpload(this.id)
+    if (this.#session.isOpen) await this.#session.end()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session.release()
+  }
+
+  #checkPosition(at: number | undefined): void {
+    if (at === undefined || at === this.offset) return
+    throw new DomainError(
+      'out_of_range',
+      `The upload ${this.id} has ${this.offset} bytes, so nothing can be written at ${at}; go on from there.`,
+      { resource: 'upload', name: this.id, offset: this.offset },
+    )
+  }
+
+  async #append(writer: PartWriter, body: Readable, { length, signal }: WriteOptions): Promise<void> {
+    const stop = () => body.destroy(signal?.reason instanceof Error ? signal.reason : undefined)
+    signal?.addEventListener('abort', stop, { once: true })
+    let received = 0
+    try {
+      // The body is the caller's, who may still want to answer on the connection that it came by.
+      for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+        received += chunk.length
+        if (length !== undefined && received > length) break
+        await writer.append(chunk)
+      }
+      signal?.throwIfAborted()
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+    if (length !== undefined && received !== length)
+      throw new DomainError(
+        'size_mismatch',
+        `The body for the upload ${this.id} has ${received > length ? 'more' : 'fewer'} bytes than the ${length} that were announced.`,
+        { resource: 'upload', name: this.id },
+      )
+  }
+
+  async #readBack(objectKey: ObjectKey, digest: Digest, { signal }: Abortable): Promise<Digest> {
+    const digester = createDigester(algorithmOf(digest))
+    const { stream } = await this.#parts.objects.get(objectKey, { signal })
+    for await (const chunk of stream) {
+      digester.update(chunk)
+      if (this.#session.isRenewalDue) await this.#session.renew()
+    }
+    return digester.digest()
+  }
+
+  async #endUnless(actual: Digest, promised: Digest): Promise<void> {
+    if (actual === promised) return
+    await this.#session.end()
+    throw new DomainError(
+      'digest_mismatch',
+      `The upload ${this.id} has the digest ${actual}, not ${promised}; it has been dropped, so send it again.`,
+      { resource: 'upload', name: this.id },
+    )
+  }
+
+  async #publish(objectKey: ObjectKey, digest: Digest): Promise<BlobInfo> {
+    const { id, repository, offset, tail } = this.#session.record
+    const blob = { digest, size: offset, objectKey, repository, uploadId: id, holder: this.#session.holder }
+    const stored = await this.#parts.metadata.commitBlob(blob)
+    this.#session.close(digest)
+    const replaced = new Set([objectKey, ...(tail === null ? [] : [tail.objectKey])])
+    replaced.delete(stored.objectKey)
+    await dropObjects(this.#parts, [...replaced])
+    return infoOf(stored)
+  }
+}
+
+function infoOf({ digest, size }: BlobInfo): BlobInfo {
+  return { digest, size }
+}
