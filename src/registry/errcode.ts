@@ -1,0 +1,104 @@
+import { type DomainError, type ErrorCode, isDomainError, type Resource } from '../errors.ts'
+import { json, type Reply } from './reply.ts'
+
+/** distribution-spec, "Error Codes", and the four that the Docker protocol adds. */
+export type OciErrorCode =
+  | 'BLOB_UNKNOWN'
+  | 'BLOB_UPLOAD_INVALID'
+  | 'BLOB_UPLOAD_UNKNOWN'
+  | 'DENIED'
+  | 'DIGEST_INVALID'
+  | 'MANIFEST_BLOB_UNKNOWN'
+  | 'MANIFEST_INVALID'
+  | 'MANIFEST_UNKNOWN'
+  | 'NAME_INVALID'
+  | 'NAME_UNKNOWN'
+  | 'PAGINATION_NUMBER_INVALID'
+  | 'RANGE_INVALID'
+  | 'SIZE_INVALID'
+  | 'TAG_INVALID'
+  | 'UNAUTHORIZED'
+  | 'UNAVAILABLE'
+  | 'UNKNOWN'
+  | 'UNSUPPORTED'
+
+export interface HttpFailure {
+  readonly status: number
+  readonly code: OciErrorCode
+}
+
+/**
+ * What each failure is in HTTP: the row of its code and resource, else of its code with `*`. What has no row is
+ * a bug.
+ */
+const table: Readonly<Partial<Record<`${ErrorCode} ${Resource | '*'}`, HttpFailure>>> = {
+  'invalid repository': { status: 400, code: 'NAME_INVALID' },
+  'invalid tag': { status: 400, code: 'TAG_INVALID' },
+  'invalid digest': { status: 400, code: 'DIGEST_INVALID' },
+  'invalid manifest': { status: 400, code: 'MANIFEST_INVALID' },
+  'invalid upload': { status: 400, code: 'BLOB_UPLOAD_INVALID' },
+  // The size of a page is the only free-standing value in a request that can be malformed.
+  'invalid request': { status: 400, code: 'PAGINATION_NUMBER_INVALID' },
+
+  'not_found repository': { status: 404, code: 'NAME_UNKNOWN' },
+  'not_found manifest': { status: 404, code: 'MANIFEST_UNKNOWN' },
+  'not_found tag': { status: 404, code: 'MANIFEST_UNKNOWN' },
+  'not_found blob': { status: 404, code: 'BLOB_UNKNOWN' },
+  'not_found upload': { status: 404, code: 'BLOB_UPLOAD_UNKNOWN' },
+  // Never NAME_UNKNOWN: from that, clients conclude that the repository is missing, not the endpoint.
+  'not_found request': { status: 404, code: 'UNSUPPORTED' },
+
+  'digest_mismatch *': { status: 400, code: 'DIGEST_INVALID' },
+  'size_mismatch *': { status: 400, code: 'SIZE_INVALID' },
+  'missing_reference *': { status: 400, code: 'MANIFEST_BLOB_UNKNOWN' },
+  'too_large manifest': { status: 413, code: 'MANIFEST_INVALID' },
+  'too_large tag': { status: 414, code: 'MANIFEST_INVALID' },
+
+  'out_of_range blob': { status: 416, code: 'RANGE_INVALID' },
+  // All three say the same to a client: look where the session stands before you go on.
+  'out_of_range upload': { status: 416, code: 'RANGE_INVALID' },
+  'busy upload': { status: 416, code: 'RANGE_INVALID' },
+  'conflict upload': { status: 416, code: 'RANGE_INVALID' },
+
+  // distribution-spec allows only 404 and 405 when a blob is not deleted.
+  'conflict blob': { status: 405, code: 'DENIED' },
+  'unsupported request': { status: 405, code: 'UNSUPPORTED' },
+  'unauthorized *': { status: 401, code: 'UNAUTHORIZED' },
+  'denied *': { status: 403, code: 'DENIED' },
+  'no_space *': { status: 507, code: 'UNAVAILABLE' },
+  'unavailable *': { status: 503, code: 'UNAVAILABLE' },
+}
+
+const bug: HttpFailure = { status: 500, code: 'UNKNOWN' }
+
+/** Failures of ours are told without their details, which may name hosts and paths. */
+const ownMessages: Readonly<Record<number, string>> = {
+  500: 'The registry made a mistake; its log has the details under this request id.',
+  503: 'The registry cannot reach its storage now; try again later.',
+  507: 'The registry has no space left.',
+}
+
+/** Seconds after which a client that honours Retry-After comes back. */
+const retryAfterSeconds = 5
+
+export function failureOf(error: unknown): HttpFailure {
+  if (!isDomainError(error)) return bug
+  return table[`${error.code} ${error.details.resource}`] ?? table[`${error.code} *`] ?? bug
+}
+
+/** The whole answer: distribution-spec, "Error Codes", one entry for each missing reference. */
+export function errorReply(error: unknown): Reply {
+  const { status, code } = failureOf(error)
+  const own = ownMessages[status]
+  const errors =
+    own === undefined && isDomainError(error)
+      ? entriesOf(error, code)
+      : [{ code, message: own ?? 'The request failed.' }]
+  return json(status, { errors }, status === 503 ? { 'Retry-After': String(retryAfterSeconds) } : {})
+}
+
+function entriesOf({ message, details }: DomainError, code: OciErrorCode): object[] {
+  if (details.missing !== undefined && details.missing.length > 0)
+    return details.missing.map(digest => ({ code, message, detail: { digest } }))
+  return [{ code, message, ...(details.name === undefined ? {} : { detail: { name: details.name } }) }]
+}

@@ -1,0 +1,140 @@
+import { DomainError } from '../../errors.ts'
+import { algorithmOf, digestOf } from '../../storage/digest.ts'
+import { artifactTypeOf, edgesOf, maxManifestBytes, parseManifest } from '../../storage/manifest.ts'
+import type { ManifestInfo, ManifestRecords, TagRecords } from '../../storage/metadata/metadata.ts'
+import { parseReference, parseTag, type Reference, type Tag } from '../../storage/reference.ts'
+import { readBounded } from '../bounded-body.ts'
+import { etagOf, matchesNone } from '../conditional.ts'
+import type { Handler } from '../handler.ts'
+import { manifestPath } from '../locations.ts'
+import type { Headers, Reply } from '../reply.ts'
+import { type RegistryRequest, repositoryOf } from '../request.ts'
+
+export interface ManifestHandlers {
+  readonly get: Handler
+  readonly head: Handler
+  readonly put: Handler
+  readonly delete: Handler
+}
+
+/** distribution-spec asks for ten at least. */
+export const maxTagParameters = 100
+
+/**
+ * distribution-spec, "Pulling manifests", "Pushing Manifests", "Deleting Manifests". `Accept` is ignored on
+ * purpose: the stored bytes are the only representation, and several clients send no `Accept` at all.
+ */
+export function createManifestHandlers(
+  records: ManifestRecords & Pick<TagRecords, 'deleteTag'>,
+): ManifestHandlers {
+  return {
+    get: async request => {
+      const manifest = await records.getManifest(repositoryOf(request), wantedOf(request), {
+        signal: request.signal,
+      })
+      if (matchesNone(request.headers['if-none-match'], manifest.digest)) return notModified(manifest)
+      return {
+        status: 200,
+        headers: headersOf(manifest),
+        content: { type: manifest.mediaType, bytes: manifest.bytes },
+      }
+    },
+
+    head: async request => {
+      const manifest = await records.statManifest(repositoryOf(request), wantedOf(request), {
+        signal: request.signal,
+      })
+      if (matchesNone(request.headers['if-none-match'], manifest.digest)) return notModified(manifest)
+      return {
+        status: 200,
+        headers: headersOf(manifest),
+        content: { type: manifest.mediaType, length: manifest.size },
+      }
+    },
+
+    put: async request => {
+      const repository = repositoryOf(request)
+      const reference = parseReference(request.params['reference'] ?? '')
+      const tags = tagsOf(request, reference)
+      const bytes = await readBounded(request, maxManifestBytes, 'manifest')
+      const manifest = parseManifest(bytes, request.headers['content-type'])
+      const digest = digestOf(bytes, reference.kind === 'digest' ? algorithmOf(reference.digest) : 'sha256')
+      if (reference.kind === 'digest' && reference.digest !== digest)
+        throw new DomainError(
+          'digest_mismatch',
+          `The manifest was sent as ${reference.digest}, but its bytes are ${digest}.`,
+          { resource: 'manifest', name: reference.digest },
+        )
+      await records.putManifest(
+        repository,
+        {
+          digest,
+          mediaType: manifest.mediaType,
+          size: bytes.length,
+          bytes,
+          edges: edgesOf(manifest),
+          artifactType: artifactTypeOf(manifest),
+          annotations: manifest.annotations,
+          tags,
+        },
+        { signal: request.signal },
+      )
+      const headers: Record<string, string> = {
+        Location: manifestPath(repository, digest),
+        'Docker-Content-Digest': digest,
+      }
+      if (manifest.subject !== undefined) headers['OCI-Subject'] = manifest.subject.digest
+      if (reference.kind === 'digest' && tags.length > 0) headers['OCI-Tag'] = tags.join(', ')
+      return { status: 201, headers }
+    },
+
+    delete: async request => {
+      const repository = repositoryOf(request)
+      const reference = wantedOf(request)
+      if (reference.kind === 'tag')
+        await records.deleteTag(repository, reference.tag, { signal: request.signal })
+      else await records.deleteManifest(repository, reference.digest, { signal: request.signal })
+      return { status: 202 }
+    },
+  }
+}
+
+/** What is to be found: a tag that cannot exist does not exist, and clients expect 404 for it rather than 400. */
+function wantedOf(request: RegistryRequest): Reference {
+  const text = request.params['reference'] ?? ''
+  if (text.includes(':')) return parseReference(text)
+  try {
+    return parseReference(text)
+  } catch (cause) {
+    throw new DomainError(
+      'not_found',
+      `${JSON.stringify(text.slice(0, 140))} is not a tag, so no manifest has it.`,
+      { resource: 'manifest', name: text },
+      { cause },
+    )
+  }
+}
+
+/**
+ * The tag in the path, or those of the `tag` parameters, which count with a digest only
+ * (distribution-spec, "Pushing Manifests", end-7b).
+ */
+function tagsOf({ query }: RegistryRequest, reference: Reference): Tag[] {
+  if (reference.kind === 'tag') return [reference.tag]
+  const tags = [...new Set(query.getAll('tag'))].map(parseTag)
+  if (tags.length > maxTagParameters)
+    throw new DomainError(
+      'too_large',
+      `${tags.length} tags are too many for one request; send at most ${maxTagParameters}.`,
+      { resource: 'tag' },
+    )
+  return tags
+}
+
+function headersOf({ digest }: ManifestInfo): Headers {
+  return { 'Docker-Content-Digest': digest, ETag: etagOf(digest) }
+}
+
+function notModified(manifest: ManifestInfo): Reply {
+  return { status: 304, headers: headersOf(manifest) }
+}

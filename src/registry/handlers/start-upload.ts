@@ -1,0 +1,96 @@
+import { DomainError, isDomainError } from '../../errors.ts'
+import type { BlobInfo, BlobStore, RepositoryBlobs } from '../../storage/blobs/blob-store.ts'
+import {
+  algorithmOf,
+  type Digest,
+  type DigestAlgorithm,
+  isDigestAlgorithm,
+  parseDigest,
+} from '../../storage/digest.ts'
+import { parseRepositoryName, type RepositoryName } from '../../storage/reference.ts'
+import type { Handler } from '../handler.ts'
+import { blobPath } from '../locations.ts'
+import type { Reply } from '../reply.ts'
+import { announcedLength, type RegistryRequest, repositoryOf } from '../request.ts'
+import { sessionHeaders } from '../session-headers.ts'
+import type { UploadStates } from '../upload-state.ts'
+
+/**
+ * POST …/blobs/uploads/, which means one of three things (distribution-spec, "Pushing blobs"): a mount when
+ * there is `mount`, a whole blob when there is `digest`, and else the start of an upload session. A mount that
+ * is not possible starts a session, too.
+ */
+export function createStartUploadHandler(blobs: BlobStore, states: UploadStates): Handler {
+  return async request => {
+    const repository = repositoryOf(request)
+    const own = blobs.repository(repository)
+    if (request.query.has('mount')) {
+      const mounted = await mount(own, request)
+      return mounted === undefined ? open(repository, own, request) : created(repository, mounted.digest)
+    }
+    const digest = request.query.get('digest')
+    if (digest !== null) return created(repository, await pushWhole(own, parseDigest(digest), request))
+    return open(repository, own, request)
+  }
+
+  async function open(
+    repository: RepositoryName,
+    own: RepositoryBlobs,
+    { query, signal }: RegistryRequest,
+  ): Promise<Reply> {
+    await using writer = await own.create({ algorithm: algorithmHint(query), signal })
+    return { status: 202, headers: sessionHeaders(repository, writer, states) }
+  }
+}
+
+/** The blob, when it could be mounted; whatever stands in the way, the client may still push it. */
+async function mount(
+  own: RepositoryBlobs,
+  { query, signal }: RegistryRequest,
+): Promise<BlobInfo | undefined> {
+  const from = query.get('from')
+  if (from === null) return undefined
+  try {
+    return await own.link(parseDigest(query.get('mount') ?? ''), parseRepositoryName(from), { signal })
+  } catch (error) {
+    if (isDomainError(error, 'not_found', 'invalid')) return undefined
+    throw error
+  }
+}
+
+async function pushWhole(
+  own: RepositoryBlobs,
+  digest: Digest,
+  { headers, body, signal }: RegistryRequest,
+): Promise<Digest> {
+  await using writer = await own.create({ algorithm: algorithmOf(digest), signal })
+  try {
+    await writer.write(body, { length: announcedLength(headers), signal })
+    return (await writer.commit({ digest, signal })).digest
+  } catch (error) {
+    // The client was never told of this session, so nobody can go on with it. It may be gone already.
+    await writer.cancel()
+    throw error
+  }
+}
+
+function created(repository: RepositoryName, digest: Digest): Reply {
+  return {
+    status: 201,
+    headers: { Location: blobPath(repository, digest), 'Docker-Content-Digest': digest },
+  }
+}
+
+/** distribution-spec, end-4c. */
+function algorithmHint(query: URLSearchParams): DigestAlgorithm | undefined {
+  const text = query.get('digest-algorithm')
+  if (text === null || isDigestAlgorithm(text)) return text ?? undefined
+  throw new DomainError(
+    'invalid',
+    `The digest algorithm ${JSON.stringify(text)} is not supported; use sha256 or sha512.`,
+    {
+      resource: 'digest',
+      name: text,
+    },
+  )
+}

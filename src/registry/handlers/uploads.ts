@@ -1,0 +1,106 @@
+import { DomainError } from '../../errors.ts'
+import type { BlobStore, RepositoryBlobs, UploadId } from '../../storage/blobs/blob-store.ts'
+import { parseUploadId } from '../../storage/blobs/upload-id.ts'
+import { type Digest, parseDigest } from '../../storage/digest.ts'
+import type { RepositoryName } from '../../storage/reference.ts'
+import { chunkRangeOf } from '../chunk-range.ts'
+import { errorReply, failureOf } from '../errcode.ts'
+import type { Handler } from '../handler.ts'
+import { blobPath } from '../locations.ts'
+import type { Reply } from '../reply.ts'
+import { announcedLength, type RegistryRequest, repositoryOf } from '../request.ts'
+import { sessionHeaders } from '../session-headers.ts'
+import type { UploadStates } from '../upload-state.ts'
+import { checkUnmoved, takeTurn, type UploadTurn } from '../upload-turn.ts'
+
+export interface UploadHandlers {
+  readonly status: Handler
+  readonly append: Handler
+  readonly finish: Handler
+  readonly cancel: Handler
+}
+
+/** One request to one upload session. */
+interface SessionRequest {
+  readonly request: RegistryRequest
+  readonly repository: RepositoryName
+  readonly blobs: RepositoryBlobs
+  readonly id: UploadId
+}
+
+/** distribution-spec, "Pushing a blob in chunks" and "Cancelling a blob upload". */
+export function createUploadHandlers(blobs: BlobStore, states: UploadStates): UploadHandlers {
+  return {
+    status: onSession(async ({ request, repository, blobs, id }) => {
+      const session = await blobs.status(id, { signal: request.signal })
+      return { status: 204, headers: sessionHeaders(repository, session, states) }
+    }),
+
+    append: onSession(async ({ request, repository, blobs, id }) => {
+      const turn = await takeTurn(blobs, id, request.signal)
+      await using _lease = turn.writer
+      const offset = await append(request, id, turn)
+      return { status: 202, headers: sessionHeaders(repository, { id, offset }, states) }
+    }),
+
+    finish: onSession(async ({ request, repository, blobs, id }) => {
+      const digest = closingDigest(request)
+      const turn = await takeTurn(blobs, id, request.signal)
+      await using writer = turn.writer
+      if (announcedLength(request.headers) !== 0) await append(request, id, turn)
+      await writer.commit({ digest, signal: request.signal })
+      return {
+        status: 201,
+        headers: { Location: blobPath(repository, digest), 'Docker-Content-Digest': digest },
+      }
+    }),
+
+    cancel: onSession(async ({ request, blobs, id }) => {
+      const { writer } = await takeTurn(blobs, id, request.signal)
+      await using _lease = writer
+      await writer.cancel({ signal: request.signal })
+      return { status: 204, headers: { 'Docker-Upload-UUID': id } }
+    }),
+  }
+
+  async function append(
+    { headers, query, body, signal }: RegistryRequest,
+    id: UploadId,
+    { writer, offsetAtArrival }: UploadTurn,
+  ): Promise<number> {
+    const { at, length } = chunkRangeOf(headers)
+    if (at === undefined)
+      checkUnmoved(id, writer.offset, offsetAtArrival, states.verify(id, query.get('_state')))
+    return writer.write(body, { at, length, signal })
+  }
+
+  /** A 416 says where the session stands, so that the client can go on without asking. */
+  function onSession(handle: (session: SessionRequest) => Promise<Reply>): Handler {
+    return async request => {
+      const repository = repositoryOf(request)
+      const id = parseUploadId(request.params['id'] ?? '')
+      const own = blobs.repository(repository)
+      try {
+        return await handle({ request, repository, blobs: own, id })
+      } catch (error) {
+        if (failureOf(error).status !== 416) throw error
+        const session = await own.status(id, { signal: request.signal })
+        const reply = errorReply(error)
+        return { ...reply, headers: { ...reply.headers, ...sessionHeaders(repository, session, states) } }
+      }
+    }
+  }
+}
+
+/** @throws DomainError `invalid`; the session stays, and the client may send the request again. */
+function closingDigest({ query }: RegistryRequest): Digest {
+  const text = query.get('digest')
+  if (text !== null) return parseDigest(text)
+  throw new DomainError(
+    'invalid',
+    'The request that closes an upload needs ?digest=<digest of the whole blob>.',
+    {
+      resource: 'digest',
+    },
+  )
+}

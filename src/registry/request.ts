@@ -1,0 +1,35 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import { type Digest, parseDigest } from '../storage/digest.ts'
+import { parseRepositoryName, type RepositoryName } from '../storage/reference.ts'
+
+/** What a handler sees of a request: nothing of Koa, nothing of sockets. */
+export interface RegistryRequest {
+  readonly method: string
+  /** What the route's template has captured, percent-decoded exactly once and not validated. */
+  readonly params: Readonly<Record<string, string>>
+  /** Unknown keys are legal and ignored: clients add `ns` and `origin` wherever they like. */
+  readonly query: URLSearchParams
+  /** Names in lower case. */
+  readonly headers: IncomingHttpHeaders
+  /** May be destroyed without harm to the answer: the rest of the body is then read and dropped. */
+  readonly body: Readable
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal
+}
+
+/** @throws DomainError `invalid`. */
+export function repositoryOf(request: RegistryRequest): RepositoryName {
+  return parseRepositoryName(request.params['name'] ?? '')
+}
+
+/** The digest in the path. @throws DomainError `invalid`. */
+export function digestParamOf(request: RegistryRequest): Digest {
+  return parseDigest(request.params['digest'] ?? '')
+}
+
+/** Bytes that the client has announced; undefined for a body of unknown length (chunked encoding). */
+export function announcedLength(headers: IncomingHttpHeaders): number | undefined {
+  if (headers['transfer-encoding'] !== undefined) return undefined
+  return Number(headers['content-length'] ?? 0)
+}

@@ -1,0 +1,138 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { isIPv6 } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DomainError } from '../errors.ts'
+
+export interface ListenAddress {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+}
+
+/** All in milliseconds. */
+export interface ServerTimeouts {
+  /** For a whole request's headers. */
+  readonly headersMs: number
+  /** How long a connection may wait for its next request: longer than load balancers keep theirs. */
+  readonly keepAliveMs: number
+  /** How long nothing at all may move on a connection while a request is served. */
+  readonly idleMs: number
+  /** How long running requests may go on after {@link RunningServer.close}. */
+  readonly stopMs: number
+}
+
+export const defaultServerTimeouts: ServerTimeouts = Object.freeze({
+  headersMs: 60_000,
+  keepAliveMs: 75_000,
+  idleMs: 300_000,
+  stopMs: 30_000,
+})
+
+/** Bytes: tokens with many scopes outgrow Node's default of 16 KiB. */
+const maxHeaderSize = 64 * 1024
+
+/** Answers one request; a promise resolves when nothing is done for it any more. */
+export type Listener = (request: IncomingMessage, response: ServerResponse) => Promise<void>
+
+export interface RunningServer {
+  readonly host: string
+  readonly port: number
+  /** `http://host:port`. */
+  readonly url: string
+  /**
+   * Stops accepting, waits for running requests (at most `stopMs`), cuts what is left and lets their listeners save
+   * what they have (at most `stopMs` again). Then the stores may be closed. Idempotent.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * Serves `listener` over HTTP.
+ * @throws DomainError `unavailable` when the address is taken or not to be had.
+ */
+export async function listen(
+  listener: Listener,
+  address: ListenAddress,
+  timeouts: ServerTimeouts = defaultServerTimeouts,
+): Promise<RunningServer> {
+  let closing: Promise<void> | undefined
+  const running = new Set<Promise<void>>()
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    response.once('close', () => {
+      // The connection counts as idle only after Node's own listeners have run.
+      if (closing !== undefined) setImmediate(() => server.closeIdleConnections())
+    })
+    if (closing !== undefined) response.setHeader('Connection', 'close')
+    const work = listener(request, response).finally(() => running.delete(work))
+    running.add(work)
+  }
+  const server = createServer(
+    {
+      maxHeaderSize,
+      headersTimeout: timeouts.headersMs,
+      keepAliveTimeout: timeouts.keepAliveMs,
+      // A large layer over a slow line takes hours; what must not happen is that nothing moves.
+      requestTimeout: 0,
+    },
+    serve,
+  )
+  server.timeout = timeouts.idleMs
+  // Whoever reads the body sends the 100: a request that is refused never gets one.
+  server.on('checkContinue', serve)
+  await bind(server, address)
+  const { host, port } = boundAddress(server)
+  return {
+    host,
+    port,
+    url: `http://${isIPv6(host) ? `[${host}]` : host}:${port}`,
+    close: () => {
+      closing ??= stop(server, running, timeouts.stopMs)
+      return closing
+    },
+  }
+}
+
+function bind(server: Server, { host, port }: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refuse = (cause: Error) =>
+      reject(
+        new DomainError(
+          'unavailable',
+          `Cannot listen on ${host}:${port}: ${cause.message}.`,
+          { resource: 'config', name: `${host}:${port}` },
+          { cause },
+        ),
+      )
+    server.once('error', refuse)
+    server.listen({ host, port }, () => {
+      server.off('error', refuse)
+      resolve()
+    })
+  })
+}
+
+function boundAddress(server: Server): ListenAddress {
+  const address = server.address()
+  if (address === null || typeof address === 'string')
+    throw new Error('the server is not bound to a TCP port')
+  return { host: address.address, port: address.port }
+}
+
+async function stop(server: Server, running: ReadonlySet<Promise<void>>, graceMs: number): Promise<void> {
+  await closeConnections(server, graceMs)
+  const giveUp = new AbortController()
+  const late = sleep(graceMs, undefined, { signal: giveUp.signal }).catch(() => {})
+  await Promise.race([Promise.allSettled(running), late])
+  giveUp.abort()
+}
+
+function closeConnections(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs)
+    server.close(error => {
+      clearTimeout(cut)
+      if (error === undefined) resolve()
+      else reject(error)
+    })
+  })
+}

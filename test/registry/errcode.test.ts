@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { DomainError, type ErrorCode, type ErrorDetails, type Resource } from '../../src/errors.ts'
+import { errorReply } from '../../src/registry/errcode.ts'
+
+function answer(error: unknown) {
+  const { status, headers, content } = errorReply(error)
+  assert.ok(content !== undefined && 'bytes' in content)
+  assert.equal(content.type, 'application/json')
+  const { errors } = JSON.parse(Buffer.from(content.bytes).toString())
+  return { status, headers, errors, text: JSON.stringify(errors) }
+}
+
+function failure(code: ErrorCode, resource: Resource, more: Partial<ErrorDetails> = {}): DomainError {
+  return new DomainError(code, 'what happened', { resource, ...more })
+}
+
+describe('error table', () => {
+  for (const [code, resource, status, oci] of [
+    ['invalid', 'repository', 400, 'NAME_INVALID'],
+    ['invalid', 'tag', 400, 'TAG_INVALID'],
+    ['invalid', 'digest', 400, 'DIGEST_INVALID'],
+    ['invalid', 'manifest', 400, 'MANIFEST_INVALID'],
+    ['not_found', 'repository', 404, 'NAME_UNKNOWN'],
+    ['not_found', 'manifest', 404, 'MANIFEST_UNKNOWN'],
+    ['not_found', 'tag', 404, 'MANIFEST_UNKNOWN'],
+    ['not_found', 'blob', 404, 'BLOB_UNKNOWN'],
+    ['not_found', 'upload', 404, 'BLOB_UPLOAD_UNKNOWN'],
+    ['not_found', 'request', 404, 'UNSUPPORTED'],
+    ['digest_mismatch', 'blob', 400, 'DIGEST_INVALID'],
+    ['size_mismatch', 'upload', 400, 'SIZE_INVALID'],
+    ['too_large', 'manifest', 413, 'MANIFEST_INVALID'],
+    ['out_of_range', 'upload', 416, 'RANGE_INVALID'],
+    ['busy', 'upload', 416, 'RANGE_INVALID'],
+    ['conflict', 'blob', 405, 'DENIED'],
+    ['unsupported', 'request', 405, 'UNSUPPORTED'],
+    ['unavailable', 'object', 503, 'UNAVAILABLE'],
+    ['no_space', 'object', 507, 'UNAVAILABLE'],
+  ] as const)
+    it(`${code} ${resource} is ${status} ${oci}`, () => {
+      const { status: answered, errors } = answer(failure(code, resource))
+      assert.deepEqual([answered, errors[0].code], [status, oci])
+    })
+
+  it('has one entry for each missing reference', () => {
+    const { errors } = answer(failure('missing_reference', 'manifest', { missing: ['sha256:a', 'sha256:b'] }))
+    assert.deepEqual(
+      errors.map((entry: { code: string; detail: unknown }) => [entry.code, entry.detail]),
+      [
+        ['MANIFEST_BLOB_UNKNOWN', { digest: 'sha256:a' }],
+        ['MANIFEST_BLOB_UNKNOWN', { digest: 'sha256:b' }],
+      ],
+    )
+  })
+
+  it('takes what is no DomainError, or has no row, for a bug and tells nothing of it', () => {
+    for (const error of [
+      new Error('/etc/secret'),
+      'text',
+      failure('busy', 'pool', { name: '/etc/secret' }),
+    ]) {
+      const { status, errors, text } = answer(error)
+      assert.deepEqual([status, errors[0].code], [500, 'UNKNOWN'])
+      assert.ok(!text.includes('secret') && !text.includes('what happened'))
+    }
+  })
+
+  it('tells nothing of what stands behind an outage, and when to come back', () => {
+    const { text, headers } = answer(failure('unavailable', 'object', { name: 's3.internal' }))
+    assert.ok(!text.includes('internal') && !text.includes('what happened'))
+    assert.match(headers?.['Retry-After'] ?? '', /^\d+$/)
+  })
+})

@@ -1,0 +1,53 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createLogger, type Logger } from '../../src/log.ts'
+import { createRegistryApp } from '../../src/registry/app.ts'
+import { defaultServerTimeouts, listen, type ServerTimeouts } from '../../src/registry/server.ts'
+import type { BlobStoreSettings } from '../../src/storage/blobs/blob-store-parts.ts'
+import { ObjectBlobStore } from '../../src/storage/blobs/object-blob-store.ts'
+import { openSqliteMetadata } from '../../src/storage/metadata/sqlite.ts'
+import { FilesystemObjectStore } from '../../src/storage/objects/filesystem.ts'
+
+export interface TestRegistryOptions {
+  /** Silent unless given. */
+  readonly log?: Logger | undefined
+  /** Of a registry that was stopped or still runs: its data are used and not removed. A new temporary one unless given. */
+  readonly directory?: string | undefined
+  /** The system chooses unless given. */
+  readonly port?: number | undefined
+  readonly uploadSecret?: Uint8Array | undefined
+  readonly settings?: Partial<BlobStoreSettings> | undefined
+  readonly timeouts?: Partial<ServerTimeouts> | undefined
+}
+
+export interface TestRegistry extends AsyncDisposable {
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string
+  readonly directory: string
+  /** Stops it, and removes its directory unless that was given. */
+  stop(): Promise<void>
+}
+
+/** A registry on a free port of 127.0.0.1, with objects in a directory and metadata in SQLite. */
+export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
+  await using stack = new AsyncDisposableStack()
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'varve-registry-')))
+  if (options.directory === undefined)
+    stack.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }))
+  const objects = await FilesystemObjectStore.open(join(directory, 'objects'))
+  const metadata = stack.use(await openSqliteMetadata(join(directory, 'metadata.sqlite')))
+  const app = createRegistryApp({
+    blobs: new ObjectBlobStore({ objects, metadata, settings: options.settings }),
+    metadata,
+    log: options.log ?? createLogger({ level: 'silent' }),
+    uploadSecret: options.uploadSecret,
+  })
+  const address = { host: '127.0.0.1', port: options.port ?? 0 }
+  const timeouts = { ...defaultServerTimeouts, stopMs: 1000, ...options.timeouts }
+  const server = await listen(app.callback(), address, timeouts)
+  stack.defer(() => server.close())
+  const owned = stack.move()
+  const stop = () => owned.disposeAsync()
+  return { url: server.url, directory, stop, [Symbol.asyncDispose]: stop }
+}
