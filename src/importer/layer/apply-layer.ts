@@ -2,6 +2,28 @@ import type { Readable } from 'node:stream'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { LayerLimits } from './limits.ts'
 
+/**
+ * Applies one layer, an uncompressed tar stream, on top of what `rootfs` has: a directory that exists, private to
+ * root, in which nothing else writes meanwhile. Nothing outside of it is read or changed, whatever the layer says.
+ *
+ * Success means that the stream was read to its end, so whatever verifies it there has agreed. After a failure or
+ * an abort the tree is in between and of no use; `tar` has been destroyed either way.
+ *
+ * The same layers on the same tree give the same names, types, content, owners, modes and times, always:
+ * - Whiteouts hide the layers below and nothing of their own layer, wherever in the layer they stand.
+ * - A directory over a directory merges. All else is removed and made anew, so other names of a file stay as
+ *   they are.
+ * - Directories that the layer only implies are made `root:root 0755` with time 0. Directories of the layers below
+ *   that only had their content changed keep their time.
+ * - A hard link changes nothing in its target; its own owner, mode and time are ignored.
+ * - Device nodes, FIFOs and extended attributes are left out and counted.
+ *
+ * Sources: OCI image-spec layer.md, "Changesets" and "Whiteouts".
+ * @throws DomainError `invalid`, `unsupported` or `too_large` for the layer's own fault, `no_space`, `denied` and
+ * `unavailable` for the host's, `conflict` when somebody else changed the tree; and whatever `tar` fails with.
+ */
+export type ApplyLayer = (rootfs: string, tar: Readable, options: ApplyOptions) => Promise<LayerReport>
+
 export interface ApplyOptions extends Abortable {
   readonly limits: LayerLimits
   /** Called now and then, with what has been applied so far. */
@@ -10,6 +32,7 @@ export interface ApplyOptions extends Abortable {
 
 /** What applying one layer did. */
 export interface LayerReport {
+  /** Of every kind, whiteouts included. */
   readonly entries: number
   /** Bytes of file content. */
   readonly bytes: number
@@ -19,9 +42,6 @@ export interface LayerReport {
   readonly skippedDevices: number
   /** FIFOs that were left out: Node has no call to make one. */
   readonly skippedFifos: number
-  /** Extended attributes that were left out. */
+  /** Extended attributes that were left out: Node has no call to set one. */
   readonly droppedXattrs: number
 }
-
-/** Placeholder signature; see apply.ts. */
-export type ApplyLayer = (rootfs: string, tar: Readable, options: ApplyOptions) => Promise<LayerReport>

@@ -1,0 +1,48 @@
+import type { Readable } from 'node:stream'
+import Pumpify from 'pumpify'
+import type { Digest, DiffId } from '../../storage/digest.ts'
+import { VerifyStream } from '../../storage/streams/verify.ts'
+import { Decompressor } from './decompressor.ts'
+import { LayerLimitStream } from './layer-limit-stream.ts'
+import type { LayerLimits } from './limits.ts'
+
+/** What an image promises about one of its layers. */
+export interface LayerPromise {
+  readonly mediaType: string
+  /** Digest of the blob, as it is transferred. */
+  readonly blob: Digest
+  /** Bytes of the blob. */
+  readonly size: number
+  /** Digest of the uncompressed tar stream. */
+  readonly diffId: DiffId
+}
+
+export interface LayerTar {
+  /** The uncompressed tar stream. */
+  readonly stream: Readable
+  /** Bytes of the blob that have come so far. */
+  blobBytes(): number
+}
+
+/**
+ * Makes a layer's blob its tar stream. The stream ends only when blob digest, size and diff ID are as promised;
+ * until then nothing that came out of it may be trusted. Its failure, or destroying it, destroys `source`.
+ *
+ * The stream fails with DomainError `digest_mismatch`, `size_mismatch`, `invalid`, `unsupported` or `too_large`, or with
+ * what `source` fails with.
+ */
+export function openLayerTar(
+  source: Readable,
+  { mediaType, blob, size, diffId }: LayerPromise,
+  limits: LayerLimits,
+): LayerTar {
+  const transferred = new VerifyStream({ digest: blob, size, what: { resource: 'layer' } })
+  const stream = new Pumpify(
+    source,
+    transferred,
+    new Decompressor(mediaType),
+    new LayerLimitStream(limits, size),
+    new VerifyStream({ digest: diffId, what: { resource: 'layer', name: diffId } }),
+  )
+  return { stream, blobBytes: () => transferred.bytes }
+}

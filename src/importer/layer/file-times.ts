@@ -1,0 +1,22 @@
+import { errnoOf } from '../../errors.ts'
+
+/** The last second of a file system with 32-bit times, such as that of zfs-fuse. OpenZFS takes all that fit 64 bits. */
+const lastSecond = 2 ** 31 - 1
+
+/**
+ * Sets a time, in seconds since 1970, through `set`. Where the file system has no room for it, the last time that
+ * it has is set instead, as for times that no file system has.
+ */
+export function setTime(mtime: number, set: (mtime: number) => void): void {
+  try {
+    set(exactly(mtime))
+  } catch (error) {
+    if (errnoOf(error) !== 'EOVERFLOW') throw error
+    set(lastSecond)
+  }
+}
+
+/** Node truncates to whole nanoseconds, which a number just below one would lose; half of one prevents that. */
+function exactly(seconds: number): number {
+  return seconds + 0.5e-9
+}

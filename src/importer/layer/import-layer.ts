@@ -1,0 +1,32 @@
+import type { Readable } from 'node:stream'
+import { applyLayer } from './apply.ts'
+import type { ApplyOptions, LayerReport } from './apply-layer.ts'
+import { type LayerPromise, openLayerTar } from './decompress.ts'
+
+export interface ApplyBlobOptions extends LayerPromise, Omit<ApplyOptions, 'onProgress'> {
+  /** Called now and then, with what has been applied so far. */
+  readonly onProgress?: ((progress: LayerProgress) => void) | undefined
+}
+
+export interface LayerProgress extends LayerReport {
+  /** Bytes of the blob that have come so far. */
+  readonly blobBytes: number
+}
+
+/**
+ * Applies a layer as a registry sends it. Success is reported only after blob digest, size and diff ID proved to be
+ * as promised; see {@link ApplyLayer} for all else, and {@link openLayerTar} for how the stream fails. `source` is
+ * read to its end or destroyed.
+ */
+export async function applyBlob(
+  rootfs: string,
+  source: Readable,
+  { limits, signal, onProgress, ...promise }: ApplyBlobOptions,
+): Promise<LayerReport> {
+  const tar = openLayerTar(source, promise, limits)
+  return await applyLayer(rootfs, tar.stream, {
+    limits,
+    signal,
+    onProgress: report => onProgress?.({ ...report, blobBytes: tar.blobBytes() }),
+  })
+}

@@ -1,0 +1,343 @@
+import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { describe, it } from 'node:test'
+import { isAbort } from '../../../src/errors.ts'
+import { applyLayer } from '../../../src/importer/layer/apply.ts'
+import type { LayerReport } from '../../../src/importer/layer/apply-layer.ts'
+import { defaultLayerLimits } from '../../../src/importer/layer/limits.ts'
+import { LayerSandbox } from '../../support/layer-sandbox.ts'
+import {
+  blockDevice,
+  characterDevice,
+  dir,
+  fifo,
+  file,
+  hardlink,
+  opaque,
+  pax,
+  symlink,
+  tar,
+  whiteout,
+} from '../../support/tar.ts'
+
+const skip = process.getuid?.() === 0 ? false : 'layers are applied as root'
+
+/** Layers, base first, and the names that they leave. */
+const rules: readonly (readonly [rule: string, layers: readonly Buffer[], names: readonly string[]])[] = [
+  [
+    'R1: a directory over a directory merges',
+    [tar(dir('d'), file('d/a')), tar(dir('d'), file('d/b'))],
+    ['d/', 'd/a', 'd/b'],
+  ],
+  [
+    'R1: an entry met twice wins the second time',
+    [tar(file('a'), symlink('a', 'x'), dir('a'), file('a/b'))],
+    ['a/', 'a/b'],
+  ],
+  ['R2: a whiteout hides a file', [tar(file('a'), file('b')), tar(whiteout('a'))], ['b']],
+  ['R2: a whiteout hides a tree', [tar(file('d/e/f'), file('g')), tar(whiteout('d'))], ['g']],
+  [
+    'R2: a whiteout spares its own layer, before',
+    [tar(file('d/old')), tar(whiteout('d'), file('d/new'))],
+    ['d/', 'd/new'],
+  ],
+  [
+    'R2: a whiteout spares its own layer, after',
+    [tar(file('d/old')), tar(file('d/new'), whiteout('d'))],
+    ['d/', 'd/new'],
+  ],
+  ['R2: a file and its own whiteout', [tar(file('a')), tar(file('a', 'new'), whiteout('a'))], ['a']],
+  [
+    'R2: a whiteout after another below',
+    [tar(file('d/a'), file('d/b')), tar(whiteout('d/a'), whiteout('d'))],
+    [],
+  ],
+  ['R3: opaque before', [tar(file('d/old')), tar(opaque('d'), file('d/new'))], ['d/', 'd/new']],
+  ['R3: opaque after', [tar(file('d/old')), tar(file('d/new'), opaque('d'))], ['d/', 'd/new']],
+  [
+    'R3: opaque spares implied parents (S-20)',
+    [tar(file('d/sub/old')), tar(file('d/sub/f'), opaque('d'))],
+    ['d/', 'd/sub/', 'd/sub/f'],
+  ],
+  ['R3: opaque keeps the directory', [tar(file('d/old')), tar(opaque('d'))], ['d/']],
+  ['R3: opaque of a missing directory', [tar(file('a')), tar(opaque('gone'))], ['a']],
+  [
+    'R3: opaque, an addition, and a whiteout of it all',
+    [tar(file('d/old')), tar(opaque('d'), file('d/new'), whiteout('d'))],
+    ['d/', 'd/new'],
+  ],
+  [
+    'R5: a whiteout of what is missing has no effect',
+    [tar(file('a')), tar(whiteout('b'), whiteout('gone/x'))],
+    ['a'],
+  ],
+  [
+    'R6: a whiteout through a symlink',
+    [tar(dir('d'), file('d/f'), symlink('l', 'd')), tar(whiteout('l/f'))],
+    ['d/', 'l -> d'],
+  ],
+  ['R6: a whiteout of a symlink', [tar(file('d/f'), symlink('l', 'd')), tar(whiteout('l'))], ['d/', 'd/f']],
+  ['R6: .wh. in a directory name', [tar(file('.wh.d/f'))], ['.wh.d/', '.wh.d/f']],
+  [
+    'R7: AUFS leftovers',
+    [tar(dir('.wh..wh.plnk'), file('.wh..wh.plnk/1.2'), file('.wh..wh.aufs'), file('a'))],
+    ['a'],
+  ],
+  ['R8: a file over a directory', [tar(file('d/a')), tar(file('d'))], ['d']],
+  ['R8: a symlink over a directory', [tar(file('d/a')), tar(symlink('d', 'x'))], ['d -> x']],
+  [
+    'R8: a directory over a symlink',
+    [tar(file('d/a'), symlink('l', 'd')), tar(dir('l'), file('l/b'))],
+    ['d/', 'd/a', 'l/', 'l/b'],
+  ],
+  [
+    'R10: missing parents',
+    [tar(file('a/b/c/f'), dir('x/y'))],
+    ['a/', 'a/b/', 'a/b/c/', 'a/b/c/f', 'x/', 'x/y/'],
+  ],
+  [
+    'R12: leading / and ./',
+    [tar(dir('./'), file('./a'), file('/b'), file('.//c/./d'))],
+    ['a', 'b', 'c/', 'c/d'],
+  ],
+  [
+    'R13: symlinked parents',
+    [tar(dir('usr/bin'), symlink('bin', 'usr/bin')), tar(file('bin/sh'))],
+    ['bin -> usr/bin', 'usr/', 'usr/bin/', 'usr/bin/sh'],
+  ],
+  ['R13: the last component is not followed', [tar(file('a'), symlink('l', 'a'), file('l'))], ['a', 'l']],
+  [
+    'R14: hard links, absolute and through symlinks (S-11)',
+    [
+      tar(file('usr/bin/a'), symlink('bin', '/usr/bin')),
+      tar(hardlink('b', '/usr/bin/a'), hardlink('c', 'bin/a')),
+    ],
+    ['b', 'bin -> /usr/bin', 'c', 'usr/', 'usr/bin/', 'usr/bin/a'],
+  ],
+  [
+    'R14: a hard link to a symlink',
+    [tar(symlink('l', 'nowhere'), hardlink('h', 'l'))],
+    ['h -> nowhere', 'l -> nowhere'],
+  ],
+  ['R30: an empty layer', [tar(file('a')), tar()], ['a']],
+  [
+    'S-21: hard-linked whiteouts',
+    [tar(file('a'), file('b'), file('c')), tar(whiteout('a'), hardlink('.wh.b', '.wh.a'))],
+    ['c'],
+  ],
+]
+
+describe('applyLayer', { skip, timeout: 60_000 }, () => {
+  for (const [rule, layers, names] of rules)
+    it(rule, async () => {
+      using sandbox = new LayerSandbox()
+      for (const layer of layers) await sandbox.apply(layer)
+      assert.deepEqual(sandbox.names(), names)
+    })
+
+  it('R11: the root entry gives the root its attributes', async () => {
+    using sandbox = new LayerSandbox()
+    await sandbox.apply(tar(dir('./', { mode: 0o555, uid: 1, gid: 2, mtime: 3 }), file('a')))
+    const root = sandbox.tree().get('.')
+    assert.deepEqual([root?.mode, root?.uid, root?.gid, root?.mtime], [0o555, 1, 2, 3_000_000_000n])
+  })
+
+  it('S-23: owner, mode and time are exact, setuid survives the change of owner, umask has no say', async () => {
+    using sandbox = new LayerSandbox()
+    const attributes = { uid: 1000, gid: 3_000_000, mtime: 1_700_000_000 }
+    await sandbox.apply(
+      tar(
+        dir('sticky', { ...attributes, mode: 0o1777 }),
+        dir('setgid', { ...attributes, mode: 0o2757 }),
+        file('setuid', 'x', { ...attributes, mode: 0o4755 }),
+        file('typed', 'x', { ...attributes, mode: 0o100666 }),
+        symlink('link', 'x', attributes),
+      ),
+    )
+    const seen = [...sandbox.tree()].filter(([path]) => path !== '.')
+    for (const [path, { uid, gid, mtime }] of seen)
+      assert.deepEqual([path, uid, gid, mtime], [path, 1000, 3_000_000, 1_700_000_000_000_000_000n])
+    const modes = Object.fromEntries(seen.map(([path, { mode }]) => [path, mode.toString(8)]))
+    assert.deepEqual(modes, { link: '777', setgid: '2757', setuid: '4755', sticky: '1777', typed: '666' })
+  })
+
+  it('R17: directories keep their times, whatever happens in them', async () => {
+    using sandbox = new LayerSandbox()
+    const time = 1_234_567_890.987654
+    await sandbox.apply(
+      tar(dir('d', { mtime: time }), dir('e', { mtime: 5 }), file('d/a'), file('d/b'), file('i/f')),
+    )
+    const timesOf = (): bigint[] => ['d', 'e', 'i'].map(path => sandbox.tree().get(path)?.mtime ?? -1n)
+    const before = timesOf()
+    assert.deepEqual(before.slice(1), [5_000_000_000n, 0n])
+    await sandbox.apply(tar(file('d/c'), whiteout('d/a'), file('e/x/y'), file('i/g')))
+    await sandbox.apply(tar(opaque('d'), symlink('e/l', 'x')))
+    assert.deepEqual(timesOf(), before)
+    await sandbox.apply(tar(file('e/z'), dir('e', { mtime: 9 })))
+    assert.equal(sandbox.tree().get('e')?.mtime, 9_000_000_000n)
+  })
+
+  it('a hidden directory that its layer implies anew has nothing of the old one, whatever the order', async () => {
+    for (const layer of [tar(whiteout('d'), file('d/s/f')), tar(file('d/s/f'), whiteout('d'))]) {
+      using sandbox = new LayerSandbox()
+      await sandbox.apply(
+        tar(dir('d', { mode: 0o700, uid: 5, mtime: 7 }), dir('d/s', { mode: 0o711, mtime: 8 })),
+      )
+      await sandbox.apply(layer)
+      for (const path of ['d', 'd/s']) {
+        const { mode, uid, mtime } = sandbox.tree().get(path) ?? {}
+        assert.deepEqual([mode, uid, mtime], [0o755, 0, 0n])
+      }
+    }
+  })
+
+  it('R14: replacing one name of a hard link leaves the other alone', async () => {
+    using sandbox = new LayerSandbox()
+    await sandbox.apply(tar(file('a', 'old', { mode: 0o600 }), hardlink('b', 'a')))
+    await sandbox.apply(tar(file('a', 'new')))
+    assert.equal(readFileSync(join(sandbox.rootfs, 'b'), 'utf8'), 'old')
+    assert.deepEqual(sandbox.tree().get('b')?.links, ['b'])
+  })
+
+  it('R15: a hard link changes nothing in its target', async () => {
+    using sandbox = new LayerSandbox()
+    await sandbox.apply(tar(file('a', 'x', { mode: 0o600, mtime: 5 })))
+    await sandbox.apply(tar(hardlink('b', 'a', { mode: 0o777, uid: 9, mtime: 6 })))
+    const { mode, uid, mtime, links } = sandbox.tree().get('a') ?? {}
+    assert.deepEqual([mode, uid, mtime, links], [0o600, 0, 5_000_000_000n, ['a', 'b']])
+  })
+
+  for (const [what, layer] of [
+    ['R9: a file as a parent', tar(file('a'), file('a/b'))],
+    ['R11: a root that is a file', tar(file('.'), file('a'))],
+    ['R14: a hard link to nothing', tar(hardlink('b', 'a'))],
+    ['R14: a hard link to a directory', tar(dir('a'), hardlink('b', 'a'))],
+    ['R14: a hard link to the root', tar(hardlink('b', '/'))],
+    ['a hard link in place of the directory that its target is in', tar(file('d/a'), hardlink('d', 'd/a'))],
+    ['R14: a hard link to itself', tar(file('b'), hardlink('b', 'b'))],
+    [
+      'a path that is too long behind a symlink',
+      tar(
+        dir(`${'d'.repeat(200)}/`.repeat(18)),
+        symlink('l', `${'d'.repeat(200)}/`.repeat(18)),
+        dir(`l/${'e'.repeat(200)}/${'f'.repeat(200)}/${'g'.repeat(200)}`),
+      ),
+    ],
+  ] as const)
+    it(`refuses ${what}`, async () => {
+      using sandbox = new LayerSandbox()
+      await assert.rejects(sandbox.apply(layer), { name: 'DomainError', code: 'invalid' })
+    })
+
+  it('S-22: leaves devices and FIFOs out and counts them, with the hard links to them', async () => {
+    using sandbox = new LayerSandbox()
+    await sandbox.apply(tar(file('dev/null', 'lower'), file('etc/passwd')))
+    const report = await sandbox.apply(
+      tar(
+        characterDevice('dev/null'),
+        blockDevice('dev/sda'),
+        hardlink('dev/zero', 'dev/null'),
+        fifo('etc/passwd'),
+      ),
+    )
+    assert.deepEqual(sandbox.names(), ['dev/', 'etc/'])
+    assert.equal(report.skippedDevices, 3)
+    assert.equal(report.skippedFifos, 1)
+    await sandbox.apply(tar(characterDevice('x'), file('x'), hardlink('y', 'x')))
+    assert.deepEqual(sandbox.names(), ['dev/', 'etc/', 'x', 'y'])
+  })
+
+  it('counts what it did', async () => {
+    using sandbox = new LayerSandbox()
+    const xattrs = { 'SCHILY.xattr.user.a': '1', 'SCHILY.xattr.user.b': '' }
+    const report = await sandbox.apply(
+      tar(dir('d'), file('d/a', 'four'), file('d/b', 'x', { pax: xattrs }), whiteout('c'), opaque('d')),
+    )
+    const expected: LayerReport = {
+      entries: 5,
+      bytes: 5,
+      whiteouts: 2,
+      skippedDevices: 0,
+      skippedFifos: 0,
+      droppedXattrs: 2,
+    }
+    assert.deepEqual(report, expected)
+  })
+
+  it('limits entries and the directories that they imply', async () => {
+    using sandbox = new LayerSandbox()
+    await sandbox.apply(tar(file('a'), file('b')), { maxEntries: 2 })
+    for (const layer of [tar(file('a'), file('b'), file('c')), tar(file('d/e/f'))])
+      await assert.rejects(sandbox.apply(layer, { maxEntries: 2 }), { code: 'too_large' })
+  })
+
+  it('writes content that comes in many pieces', async () => {
+    using sandbox = new LayerSandbox()
+    const content = Buffer.alloc(1_000_001, 'varve')
+    await sandbox.apply(tar(file('a', content), file('b', 'b')))
+    assert.deepEqual(readFileSync(join(sandbox.rootfs, 'a')), content)
+  })
+
+  it('reports progress', async () => {
+    using sandbox = new LayerSandbox()
+    const seen: number[] = []
+    const bytes = tar(...Array.from({ length: 600 }, (_, index) => file(`f${index}`)))
+    await applyLayer(sandbox.rootfs, Readable.from([bytes]), {
+      limits: defaultLayerLimits,
+      onProgress: ({ entries }) => seen.push(entries),
+    })
+    assert.deepEqual(seen, [250, 500])
+  })
+
+  it('stops when aborted, before it begins and in the middle of a file, and leaves no listener', async () => {
+    using sandbox = new LayerSandbox()
+    const before = new Readable({ read() {} })
+    const apply = (stream: Readable, signal: AbortSignal): Promise<LayerReport> =>
+      applyLayer(sandbox.rootfs, stream, { limits: defaultLayerLimits, signal })
+    await assert.rejects(apply(before, AbortSignal.abort()), isAbort)
+    assert.equal(before.destroyed, true)
+
+    const controller = new AbortController()
+    const within = new Readable({ read() {} })
+    within.push(file('a', Buffer.alloc(100_000)).subarray(0, 50_000))
+    const applying = apply(within, controller.signal)
+    setTimeout(() => controller.abort(), 20)
+    await assert.rejects(applying, isAbort)
+    assert.equal(within.destroyed, true)
+
+    const unused = new AbortController().signal
+    await apply(Readable.from([tar(file('a'))]), unused)
+    for (const signal of [controller.signal, unused])
+      assert.equal(getEventListeners(signal, 'abort').length, 0)
+  })
+
+  it('calls a stream that is closed before its end unavailable', async () => {
+    using sandbox = new LayerSandbox()
+    for (const bytes of [file('a'), file('a', Buffer.alloc(100_000)).subarray(0, 50_000)]) {
+      const closing = new Readable({ read() {} })
+      closing.push(bytes)
+      setTimeout(() => closing.destroy(), 10)
+      await assert.rejects(sandbox.apply(closing), { code: 'unavailable' })
+    }
+  })
+
+  it('names the entry that the host refuses', async () => {
+    using sandbox = new LayerSandbox()
+    writeFileSync(join(sandbox.directory, 'rootfs', 'a'), '')
+    const missing = applyLayer(join(sandbox.directory, 'gone'), Readable.from([tar(file('a'))]), {
+      limits: defaultLayerLimits,
+    })
+    await assert.rejects(missing, { name: 'DomainError', code: 'conflict' })
+  })
+
+  it('ignores what a global PAX header names (R20)', async () => {
+    using sandbox = new LayerSandbox()
+    await sandbox.apply(tar(file('etc/a')))
+    await sandbox.apply(tar(pax({ path: 'etc' }, 'g'), file('b')))
+    assert.deepEqual(sandbox.names(), ['b', 'etc/', 'etc/a'])
+    assert.equal(statSync(join(sandbox.rootfs, 'etc')).isDirectory(), true)
+  })
+})
