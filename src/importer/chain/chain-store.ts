@@ -13,9 +13,9 @@ import type { DiffId, Digest } from '../../storage/digest.ts'
  *     applyLayer(builder.rootfs, layer 1);  await builder.commit(chain 1, facts)
  *     await store.clone(chain 1, 'web1')                   // its own writable tree, made without copying
  *
- * Another image with the same layer 0 starts at `store.extend(chain 0)`. What `commit` has not yet named can be
- * seen by nobody and is discarded when the builder is disposed; what it has named is complete, never changes,
- * and survives a crash of the machine. Callers verify digests and diff IDs *before* they commit.
+ * Another image with the same layer 0 starts at `store.extend(chain 0)`. What `commit` has not yet named can
+ * be seen by nobody and is discarded when the builder is disposed; what it has named is complete, never
+ * changes, and survives a crash of the machine. Callers verify digests and diff IDs *before* they commit.
  *
  * A store touches nothing that it did not make: everything of its own carries a mark.
  */
@@ -39,8 +39,9 @@ export interface ChainStore extends AsyncDisposable {
   remove(chain: ChainId, options?: Abortable): Promise<void>
 
   /**
-   * Makes a writable tree with the content of `chain`. Idempotent by name: the same name and chain give the clone that
-   * is there. @throws DomainError `not_found`, `conflict` when the name is taken by a clone of another chain.
+   * Makes a writable tree with the content of `chain`. Idempotent by name: the same name and chain give the
+   * clone that is there. @throws DomainError `not_found`, `conflict` when the name is taken by a clone of
+   * another chain.
    */
   clone(chain: ChainId, name: CloneName, options?: CloneOptions): Promise<Clone>
   /** Clones in byte order of their names. */
@@ -50,9 +51,18 @@ export interface ChainStore extends AsyncDisposable {
 }
 
 export interface ChainBuilder extends AsyncDisposable {
-  /** The directory that becomes the image's `/`. */
+  /**
+   * The directory that becomes the image's `/`. Its files may be shared with what was committed before:
+   * replace a file, never write into it or change its owner, mode or times. Directories are the builder's
+   * own.
+   */
   readonly rootfs: string
-  /** Call once per layer, in order. When `chain` was committed meanwhile by somebody else, that one is answered. */
+  /**
+   * Call once per layer, in order. When `chain` was committed meanwhile by somebody else, that one is
+   * answered.
+   * @throws DomainError `invalid` when `facts.parent` is not the chain that was committed before, or the
+   * base.
+   */
   commit(chain: ChainId, facts: LayerFacts, options?: Abortable): Promise<ChainSnapshot>
 }
 

@@ -1,0 +1,51 @@
+import type { Abortable } from '../../../storage/abortable.ts'
+import type { ChainId } from '../../../storage/chain-id.ts'
+import { checkParent, unknownChain } from '../chain-rules.ts'
+import type { ChainBuilder, ChainSnapshot, LayerFacts } from '../chain-store.ts'
+import { copyTree } from './copy-tree.ts'
+import { type DirectoryLayout, factsFileOf, rootfsOf } from './directory-layout.ts'
+import { writeRecord } from './record-files.ts'
+import { readSnapshot } from './snapshots.ts'
+import { Staging } from './staging.ts'
+
+/** Builds in a directory of its own; each commit shares the files of that moment with it. */
+export class DirectoryChainBuilder implements ChainBuilder {
+  readonly rootfs: string
+  readonly #layout: DirectoryLayout
+  readonly #staging: Staging
+  #below: ChainId | null
+  #ended = false
+
+  constructor(layout: DirectoryLayout, staging: Staging, base: ChainId | null) {
+    this.rootfs = rootfsOf(staging.directory)
+    this.#layout = layout
+    this.#staging = staging
+    this.#below = base
+  }
+
+  async commit(chain: ChainId, facts: LayerFacts, options: Abortable = {}): Promise<ChainSnapshot> {
+    options.signal?.throwIfAborted()
+    if (this.#ended) throw new Error(`${this.rootfs}: commit after the builder was disposed`)
+    checkParent(this.#below, chain, facts)
+    const snapshot = (await readSnapshot(this.#layout, chain)) ?? (await this.#publish(chain, facts, options))
+    this.#below = chain
+    return snapshot
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended) return
+    this.#ended = true
+    await this.#staging[Symbol.asyncDispose]()
+  }
+
+  async #publish(chain: ChainId, facts: LayerFacts, options: Abortable): Promise<ChainSnapshot> {
+    await using staging = await Staging.create(this.#layout)
+    await copyTree(this.rootfs, rootfsOf(staging.directory), { ...options, files: 'share' })
+    await writeRecord(factsFileOf(staging.directory), { chain, ...facts })
+    // When another builder was faster, its snapshot is as good as ours.
+    await staging.publish(this.#layout.chain(chain), options)
+    const snapshot = await readSnapshot(this.#layout, chain)
+    if (snapshot === undefined) throw unknownChain(chain)
+    return snapshot
+  }
+}

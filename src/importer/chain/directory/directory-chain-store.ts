@@ -1,0 +1,159 @@
+import { chmod, mkdir, readdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { DomainError, isDomainError } from '../../../errors.ts'
+import type { Abortable } from '../../../storage/abortable.ts'
+import type { ChainId } from '../../../storage/chain-id.ts'
+import { chainInUse, unknownChain } from '../chain-rules.ts'
+import type {
+  ChainBuilder,
+  ChainSnapshot,
+  ChainStore,
+  Clone,
+  CloneName,
+  CloneOptions,
+  Unfinished,
+} from '../chain-store.ts'
+import { makeEmptyRootfs } from '../empty-rootfs.ts'
+import { onDisk } from '../fs-errors.ts'
+import { copyTree } from './copy-tree.ts'
+import { DirectoryChainBuilder } from './directory-chain-builder.ts'
+import { DirectoryClones } from './directory-clones.ts'
+import { DirectoryLayout, rootfsOf } from './directory-layout.ts'
+import { mark, markSchema, readRecord, writeRecord } from './record-files.ts'
+import { listSnapshots, readSnapshot } from './snapshots.ts'
+import { Staging } from './staging.ts'
+
+export interface DirectoryChainStoreOptions extends Abortable {
+  /** Made when it is not there; an empty one, or one of ours. */
+  readonly directory: string
+}
+
+/**
+ * Chains as directories, for development without ZFS: the same promises, but clones take as long as copying
+ * does.
+ */
+export class DirectoryChainStore implements ChainStore {
+  readonly description: string
+  readonly recordsDirectory: string
+  readonly #layout: DirectoryLayout
+  readonly #clones: DirectoryClones
+
+  private constructor(layout: DirectoryLayout) {
+    this.description = `directory ${layout.directory} (copies instead of ZFS clones)`
+    this.recordsDirectory = layout.images
+    this.#layout = layout
+    this.#clones = new DirectoryClones(layout)
+  }
+
+  /**
+   * @throws DomainError `denied` without root's rights, `conflict` for a directory with content that is not
+   * ours.
+   */
+  static async open(options: DirectoryChainStoreOptions): Promise<DirectoryChainStore> {
+    options.signal?.throwIfAborted()
+    const layout = new DirectoryLayout(resolve(options.directory))
+    requireRoot(layout.directory)
+    await onDisk(layout.directory, () => mkdir(layout.directory, { recursive: true, mode: 0o700 }))
+    await claim(layout)
+    for (const directory of [layout.images, layout.locks, layout.building, layout.chains, layout.clones])
+      await onDisk(directory, () => mkdir(directory, { recursive: true, mode: 0o700 }))
+    return new DirectoryChainStore(layout)
+  }
+
+  async find(chain: ChainId, options: Abortable = {}): Promise<ChainSnapshot | undefined> {
+    options.signal?.throwIfAborted()
+    return readSnapshot(this.#layout, chain)
+  }
+
+  async extend(base: ChainId | null, options: Abortable = {}): Promise<ChainBuilder> {
+    options.signal?.throwIfAborted()
+    const from = base === null ? undefined : await this.#existing(base)
+    await using undo = new AsyncDisposableStack()
+    const staging = undo.use(await Staging.create(this.#layout))
+    const rootfs = rootfsOf(staging.directory)
+    if (from === undefined) await makeEmptyRootfs(rootfs)
+    else await copyTree(rootfsOf(from.location), rootfs, { ...options, files: 'share' })
+    undo.move()
+    return new DirectoryChainBuilder(this.#layout, staging, base)
+  }
+
+  async *walk(options: Abortable = {}): AsyncGenerator<ChainSnapshot | Unfinished> {
+    options.signal?.throwIfAborted()
+    for await (const snapshot of listSnapshots(this.#layout)) {
+      options.signal?.throwIfAborted()
+      yield snapshot
+    }
+    for (const id of await Staging.leftBehind(this.#layout))
+      yield { kind: 'unfinished', location: `${this.#layout.building}/${id}` }
+  }
+
+  async reclaim(options: Abortable = {}): Promise<number> {
+    let count = 0
+    options.signal?.throwIfAborted()
+    for (const id of await Staging.leftBehind(this.#layout)) {
+      options.signal?.throwIfAborted()
+      if (await Staging.reclaim(this.#layout, id)) count++
+    }
+    return count
+  }
+
+  async remove(chain: ChainId, options: Abortable = {}): Promise<void> {
+    options.signal?.throwIfAborted()
+    const snapshot = await this.#existing(chain)
+    for await (const other of listSnapshots(this.#layout))
+      if (other.facts.parent === chain) throw chainInUse(chain, `the longer chain ${other.chain} needs it`)
+    const clone = (await this.clones(options)).find(one => one.chain === chain)
+    if (clone !== undefined) throw chainInUse(chain, `the clone ${clone.name} was made from it`)
+    await using _removed = await Staging.takeOut(this.#layout, snapshot.location)
+  }
+
+  async clone(chain: ChainId, name: CloneName, options: CloneOptions = {}): Promise<Clone> {
+    options.signal?.throwIfAborted()
+    return this.#clones.clone(await this.#existing(chain), name, options)
+  }
+
+  clones(options: Abortable = {}): Promise<Clone[]> {
+    return this.#clones.list(options)
+  }
+
+  destroyClone(name: CloneName, options: Abortable = {}): Promise<void> {
+    return this.#clones.destroy(name, options)
+  }
+
+  /** Nothing is held open but by builders, which their owners dispose. */
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #existing(chain: ChainId): Promise<ChainSnapshot> {
+    const snapshot = await readSnapshot(this.#layout, chain)
+    if (snapshot === undefined) throw unknownChain(chain)
+    return snapshot
+  }
+}
+
+function requireRoot(directory: string): void {
+  if (process.geteuid?.() === 0) return
+  throw new DomainError(
+    'denied',
+    `Only root can keep the owners of an image's files in ${directory}; run Varve as root.`,
+    { resource: 'pool', name: directory },
+  )
+}
+
+/** A directory is ours when it has our mark, and becomes ours when it is empty. */
+async function claim(layout: DirectoryLayout): Promise<void> {
+  if ((await readRecord(layout.mark, markSchema)) !== undefined) return
+  const entries = await onDisk(layout.directory, () => readdir(layout.directory))
+  if (entries.length > 0)
+    throw new DomainError(
+      'conflict',
+      `${layout.directory} is not empty and does not belong to Varve; choose an empty directory for the chains.`,
+      { resource: 'pool', name: layout.directory },
+    )
+  await onDisk(layout.directory, () => chmod(layout.directory, 0o700))
+  try {
+    await writeRecord(layout.mark, mark)
+  } catch (error) {
+    // Another process of ours opens the same directory at this moment.
+    if (!isDomainError(error, 'already_exists')) throw error
+  }
+}

@@ -1,0 +1,159 @@
+import { chmod } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { isDomainError } from '../../../errors.ts'
+import type { Abortable } from '../../../storage/abortable.ts'
+import type { ChainId } from '../../../storage/chain-id.ts'
+import type { ChainSnapshot, LayerFacts } from '../chain-store.ts'
+import { makeEmptyRootfs } from '../empty-rootfs.ts'
+import { onDisk } from '../fs-errors.ts'
+import { type Lineage, newestOf, readLineages } from './chain-index.ts'
+import { chainSnapshot, type DatasetName, type DatasetTree, rootfsDirectory } from './dataset-names.ts'
+import { mount, unmount } from './mounts.ts'
+import {
+  formatFacts,
+  lineageProperties,
+  listingArgs,
+  optionArgs,
+  parseListing,
+  roleProperty,
+  unfinishedProperty,
+} from './properties.ts'
+import type { ZfsCommand } from './zfs-command.ts'
+import type { Subject } from './zfs-errors.ts'
+
+/**
+ * What can be done to the datasets of lineages, one small step each. Who may do it is decided elsewhere:
+ * every change needs the lineage's lock.
+ */
+export class LineageDatasets {
+  readonly #zfs: ZfsCommand
+  readonly #tree: DatasetTree
+
+  constructor(zfs: ZfsCommand, tree: DatasetTree) {
+    this.#zfs = zfs
+    this.#tree = tree
+  }
+
+  /** The one bulk listing: everything that a store knows after a restart. */
+  async list(options: Abortable = {}): Promise<Lineage[]> {
+    const args = [...listingArgs(lineageProperties, '-r'), this.#tree.chains]
+    return this.#parse(await this.#zfs.read(subjectOf(this.#tree.chains), args, options))
+  }
+
+  /** One lineage as it is now; `undefined` when it is gone or not ours. */
+  async reread(dataset: DatasetName, options: Abortable = {}): Promise<Lineage | undefined> {
+    const args = [...listingArgs(lineageProperties, '-r'), dataset]
+    try {
+      return this.#parse(await this.#zfs.read(subjectOf(dataset), args, options))[0]
+    } catch (error) {
+      if (isDomainError(error, 'not_found')) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * An unfinished lineage that is empty, or a clone of `origin`. @throws DomainError `not_found` when that is
+   * gone.
+   */
+  async create(
+    dataset: DatasetName,
+    origin: ChainSnapshot | undefined,
+    options: Abortable = {},
+  ): Promise<Lineage> {
+    const properties = optionArgs({
+      canmount: 'noauto',
+      [roleProperty]: 'lineage',
+      [unfinishedProperty]: ourName(),
+    })
+    const args =
+      origin === undefined
+        ? ['create', ...properties, dataset]
+        : ['clone', ...properties, origin.location, dataset]
+    await this.#zfs.change(subjectOf(dataset), args, options)
+    return { dataset, unfinished: true, snapshots: [], covered: false }
+  }
+
+  /** Answers the directory that becomes the image's `/`. */
+  async mount(dataset: DatasetName, options: Abortable = {}): Promise<string> {
+    return join(await mount(this.#zfs, dataset, subjectOf(dataset), options), rootfsDirectory)
+  }
+
+  /**
+   * The first steps inside an empty dataset: only root may look into it, for images bring setuid programs.
+   */
+  async prepare(rootfs: string): Promise<void> {
+    await onDisk(rootfs, () => chmod(join(rootfs, '..'), 0o700))
+    await makeEmptyRootfs(rootfs)
+  }
+
+  async mark(dataset: DatasetName, options: Abortable = {}): Promise<void> {
+    const args = ['set', `${unfinishedProperty}=${ourName()}`, dataset]
+    await this.#zfs.change(subjectOf(dataset), args, options)
+  }
+
+  async snapshot(
+    dataset: DatasetName,
+    chain: ChainId,
+    facts: LayerFacts,
+    options: Abortable = {},
+  ): Promise<ChainSnapshot> {
+    const location = chainSnapshot(dataset, chain)
+    const args = ['snapshot', ...optionArgs(formatFacts(chain, facts)), location]
+    await this.#zfs.change(subjectOf(location), args, options)
+    return { kind: 'snapshot', chain, location, facts }
+  }
+
+  /**
+   * Makes the head what the newest snapshot is. @throws DomainError `conflict` when a stranger's snapshot is
+   * newer.
+   */
+  async rollBack(lineage: Lineage): Promise<void> {
+    const newest = newestOf(lineage)
+    if (newest === undefined) return
+    await unmount(this.#zfs, lineage.dataset, subjectOf(lineage.dataset))
+    await this.#zfs.change(subjectOf(newest.location), ['rollback', newest.location])
+  }
+
+  /**
+   * Ends a lineage's unfinished state: with its head at its newest snapshot, or destroyed (answers
+   * `undefined`) when it has none. A lineage that a stranger's snapshot covers stays as it is, for that
+   * snapshot is not ours to destroy.
+   */
+  async settle(lineage: Lineage): Promise<Lineage | undefined> {
+    try {
+      if (newestOf(lineage) === undefined) {
+        await this.destroy(lineage.dataset)
+        return undefined
+      }
+      await this.rollBack(lineage)
+    } catch (error) {
+      if (!isDomainError(error, 'conflict')) throw error
+      return { ...lineage, unfinished: true, covered: true }
+    }
+    await this.#zfs.change(subjectOf(lineage.dataset), ['inherit', unfinishedProperty, lineage.dataset])
+    return { ...lineage, unfinished: false }
+  }
+
+  /** Never with `-r` or `-R`: what still has snapshots or clones stays. @throws DomainError `conflict`. */
+  async destroy(name: string): Promise<void> {
+    try {
+      await this.#zfs.change(subjectOf(name), ['destroy', name])
+    } catch (error) {
+      if (!isDomainError(error, 'not_found')) throw error
+    }
+  }
+
+  #parse(stdout: string): Lineage[] {
+    return readLineages(this.#tree, parseListing(stdout))
+  }
+}
+
+function subjectOf(name: string): Subject {
+  return { resource: 'chain', name }
+}
+
+/** For people who look at the pool; whether the builder lives is told by its lock alone. */
+function ourName(): string {
+  return `${hostname()}:${process.pid}`
+}

@@ -1,0 +1,95 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import pLimit, { type LimitFunction } from 'p-limit'
+import type { Abortable } from '../../../storage/abortable.ts'
+import { convertZfsFailure, isTransient, type Subject } from './zfs-errors.ts'
+
+const run = promisify(execFile)
+
+/**
+ * Where `zfs` may be. Nothing else of our environment is handed on: messages must be in English to be
+ * understood, and no variable of ours may change what a command of root does.
+ */
+const environment = Object.freeze({
+  LC_ALL: 'C',
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+})
+
+/** About a million lines: more than any pool that a host still answers for. */
+const maxListingBytes = 256 * 1024 * 1024
+
+/** Milliseconds between the attempts at a dataset that is busy: about 3 seconds in all. */
+const defaultPatience: readonly number[] = [10, 20, 40, 80, 160, 320, 640, 800, 1000]
+
+/**
+ * Commands that may change the pool at once. ZFS itself gathers what comes together into one transaction
+ * group, so that many are faster than one. Its userland ancestor zfs-fuse, which has no such device,
+ * deadlocks when two mount.
+ */
+const defaultConcurrency = existsSync('/dev/zfs') ? 8 : 1
+
+export interface ZfsOptions {
+  /** Name or path of the program. */
+  readonly program?: string | undefined
+  /** Milliseconds to wait before each further attempt at what is busy. */
+  readonly patience?: readonly number[] | undefined
+  /** Commands that may change the pool at once. */
+  readonly concurrency?: number | undefined
+}
+
+/** The only place that runs `zfs`: without a shell, and with failures converted to DomainError. */
+export class ZfsCommand {
+  readonly #program: string
+  readonly #patience: readonly number[]
+  readonly #changing: LimitFunction
+
+  constructor(options: ZfsOptions = {}) {
+    this.#program = options.program ?? 'zfs'
+    this.#patience = options.patience ?? defaultPatience
+    this.#changing = pLimit(options.concurrency ?? defaultConcurrency)
+  }
+
+  /** Standard output of a command that only looks; it is killed when the signal aborts. */
+  async read(subject: Subject, args: readonly string[], options: Abortable = {}): Promise<string> {
+    options.signal?.throwIfAborted()
+    return this.#run(subject, args, options.signal)
+  }
+
+  /**
+   * Runs a command that changes the pool. Once begun it is never killed, for then nobody would know what it
+   * did; a dataset that is busy is tried again a few times, because unmounting ends a moment after it says
+   * so.
+   * @throws DomainError as {@link convertZfsFailure} says.
+   */
+  async change(subject: Subject, args: readonly string[], options: Abortable = {}): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#changing(() => {
+          options.signal?.throwIfAborted()
+          return this.#run(subject, args)
+        })
+        return
+      } catch (error) {
+        const wait = this.#patience[attempt]
+        if (wait === undefined || !isTransient(error)) throw error
+        await sleep(wait, undefined, { signal: options.signal }).catch((cause: unknown) => {
+          options.signal?.throwIfAborted()
+          throw cause
+        })
+      }
+    }
+  }
+
+  async #run(subject: Subject, args: readonly string[], signal?: AbortSignal): Promise<string> {
+    try {
+      const options = { env: environment, maxBuffer: maxListingBytes, signal }
+      const { stdout } = await run(this.#program, args, options)
+      return stdout
+    } catch (cause) {
+      signal?.throwIfAborted()
+      throw convertZfsFailure(subject, { args, cause })
+    }
+  }
+}

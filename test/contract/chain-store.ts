@@ -1,0 +1,16 @@
+import { describe } from 'node:test'
+import { buildingContract } from './chain-store/building.ts'
+import { cloningContract } from './chain-store/cloning.ts'
+import { crashContract } from './chain-store/crashes.ts'
+import { removalContract } from './chain-store/removal.ts'
+import type { ChainStoreSuite } from './chain-store/suite.ts'
+
+/** The executable half of the definition in src/importer/chain/chain-store.ts. */
+export function chainStoreContract(name: string, suite: ChainStoreSuite): void {
+  describe(`${name}: contract of ChainStore`, { skip: suite.skip }, () => {
+    buildingContract(suite)
+    cloningContract(suite)
+    removalContract(suite)
+    crashContract(suite)
+  })
+}

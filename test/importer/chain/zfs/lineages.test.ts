@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { parseCloneName } from '../../../../src/importer/chain/clone-name.ts'
+import { ZfsChainStore } from '../../../../src/importer/chain/zfs/zfs-chain-store.ts'
+import { buildLayer, failsWith, filesIn } from '../../../contract/chain-store/suite.ts'
+import { layerOn } from '../../../support/fake-layers.ts'
+import { skipWithout } from '../../../support/programs.ts'
+import { createPool, type TestPool, zfs } from '../../../support/zfs.ts'
+
+const bottom = layerOn(null, 'bottom')
+const middle = layerOn(bottom, 'middle')
+const top = layerOn(middle, 'top')
+const other = layerOn(bottom, 'other')
+const web = parseCloneName('web')
+
+describe('lineages and clones in a pool', { skip: await skipWithout('zfs') }, () => {
+  let pool: TestPool
+  let count = 0
+  before(async () => {
+    pool = await createPool()
+  })
+  after(() => pool.destroy())
+
+  const newRoot = () => `${pool.name}/store${count++}`
+  const lineageOf = (location: string) => location.slice(0, location.indexOf('@'))
+  const property = async (dataset: string, name: string) =>
+    (await zfs('get', '-Hp', '-o', 'value', name, dataset)).trim()
+
+  it('goes on in the lineage that ends at the base, and branches elsewhere', async () => {
+    const store = await ZfsChainStore.open({ dataset: newRoot() })
+    const first = lineageOf((await buildLayer(store, null, bottom, 'bottom')).location)
+    assert.equal(lineageOf((await buildLayer(store, bottom, middle, 'middle')).location), first)
+    assert.equal(lineageOf((await buildLayer(store, middle, top, 'top')).location), first)
+    const branch = lineageOf((await buildLayer(store, bottom, other, 'other')).location)
+    assert.notEqual(branch, first)
+    assert.match(await property(branch, 'origin'), new RegExp(`^${first}@`))
+  })
+
+  it('keeps lineages unmounted when nobody builds, and never lets them run anything', async () => {
+    const store = await ZfsChainStore.open({ dataset: newRoot() })
+    const lineage = lineageOf((await buildLayer(store, null, bottom, 'bottom')).location)
+    assert.equal(await property(lineage, 'mounted'), 'no')
+    assert.equal(await property(lineage, 'canmount'), 'noauto')
+    for (const name of ['devices', 'setuid', 'exec', 'atime'])
+      assert.equal(await property(lineage, name), 'off')
+  })
+
+  it('gives a clone its quota and its rights', async () => {
+    const store = await ZfsChainStore.open({ dataset: newRoot() })
+    await buildLayer(store, null, bottom, 'bottom')
+    const clone = await store.clone(bottom.chain, web, { quota: 64 * 1024 * 1024 })
+    assert.equal(await property(clone.dataset, 'quota'), String(64 * 1024 * 1024))
+    assert.equal(await property(clone.dataset, 'devices'), 'off')
+    assert.equal(await property(clone.dataset, 'setuid'), 'on')
+    assert.equal(await property(clone.dataset, 'exec'), 'on')
+  })
+
+  it('mounts a clone that is not mounted', async () => {
+    const store = await ZfsChainStore.open({ dataset: newRoot() })
+    await buildLayer(store, null, bottom, 'bottom')
+    const clone = await store.clone(bottom.chain, web)
+    await zfs('unmount', clone.dataset)
+    assert.deepEqual(await store.clone(bottom.chain, web), clone)
+    assert.deepEqual(await filesIn(clone.rootfs), ['bottom'])
+  })
+
+  it('looks again when another process has moved a chain', async () => {
+    const dataset = newRoot()
+    const store = await ZfsChainStore.open({ dataset })
+    await buildLayer(store, null, bottom, 'bottom')
+    const another = await ZfsChainStore.open({ dataset })
+    await another.remove(bottom.chain)
+    const moved = await buildLayer(another, null, bottom, 'bottom')
+    assert.equal((await store.clone(bottom.chain, web)).origin, moved.location)
+    await another.destroyClone(web)
+    await another.remove(bottom.chain)
+    await assert.rejects(store.clone(bottom.chain, web), failsWith('not_found'))
+    await assert.rejects(store.extend(bottom.chain), failsWith('not_found'))
+  })
+
+  it('branches when another process has gone on in the lineage', async () => {
+    const dataset = newRoot()
+    const store = await ZfsChainStore.open({ dataset })
+    const first = await buildLayer(store, null, bottom, 'bottom')
+    await buildLayer(await ZfsChainStore.open({ dataset }), bottom, middle, 'middle')
+    const branch = await buildLayer(store, bottom, other, 'other')
+    assert.notEqual(lineageOf(branch.location), lineageOf(first.location))
+  })
+
+  it('says that a clone is in use', async () => {
+    const store = await ZfsChainStore.open({ dataset: newRoot(), patience: [10, 10] })
+    await buildLayer(store, null, bottom, 'bottom')
+    const { rootfs } = await store.clone(bottom.chain, web)
+    await mkdir(join(rootfs, 'work'))
+    const user = spawn('sleep', ['600'], { cwd: join(rootfs, 'work'), stdio: 'ignore' })
+    await once(user, 'spawn')
+    const ended = once(user, 'exit')
+    try {
+      await assert.rejects(store.destroyClone(web), failsWith('busy'))
+    } finally {
+      user.kill('SIGKILL')
+      await ended
+    }
+    assert.equal((await store.clones()).length, 1)
+  })
+})

@@ -1,0 +1,19 @@
+import type { LayerFacts } from '../../src/importer/chain/chain-store.ts'
+import { type ChainId, parseChainId } from '../../src/storage/chain-id.ts'
+import { digestOf, parseDiffId } from '../../src/storage/digest.ts'
+
+/** A layer as a chain store sees it: a name for the chain that it ends, and facts. */
+export interface FakeLayer {
+  readonly chain: ChainId
+  readonly facts: LayerFacts
+}
+
+/** A made-up layer that is told from others by `text`, on top of `below`. */
+export function layerOn(below: FakeLayer | null, text: string): FakeLayer {
+  const diffId = parseDiffId(digestOf(Buffer.from(`layer ${text}`)))
+  const parent = below?.chain ?? null
+  // The rule of storage/chain-id.ts, one step of it.
+  const chain = parseChainId(parent === null ? diffId : digestOf(Buffer.from(`${parent} ${diffId}`)))
+  const blob = digestOf(Buffer.from(`blob ${text}`))
+  return { chain, facts: { diffId, blob, parent, entries: text.length, bytes: text.length * 1000 } }
+}
