@@ -1,0 +1,135 @@
+import { orAbort } from '../storage/abortable.ts'
+import type { ChainId } from '../storage/chain-id.ts'
+import { formatPlatform } from '../storage/platform.ts'
+import { formatImageName } from '../storage/reference.ts'
+import type { ImageSource, ResolvedImage, ResolvedLayer } from '../storage/remote/image-source.ts'
+import type { ChainBuilder, ChainSnapshot, ChainStore, LayerFacts } from './chain/chain-store.ts'
+import { ChainFlights } from './chain-flights.ts'
+import type { ImportEvent, ImportOptions } from './import-service.ts'
+import type { LayerReport } from './layer/apply-layer.ts'
+import { applyBlob } from './layer/import-layer.ts'
+import type { LayerLimits } from './layer/limits.ts'
+import { planImport } from './plan.ts'
+
+export interface ChainMakerParts {
+  readonly source: ImageSource
+  readonly chains: ChainStore
+  readonly limits: LayerLimits
+}
+
+/** Makes the chains of images, each layer once however many ask for it. */
+export class ChainMaker {
+  readonly #source: ImageSource
+  readonly #chains: ChainStore
+  readonly #limits: LayerLimits
+  readonly #flights = new ChainFlights()
+
+  constructor({ source, chains, limits }: ChainMakerParts) {
+    this.#source = source
+    this.#chains = chains
+    this.#limits = limits
+  }
+
+  /** Applies what is missing. When another import is making the next layer, waits for it and looks again. */
+  async ensureChain(
+    image: ResolvedImage,
+    options: ImportOptions,
+  ): Promise<{ top: ChainSnapshot; imported: number }> {
+    let announced = false
+    for (;;) {
+      const found = await Promise.all(image.layers.map(({ chainId }) => this.#chains.find(chainId, options)))
+      const present = new Map(
+        found.flatMap(snapshot => (snapshot ? [[snapshot.chain, snapshot] as const] : [])),
+      )
+      const plan = planImport(image.layers, chain => present.has(chain))
+      if (!announced) options.onEvent?.(resolvedEvent(image, image.layers.length - plan.missing.length))
+      announced = true
+
+      const [next] = plan.missing
+      if (next === undefined) {
+        const top = plan.base === null ? undefined : present.get(plan.base)
+        if (top === undefined) throw new Error(`image ${image.manifestDigest} has no layers`)
+        return { top, imported: 0 }
+      }
+      const running = this.#flights.find(next.chainId)
+      if (running === undefined) return await this.#applyMissing(image, plan.base, plan.missing, options)
+      options.onEvent?.({ type: 'waiting', chainId: next.chainId })
+      await orAbort(running, options.signal)
+    }
+  }
+
+  async #applyMissing(
+    image: ResolvedImage,
+    base: ChainId | null,
+    missing: readonly ResolvedLayer[],
+    options: ImportOptions,
+  ): Promise<{ top: ChainSnapshot; imported: number }> {
+    using flight = this.#flights.begin(missing.map(({ chainId }) => chainId))
+    await using builder = await this.#chains.extend(base, options)
+    const below = image.layers.length - missing.length
+    let top: ChainSnapshot | undefined
+    for (const [index, layer] of missing.entries()) {
+      const parent = index === 0 ? base : (missing[index - 1]?.chainId ?? null)
+      top = await this.#applyLayer(image, layer, { builder, parent, position: below + index }, options)
+      flight.landed(layer.chainId)
+    }
+    if (top === undefined) throw new Error('there was nothing to apply')
+    return { top, imported: missing.length }
+  }
+
+  async #applyLayer(
+    image: ResolvedImage,
+    layer: ResolvedLayer,
+    { builder, parent, position }: { builder: ChainBuilder; parent: ChainId | null; position: number },
+    { signal, onEvent }: ImportOptions,
+  ): Promise<ChainSnapshot> {
+    const started = performance.now()
+    const { descriptor, diffId, chainId } = layer
+    const blob = await this.#source.openLayer(image.name, descriptor, { signal })
+    const report = await applyBlob(builder.rootfs, blob, {
+      mediaType: descriptor.mediaType,
+      blob: descriptor.digest,
+      size: descriptor.size,
+      diffId,
+      limits: this.#limits,
+      signal,
+      onProgress: ({ blobBytes, entries }) =>
+        onEvent?.({ type: 'layer-progress', layer: position, blobBytes, entries }),
+    })
+    const snapshot = await builder.commit(chainId, factsOf(layer, parent, report), { signal })
+    const milliseconds = performance.now() - started
+    onEvent?.({
+      type: 'layer-done',
+      layer: position,
+      chainId,
+      location: snapshot.location,
+      report,
+      milliseconds,
+    })
+    return snapshot
+  }
+}
+
+function resolvedEvent(image: ResolvedImage, present: number): ImportEvent {
+  return {
+    type: 'resolved',
+    image: formatImageName(image.name),
+    manifestDigest: image.manifestDigest,
+    platform: formatPlatform(image.config),
+    layers: image.layers.map(({ chainId, diffId, descriptor }, index) => ({
+      chainId,
+      diffId,
+      blob: descriptor.digest,
+      size: descriptor.size,
+      present: index < present,
+    })),
+  }
+}
+
+function factsOf(
+  { diffId, descriptor }: ResolvedLayer,
+  parent: ChainId | null,
+  { entries, bytes }: LayerReport,
+): LayerFacts {
+  return { diffId, blob: descriptor.digest, parent, entries, bytes }
+}

@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto'
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { DomainError, errnoOf } from '../../errors.ts'
+import { parseChainId } from '../../storage/chain-id.ts'
+import { type Digest, hexOf, parseDiffId, parseDigest } from '../../storage/digest.ts'
+import type { ImageCatalog, ImageRecord } from './image-catalog.ts'
+
+const schema = z.strictObject({
+  version: z.literal(1),
+  names: z.array(z.string()),
+  manifestDigest: z.string().transform(parseDigest),
+  configDigest: z.string().transform(parseDigest),
+  platform: z.strictObject({ os: z.string(), architecture: z.string(), variant: z.string().optional() }),
+  layers: z.array(
+    z.strictObject({
+      chainId: z.string().transform(parseChainId),
+      diffId: z.string().transform(parseDiffId),
+      blob: z.string().transform(parseDigest),
+      size: z.int().nonnegative(),
+    }),
+  ),
+  config: z.string(),
+  importedAt: z.iso.datetime().transform(text => new Date(text)),
+})
+
+/**
+ * One JSON document per image, named by the hex of its manifest's digest. Documents are replaced whole by rename, so
+ * a crash leaves the old one or the new one.
+ */
+export class DirectoryImageCatalog implements ImageCatalog {
+  readonly #directory: string
+
+  /** @param directory exists, and is private to this user. */
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  async put(record: ImageRecord): Promise<void> {
+    const known = await this.list()
+    const same = known.find(({ manifestDigest }) => manifestDigest === record.manifestDigest)
+    await this.#write({ ...record, names: [...new Set([...(same?.names ?? []), ...record.names])] })
+    for (const other of known) {
+      if (other.manifestDigest === record.manifestDigest) continue
+      const names = other.names.filter(name => !record.names.includes(name))
+      if (names.length < other.names.length) await this.#write({ ...other, names })
+    }
+  }
+
+  async list(): Promise<ImageRecord[]> {
+    const files = (await readdir(this.#directory)).filter(file => file.endsWith('.json'))
+    const records = await Promise.all(files.map(file => this.#read(join(this.#directory, file))))
+    return records
+      .filter(record => record !== undefined)
+      .sort((a, b) => compare(a.names[0] ?? a.manifestDigest, b.names[0] ?? b.manifestDigest))
+  }
+
+  async delete(manifestDigest: Digest): Promise<void> {
+    await rm(this.#pathOf(manifestDigest), { force: true })
+    await this.#sync()
+  }
+
+  #pathOf(manifestDigest: Digest): string {
+    return join(this.#directory, `${hexOf(manifestDigest)}.json`)
+  }
+
+  async #write(record: ImageRecord): Promise<void> {
+    const temporary = join(this.#directory, `${randomUUID()}.new`)
+    try {
+      const file = await open(temporary, 'wx', 0o600)
+      try {
+        await file.writeFile(JSON.stringify({ version: 1, ...record }, undefined, 2))
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(temporary, this.#pathOf(record.manifestDigest))
+    } catch (cause) {
+      await rm(temporary, { force: true })
+      throw new DomainError(
+        errnoOf(cause) === 'ENOSPC' || errnoOf(cause) === 'EDQUOT' ? 'no_space' : 'unavailable',
+        `The record of image ${record.manifestDigest} cannot be written below ${this.#directory}: ${String(cause)}.`,
+        { resource: 'image', name: record.manifestDigest },
+        { cause },
+      )
+    }
+    await this.#sync()
+  }
+
+  /** A rename is durable when its directory is. */
+  async #sync(): Promise<void> {
+    const directory = await open(this.#directory, 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  }
+
+  /** Undefined for a document that another process has just removed. */
+  async #read(path: string): Promise<ImageRecord | undefined> {
+    let text: string
+    try {
+      text = await readFile(path, 'utf8')
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined
+      throw error
+    }
+    try {
+      const { version: _, ...record } = schema.parse(JSON.parse(text))
+      return record
+    } catch (cause) {
+      throw new DomainError(
+        'invalid',
+        `The image record ${path} is damaged; remove it and import the image again.`,
+        { resource: 'image', name: path },
+        { cause },
+      )
+    }
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

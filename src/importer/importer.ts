@@ -1,0 +1,121 @@
+import type { Abortable } from '../storage/abortable.ts'
+import { parseImageConfig } from '../storage/image-config.ts'
+import { formatImageName, parseImageName } from '../storage/reference.ts'
+import type { ImageSource } from '../storage/remote/image-source.ts'
+import type { ChainStore, Clone, CloneName, CloneOptions } from './chain/chain-store.ts'
+import { ChainMaker } from './chain-maker.ts'
+import { findImage } from './images/find-image.ts'
+import type { ImageCatalog } from './images/image-catalog.ts'
+import { recordOf, summaryOf, topChainOf } from './images/image-record.ts'
+import { refuseWhileCloned, removeChains } from './images/image-removal.ts'
+import type {
+  ClonedImage,
+  ImageSummary,
+  ImportOptions,
+  ImportRequest,
+  ImportResult,
+  ImportService,
+  RemovedImage,
+} from './import-service.ts'
+import type { LayerLimits } from './layer/limits.ts'
+
+export interface ImporterParts {
+  readonly source: ImageSource
+  readonly chains: ChainStore
+  readonly catalog: ImageCatalog
+  readonly limits: LayerLimits
+}
+
+/** Turns images into chains and chains into clones, in this process. It owns its source and its chain store. */
+export class Importer implements ImportService {
+  readonly #source: ImageSource
+  readonly #chains: ChainStore
+  readonly #catalog: ImageCatalog
+  readonly #maker: ChainMaker
+  readonly #closing = new AbortController()
+  readonly #running = new Set<Promise<unknown>>()
+
+  constructor({ source, chains, catalog, limits }: ImporterParts) {
+    this.#source = source
+    this.#chains = chains
+    this.#catalog = catalog
+    this.#maker = new ChainMaker({ source, chains, limits })
+  }
+
+  async describe(): Promise<string> {
+    return this.#chains.description
+  }
+
+  async import(request: ImportRequest, { onEvent, signal }: ImportOptions = {}): Promise<ImportResult> {
+    const signals = [this.#closing.signal, ...(signal === undefined ? [] : [signal])]
+    const running = this.#import(request, { onEvent, signal: AbortSignal.any(signals) })
+    this.#running.add(running)
+    try {
+      return await running
+    } finally {
+      this.#running.delete(running)
+    }
+  }
+
+  async #import({ image, platform }: ImportRequest, options: ImportOptions): Promise<ImportResult> {
+    const started = performance.now()
+    const resolved = await this.#source.resolve(parseImageName(image), { platform, signal: options.signal })
+    const { top, imported } = await this.#maker.ensureChain(resolved, options)
+    await this.#catalog.put(recordOf(resolved, new Date()))
+    return {
+      image: formatImageName(resolved.name),
+      manifestDigest: resolved.manifestDigest,
+      chainId: top.chain,
+      location: top.location,
+      layers: resolved.layers.length,
+      imported,
+      milliseconds: performance.now() - started,
+    }
+  }
+
+  async images(): Promise<ImageSummary[]> {
+    return (await this.#catalog.list()).map(summaryOf)
+  }
+
+  async removeImage(image: string, options?: Abortable): Promise<RemovedImage> {
+    const records = await this.#catalog.list()
+    const record = findImage(records, image)
+    const others = records.filter(({ manifestDigest }) => manifestDigest !== record.manifestDigest)
+    await refuseWhileCloned(this.#chains, record, others, options)
+    await this.#catalog.delete(record.manifestDigest)
+    return {
+      names: record.names,
+      manifestDigest: record.manifestDigest,
+      removedChains: await removeChains(this.#chains, record, others, options),
+    }
+  }
+
+  async clone(image: string, name: CloneName, options?: CloneOptions): Promise<ClonedImage> {
+    const record = findImage(await this.#catalog.list(), image)
+    const clone = await this.#chains.clone(topChainOf(record), name, options)
+    const config = Buffer.from(record.config)
+    return {
+      ...clone,
+      image: record.names[0] ?? record.manifestDigest,
+      manifestDigest: record.manifestDigest,
+      config: JSON.parse(record.config) as unknown,
+      process: parseImageConfig(config).process,
+    }
+  }
+
+  async clones(options?: Abortable): Promise<Clone[]> {
+    return await this.#chains.clones(options)
+  }
+
+  async destroyClone(name: CloneName, options?: Abortable): Promise<void> {
+    await this.#chains.destroyClone(name, options)
+  }
+
+  /** Ends running imports first: what they have not finished is discarded while the store is still open. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new DOMException('the importer is closing', 'AbortError'))
+    await Promise.allSettled(this.#running)
+    await this.#source[Symbol.asyncDispose]()
+    await this.#chains[Symbol.asyncDispose]()
+  }
+}

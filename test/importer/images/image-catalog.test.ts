@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { isDomainError } from '../../../src/errors.ts'
+import { DirectoryImageCatalog } from '../../../src/importer/images/directory-image-catalog.ts'
+import { findImage } from '../../../src/importer/images/find-image.ts'
+import type { ImageRecord } from '../../../src/importer/images/image-catalog.ts'
+import { chainIdsOf } from '../../../src/storage/chain-id.ts'
+import { digestOf, parseDiffId } from '../../../src/storage/digest.ts'
+
+function record(seed: string, ...names: string[]): ImageRecord {
+  const digest = digestOf(Buffer.from(seed))
+  const diffId = parseDiffId(digest)
+  return {
+    names,
+    manifestDigest: digest,
+    configDigest: digest,
+    platform: { os: 'linux', architecture: 'amd64' },
+    layers: chainIdsOf([diffId]).map(chainId => ({ chainId, diffId, blob: digest, size: 3 })),
+    config: '{"os":"linux"}',
+    importedAt: new Date('2026-01-02T03:04:05.678Z'),
+  }
+}
+
+describe('DirectoryImageCatalog', () => {
+  let directory = ''
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'varve-catalog-'))
+  })
+  afterEach(async () => await rm(directory, { recursive: true }))
+
+  it('gives back what was put, also after a restart', async () => {
+    const one = record('1', 'localhost:5000/a:1')
+    await new DirectoryImageCatalog(directory).put(one)
+    assert.deepEqual(await new DirectoryImageCatalog(directory).list(), [one])
+  })
+
+  it('lists in the order of names and forgets what is deleted', async () => {
+    const catalog = new DirectoryImageCatalog(directory)
+    await catalog.put(record('1', 'x/b:1'))
+    await catalog.put(record('2', 'x/a:1'))
+    assert.deepEqual(
+      (await catalog.list()).map(({ names }) => names[0]),
+      ['x/a:1', 'x/b:1'],
+    )
+    await catalog.delete(record('2').manifestDigest)
+    await catalog.delete(record('2').manifestDigest)
+    assert.deepEqual(
+      (await catalog.list()).map(({ names }) => names[0]),
+      ['x/b:1'],
+    )
+  })
+
+  it('lets a name mean one image only, the last one', async () => {
+    const catalog = new DirectoryImageCatalog(directory)
+    await catalog.put(record('old', 'x/a:1', 'x/a:2'))
+    await catalog.put(record('new', 'x/a:1'))
+    const names = new Map((await catalog.list()).map(item => [item.manifestDigest, item.names]))
+    assert.deepEqual(names.get(record('old').manifestDigest), ['x/a:2'])
+    assert.deepEqual(names.get(record('new').manifestDigest), ['x/a:1'])
+  })
+
+  it('collects the names of one image', async () => {
+    const catalog = new DirectoryImageCatalog(directory)
+    await catalog.put(record('1', 'x/a:1'))
+    await catalog.put(record('1', 'x/a:latest'))
+    assert.deepEqual((await catalog.list())[0]?.names, ['x/a:1', 'x/a:latest'])
+  })
+
+  it('leaves only whole documents', async () => {
+    const catalog = new DirectoryImageCatalog(directory)
+    await Promise.all(['1', '2', '3'].map(seed => catalog.put(record(seed, `x/${seed}:1`))))
+    assert.ok((await readdir(directory)).every(name => name.endsWith('.json')))
+  })
+
+  it('names a damaged record', async () => {
+    await writeFile(join(directory, 'bad.json'), '{"version":1}')
+    await assert.rejects(
+      new DirectoryImageCatalog(directory).list(),
+      error => isDomainError(error, 'invalid') && error.message.includes('bad.json'),
+    )
+  })
+})
+
+describe('findImage', () => {
+  const hub = record('hub', 'docker.io/library/debian:latest')
+  const own = record('own', 'localhost:5000/debian:12')
+  const records = [hub, own]
+
+  it('finds by name as people write it, by digest, and by the beginning of its digits', () => {
+    assert.equal(findImage(records, 'debian'), hub)
+    assert.equal(findImage(records, 'localhost:5000/debian:12'), own)
+    assert.equal(findImage(records, own.manifestDigest), own)
+    assert.equal(findImage(records, own.manifestDigest.slice(7, 19)), own)
+  })
+
+  it('says what to do about an image that is not there', () => {
+    assert.throws(
+      () => findImage(records, 'localhost:5000/absent'),
+      error =>
+        isDomainError(error, 'not_found') && error.message.includes('varve import localhost:5000/absent'),
+    )
+  })
+
+  it('does not guess from few digits', () => {
+    assert.throws(() => findImage(records, own.manifestDigest.slice(7, 11)), /has not been imported/)
+  })
+})
