@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+import { Command } from 'commander'
+import { configCommand } from './cli/config-command.ts'
+import { describeFailure, exitCodes } from './cli/exit.ts'
+import { imageCommands } from './cli/image-commands.ts'
+import { serverCommands } from './cli/server-commands.ts'
+import { version } from './version.ts'
+
+const program = new Command('varve')
+  .description('Container image registry and layer-to-ZFS importer: push an image, clone it in milliseconds.')
+  .version(version)
+  .configureHelp({ showGlobalOptions: false })
+  .commandsGroup('Servers:')
+for (const command of serverCommands()) program.addCommand(command.helpGroup('Servers:'))
+for (const command of imageCommands()) program.addCommand(command.helpGroup('Images and clones:'))
+program.addCommand(configCommand().helpGroup('Configuration:'))
+program.addHelpText(
+  'after',
+  `
+Images and clones are those of a running agent when one listens on its socket; --pool or --chains
+goes to the pool or directory directly.
+
+Exit codes: 0 success, 1 failed, 2 wrong usage or configuration, 3 not found, 4 refused,
+5 conflict or busy, 6 not reachable, 130 interrupted.
+
+Examples:
+  varve up --pool tank
+  varve import localhost:5000/debian:12
+  varve clone localhost:5000/debian:12 web1`,
+)
+exitWithUsageCode(program)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const { message, exitCode } = describeFailure(error)
+  process.stderr.write(`${message}\n`)
+  process.exitCode = exitCode
+}
+
+/** Subcommands do not inherit this. */
+function exitWithUsageCode(command: Command): void {
+  command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? exitCodes.success : exitCodes.usage))
+  for (const subcommand of command.commands) exitWithUsageCode(subcommand)
+}

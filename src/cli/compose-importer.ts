@@ -1,0 +1,75 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Config } from '../config.ts'
+import { serveAgent } from '../importer/agent/agent-server.ts'
+import { createAgentApp } from '../importer/agent/agent-app.ts'
+import type { ChainStore } from '../importer/chain/chain-store.ts'
+import { DirectoryChainStore } from '../importer/chain/directory/directory-chain-store.ts'
+import { ZfsChainStore } from '../importer/chain/zfs/zfs-chain-store.ts'
+import { DirectoryImageCatalog } from '../importer/images/directory-image-catalog.ts'
+import { Importer } from '../importer/importer.ts'
+import { defaultLayerLimits } from '../importer/layer/limits.ts'
+import type { Logger } from '../log.ts'
+import type { Abortable } from '../storage/abortable.ts'
+import { RegistryImageSource } from '../storage/remote/registry-image-source.ts'
+import type { CommonFlags } from './options.ts'
+
+export interface RunningAgent extends AsyncDisposable {
+  readonly socket: string
+  readonly description: string
+}
+
+/** @throws DomainError when the pool or directory cannot be used, or the socket is taken. */
+export async function startAgent(
+  config: Config,
+  log: Logger,
+  options: Abortable = {},
+): Promise<RunningAgent> {
+  const { socket } = config.importer
+  await using stack = new AsyncDisposableStack()
+  const importer = stack.use(await openImporter(config, {}, options))
+  await mkdir(dirname(socket), { recursive: true, mode: 0o700 })
+  const server = await serveAgent(createAgentApp(importer, log), socket)
+  stack.defer(async () => await server.close())
+  const description = await importer.describe()
+  log.info({ socket, chains: description }, 'agent is listening')
+  const owned = stack.move()
+  return { socket, description, [Symbol.asyncDispose]: async () => await owned.disposeAsync() }
+}
+
+/** Over the pool that is configured or named, else over a directory. */
+export async function openImporter(
+  config: Config,
+  flags: CommonFlags,
+  options: Abortable,
+): Promise<Importer> {
+  const chains = await openChainStore(config, flags, options)
+  try {
+    await chains.reclaim(options)
+    return new Importer({
+      source: new RegistryImageSource({ plainHttp: hostsIn(config.importer.plainHttp) }),
+      chains,
+      catalog: new DirectoryImageCatalog(chains.recordsDirectory),
+      limits: { ...defaultLayerLimits, maxBytes: config.importer.maxLayerBytes },
+    })
+  } catch (error) {
+    await chains[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** A pool wins over a directory, except that `--chains` was typed for this very command. */
+async function openChainStore(config: Config, flags: CommonFlags, options: Abortable): Promise<ChainStore> {
+  const { pool, chains } = config.importer
+  const wantsDirectory = flags.chains !== undefined && flags.pool === undefined
+  if (pool === undefined || wantsDirectory)
+    return await DirectoryChainStore.open({ directory: chains, ...options })
+  return await ZfsChainStore.open({ dataset: pool, ...options })
+}
+
+function hostsIn(list: string): string[] {
+  return list
+    .split(',')
+    .map(host => host.trim())
+    .filter(host => host !== '')
+}

@@ -1,0 +1,104 @@
+import cliProgress from 'cli-progress'
+import type { ImportEvent, ImportResult } from '../importer/import-service.ts'
+import { formatBytes, formatDuration, shortDigest } from './format.ts'
+
+/** Shows an import while it runs. */
+export interface ImportDisplay {
+  onEvent(event: ImportEvent): void
+  done(result: ImportResult): void
+  /** Gives the terminal back; also after a failure. */
+  close(): void
+}
+
+/** Bars on a terminal; otherwise one JSON record per line, which scripts can follow. */
+export function createImportDisplay(output: NodeJS.WriteStream, json: boolean): ImportDisplay {
+  return output.isTTY && !json ? new TerminalDisplay(output) : new JsonDisplay(output)
+}
+
+class JsonDisplay implements ImportDisplay {
+  readonly #output: NodeJS.WriteStream
+
+  constructor(output: NodeJS.WriteStream) {
+    this.#output = output
+  }
+
+  onEvent(event: ImportEvent): void {
+    this.#output.write(`${JSON.stringify(event)}\n`)
+  }
+
+  done(result: ImportResult): void {
+    this.#output.write(`${JSON.stringify({ type: 'done', ...result })}\n`)
+  }
+
+  close(): void {}
+}
+
+/** One bar per layer that is missing; layers that are there already are one line. */
+class TerminalDisplay implements ImportDisplay {
+  readonly #output: NodeJS.WriteStream
+  readonly #bars: cliProgress.MultiBar
+  readonly #layers = new Map<number, cliProgress.SingleBar>()
+
+  constructor(output: NodeJS.WriteStream) {
+    this.#output = output
+    this.#bars = new cliProgress.MultiBar(
+      {
+        format: '  {layer} {bar} {percentage}% of {size}  {state}',
+        barsize: 30,
+        hideCursor: true,
+        clearOnComplete: false,
+        stream: output,
+      },
+      cliProgress.Presets.shades_grey,
+    )
+  }
+
+  onEvent(event: ImportEvent): void {
+    switch (event.type) {
+      case 'resolved': {
+        const present = event.layers.filter(layer => layer.present).length
+        this.#output.write(
+          `${event.image} (${event.platform}) is ${shortDigest(event.manifestDigest)}: ${event.layers.length} layers, ${present} there already\n`,
+        )
+        for (const [index, { blob, size, present: isPresent }] of event.layers.entries())
+          if (!isPresent)
+            this.#layers.set(
+              index,
+              this.#bars.create(Math.max(size, 1), 0, {
+                layer: shortDigest(blob),
+                size: formatBytes(size),
+                state: '',
+              }),
+            )
+        return
+      }
+      case 'waiting':
+        this.#output.write(`  another import is making ${shortDigest(event.chainId)}; waiting for it\n`)
+        return
+      case 'layer-progress':
+        this.#layers.get(event.layer)?.update(event.blobBytes, { state: `${event.entries} entries` })
+        return
+      case 'layer-done': {
+        const bar = this.#layers.get(event.layer)
+        const state = `${event.report.entries} entries in ${formatDuration(event.milliseconds)}`
+        bar?.update(bar.getTotal(), { state })
+        return
+      }
+      default:
+        event satisfies never
+    }
+  }
+
+  done({ image, chainId, location, imported, milliseconds }: ImportResult): void {
+    this.#bars.stop()
+    this.#output.write(
+      imported === 0
+        ? `${image} is up to date; nothing to do (chain ${shortDigest(chainId)} at ${location})\n`
+        : `imported ${imported} layers of ${image} in ${formatDuration(milliseconds)}: chain ${shortDigest(chainId)} at ${location}\n`,
+    )
+  }
+
+  close(): void {
+    this.#bars.stop()
+  }
+}

@@ -1,0 +1,69 @@
+import { Command, Option } from 'commander'
+import { type ConfigInput, type LoadedConfig, loadConfig } from '../config.ts'
+
+/** Flags that every command takes; each is also a setting of the configuration. */
+export interface CommonFlags {
+  readonly config?: string
+  readonly data?: string
+  readonly logLevel?: string
+  readonly address?: string
+  readonly pool?: string
+  readonly chains?: string
+  readonly socket?: string
+  readonly platform?: string
+  readonly plainHttp?: string
+}
+
+export const configOption = () =>
+  new Option('-c, --config <file>', 'YAML configuration file').env('VARVE_CONFIG')
+export const dataOption = () =>
+  new Option('--data <directory>', 'where the embedded defaults keep everything')
+export const logLevelOption = () =>
+  new Option('--log-level <level>', 'how much is logged').choices([
+    'debug',
+    'info',
+    'warn',
+    'error',
+    'silent',
+  ])
+export const addressOption = () => new Option('--address <host:port>', 'where the registry listens')
+export const poolOption = () => new Option('--pool <pool>', 'ZFS pool or dataset for chains and clones')
+export const chainsOption = () =>
+  new Option('--chains <directory>', 'directory for chains and clones, without ZFS')
+export const socketOption = () => new Option('--socket <path>', "the agent's unix socket")
+export const jsonOption = () => new Option('--json', 'print JSON')
+
+/** The effective configuration of a command, from its flags and all other sources. */
+export function configOf(flags: CommonFlags): LoadedConfig {
+  return loadConfig({ file: flags.config, flags: settingsOf(flags) })
+}
+
+function settingsOf(flags: CommonFlags): ConfigInput['flags'] {
+  return {
+    data: flags.data,
+    'log.level': flags.logLevel,
+    'registry.address': flags.address,
+    'importer.pool': flags.pool,
+    'importer.chains': flags.chains,
+    'importer.socket': flags.socket,
+    'importer.platform': flags.platform,
+    'importer.plainHttp': flags.plainHttp,
+  }
+}
+
+/** A command with the flags that say which configuration it runs with. */
+export function commandWithConfig(name: string, summary: string): Command {
+  return new Command(name)
+    .description(summary)
+    .addOption(configOption())
+    .addOption(dataOption())
+    .addOption(logLevelOption())
+}
+
+/** Also says where chains are: through the agent, or directly. */
+export function importerCommand(name: string, summary: string): Command {
+  return commandWithConfig(name, summary)
+    .addOption(poolOption())
+    .addOption(chainsOption())
+    .addOption(socketOption())
+}

@@ -1,0 +1,74 @@
+import type { Command } from 'commander'
+import { addressOption, type CommonFlags, commandWithConfig, configOf, importerCommand } from './options.ts'
+import { aborted, abortOnSignals } from './signals.ts'
+
+/** `serve`, `agent`, `up`: what runs until it is stopped. */
+export function serverCommands(): Command[] {
+  return [
+    commandWithConfig('serve', 'run the registry')
+      .addOption(addressOption())
+      .action(async (flags: CommonFlags) => {
+        const { signal } = abortOnSignals()
+        const { config } = configOf(flags)
+        const { startRegistry, createLogger } = await servers()
+        await using _registry = await startRegistry(config, createLogger(config.log))
+        await aborted(signal)
+      }),
+    importerCommand('agent', 'run the importer agent that a zone provisioner calls')
+      .option(
+        '--plain-http <hosts>',
+        'registries to speak plain HTTP to, comma-separated; loopback always is',
+      )
+      .action(async (flags: CommonFlags) => {
+        const { signal } = abortOnSignals()
+        const { config } = configOf(flags)
+        const { startAgent, createLogger } = await servers()
+        await using _agent = await startAgent(config, createLogger(config.log), { signal })
+        await aborted(signal)
+      }),
+    importerCommand('up', 'run the registry and the agent together, for one machine')
+      .addOption(addressOption())
+      .action(async (flags: CommonFlags) => await up(flags)),
+  ]
+}
+
+/** Loaded only when needed: no other command has to wait for it. */
+async function servers() {
+  const [registry, importer, log] = await Promise.all([
+    import('./compose-registry.ts'),
+    import('./compose-importer.ts'),
+    import('../log.ts'),
+  ])
+  return { ...registry, ...importer, ...log }
+}
+
+async function up(flags: CommonFlags): Promise<void> {
+  const { signal } = abortOnSignals()
+  const { config } = configOf({ logLevel: 'warn', ...flags })
+  const { startRegistry, startAgent, createLogger } = await servers()
+  const log = createLogger(config.log)
+  await using registry = await startRegistry(config, log)
+  await using agent = await startAgent(config, log, { signal })
+  process.stdout.write(
+    welcome(registry.address, agent.description, agent.socket, config.importer.pool === undefined),
+  )
+  await aborted(signal)
+  process.stdout.write('stopping\n')
+}
+
+function welcome(address: string, chains: string, socket: string, withoutPool: boolean): string {
+  const image = `${address}/debian:12`
+  return `
+registry  http://${address}/v2/
+agent     ${socket}
+chains    ${chains}
+${withoutPool ? '          Without ZFS each clone is a copy. For clones in milliseconds, name a pool: make up POOL=tank\n' : ''}
+Try, in another terminal:
+  docker tag debian:12 ${image} && docker push ${image}
+  ./varve import ${image}
+  ./varve clone ${image} web1
+  ./varve clones
+
+Ctrl-C stops both.
+`
+}
