@@ -15,13 +15,15 @@ export interface SourceFile {
 /** A folder may import from itself and from these. */
 const layersBelow: Readonly<Record<string, readonly string[]>> = {
   'src/storage/': ['src/errors.ts'],
-  'src/registry/': ['src/storage/', 'src/errors.ts', 'src/log.ts'],
-  'src/importer/': ['src/storage/', 'src/errors.ts', 'src/log.ts'],
+  'src/registry/': ['src/storage/', 'src/errors.ts', 'src/log.ts', 'src/metrics.ts', 'src/version.ts'],
+  'src/importer/': ['src/storage/', 'src/errors.ts', 'src/log.ts', 'src/metrics.ts', 'src/version.ts'],
   'src/cli/': ['src/'],
   'src/cli.ts': ['src/'],
   'src/config.ts': ['src/errors.ts', 'src/nearest.ts'],
   'src/nearest.ts': [],
   'src/log.ts': ['src/errors.ts'],
+  'src/metrics.ts': [],
+  'src/version.ts': [],
   'src/errors.ts': [],
 }
 
@@ -35,6 +37,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   kysely: ['src/storage/metadata/'],
   'p-limit': ['src/importer/'],
   pino: ['src/log.ts'],
+  'prom-client': ['src/metrics.ts'],
   pumpify: ['src/importer/layer/'],
   'tar-stream': ['src/importer/layer/'],
   undici: ['src/storage/remote/'],
