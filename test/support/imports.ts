@@ -35,6 +35,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   commander: ['src/cli.ts', 'src/cli/'],
   koa: ['src/registry/', 'src/importer/agent/'],
   kysely: ['src/storage/metadata/'],
+  'lru-cache': ['src/storage/metadata/'],
   'p-limit': ['src/importer/'],
   pino: ['src/log.ts'],
   'prom-client': ['src/metrics.ts'],

@@ -1,4 +1,4 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -10,6 +10,7 @@ import {
   SqliteDriver,
   type SqliteStatement,
 } from 'kysely'
+import { LRUCache } from 'lru-cache'
 import { whileBusy } from './sqlite-busy.ts'
 
 /** Kysely's SQLite dialect on `node:sqlite` instead of a native addon. */
@@ -60,19 +61,35 @@ class TransactionalAdapter extends SqliteAdapter {
   }
 }
 
+/** Statements kept ready: more than there are different queries, fewer than lists of any length could make. */
+const keptStatements = 200
+
+/**
+ * Kysely prepares each query anew, and preparing costs more than running one that finds its row by a key. SQLite
+ * prepares a kept statement again by itself when the schema has changed (sqlite.org/c3ref/prepare.html).
+ */
 function adaptDatabase(database: DatabaseSync): SqliteDatabase {
+  const kept = new LRUCache<string, SqliteStatement>({ max: keptStatements })
   return {
-    prepare: sql => adaptStatement(database.prepare(sql)),
+    prepare: sql => {
+      const known = kept.get(sql)
+      if (known !== undefined) return known
+      const statement = adaptStatement(database, sql)
+      kept.set(sql, statement)
+      return statement
+    },
     close: () => database.close(),
   }
 }
 
-function adaptStatement(statement: StatementSync): SqliteStatement {
+function adaptStatement(database: DatabaseSync, sql: string): SqliteStatement {
+  const statement = database.prepare(sql)
   return {
     reader: statement.columns().length > 0,
     all: parameters => statement.all(...bound(parameters)),
     run: parameters => statement.run(...bound(parameters)),
-    iterate: parameters => statement.iterate(...bound(parameters)),
+    // An iteration may still run when the next begins, so each has a statement of its own.
+    iterate: parameters => database.prepare(sql).iterate(...bound(parameters)),
   }
 }
 
