@@ -7,7 +7,7 @@ import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
-import { stopStartedDaemons } from './support/daemons.ts'
+import { watchDaemons } from './support/daemons.ts'
 
 interface Tally {
   passed: number
@@ -19,6 +19,8 @@ const filters = process.argv.slice(2)
 const files = globSync('test/**/*.test.ts')
   .filter(file => filters.length === 0 || filters.some(filter => file.includes(filter)))
   .sort()
+// Several registries run at once, and each would want the same port for its metrics.
+process.env['VARVE_REGISTRY_METRICS_ADDRESS'] ??= '127.0.0.1:0'
 const skipsFail = process.env['CI'] === 'true'
 
 if (files.length === 0) {
@@ -26,6 +28,7 @@ if (files.length === 0) {
   process.exit(1)
 }
 
+const stopStartedDaemons = await watchDaemons()
 const tally: Tally = { passed: 0, failed: [], skipped: [] }
 const results = run({ files, concurrency: Math.max(2, availableParallelism()) })
 results.on('test:pass', ({ name, skip, details, file }) => {

@@ -10,6 +10,7 @@ import { AgentClient } from '../../src/importer/agent/agent-client.ts'
 import { parseCloneName } from '../../src/importer/chain/clone-name.ts'
 import { type FixtureImage, fixtureImage, fixturePrograms } from '../fixtures/make-image.ts'
 import { compareTrees } from '../support/compare-trees.ts'
+import { watchDaemons } from '../support/daemons.ts'
 import { startDockerd } from '../support/dockerd.ts'
 import { exec } from '../support/process.ts'
 import { ensurePrograms } from '../support/programs.ts'
@@ -18,7 +19,7 @@ import { listTree } from '../support/tree.ts'
 import { timePrecisionOf } from '../support/time-precision.ts'
 import { umociUnpack } from '../support/umoci.ts'
 import { type RunningVarve, startVarve } from '../support/varve.ts'
-import { createPool, stopZfsDaemon, zfs, zfsDaemonRunning } from '../support/zfs.ts'
+import { createPool, zfs } from '../support/zfs.ts'
 import { say, timed } from './narrator.ts'
 
 const zones = ['web1', 'web2', 'web3']
@@ -28,11 +29,11 @@ if (process.getuid?.() !== 0) {
   process.exit(1)
 }
 
-const daemonWasRunning = await zfsDaemonRunning()
+const stopStartedDaemons = await watchDaemons()
 try {
   await demo()
 } finally {
-  if (!daemonWasRunning) await stopZfsDaemon()
+  await stopStartedDaemons()
 }
 
 async function demo(): Promise<void> {
