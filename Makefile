@@ -1,10 +1,15 @@
 # make up · make test · make demo: each does all its own set-up on a machine with npm.
-# The project's own Node comes with `npm ci` (package `node`), so the system's may be old.
+# The machine's own Node and npm may be old: they only install those that toolchain/ pins, which do all the rest.
 
 .PHONY: up test demo check format build bench clean
 .DEFAULT_GOAL := help
 
-NODE := node_modules/.bin/node
+TOOLS := $(CURDIR)/toolchain/node_modules/.bin
+NODE := $(TOOLS)/node
+MACHINE_PATH := $(PATH)
+export PATH := $(TOOLS):$(PATH)
+
+TOOLCHAIN := toolchain/node_modules/.package-lock.json
 INSTALLED := node_modules/.package-lock.json
 
 help:
@@ -40,9 +45,14 @@ build: $(INSTALLED)
 	@npm run --silent build
 
 clean:
-	rm -rf dist node_modules
+	rm -rf dist node_modules toolchain/node_modules
 
-$(INSTALLED): package.json package-lock.json
+$(INSTALLED): $(TOOLCHAIN) package.json package-lock.json
 	@echo 'installing npm packages'
 	@npm ci --loglevel=error
 	@touch $(INSTALLED)
+
+$(TOOLCHAIN): toolchain/package.json toolchain/package-lock.json
+	@echo 'installing Node and npm'
+	@cd toolchain && PATH="$(MACHINE_PATH)" npm ci --loglevel=error
+	@touch $(TOOLCHAIN)
