@@ -36,6 +36,7 @@ export type Resource =
   | 'clone'
   | 'config'
   | 'request'
+  | 'extension'
   | 'database'
 
 export interface ErrorDetails {

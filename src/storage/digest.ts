@@ -20,7 +20,10 @@ export function parseDigest(text: string): Digest {
   if (algorithm === undefined || encoded === undefined)
     throw invalidDigest(text, 'expected algorithm:hex, such as sha256:… with 64 hex digits')
   if (!isDigestAlgorithm(algorithm))
-    throw invalidDigest(text, `the algorithm ${algorithm} is not supported; use sha256 or sha512`)
+    throw invalidDigest(
+      text,
+      `the algorithm ${algorithm.slice(0, maxQuoted)} is not supported; use sha256 or sha512`,
+    )
   if (encoded.length !== hexLength[algorithm] || !/^[0-9a-f]+$/.test(encoded))
     throw invalidDigest(text, `${algorithm} needs ${hexLength[algorithm]} lower-case hex digits`)
   return text as Digest
@@ -163,8 +166,11 @@ class SavableDigester implements ResumableDigester {
   }
 }
 
+/** Characters of what is refused that an error repeats: more than any real digest has. */
+const maxQuoted = 160
+
 function invalidDigest(text: string, why: string): DomainError {
-  return new DomainError('invalid', `${JSON.stringify(text)} is not a digest: ${why}.`, {
+  return new DomainError('invalid', `${JSON.stringify(text.slice(0, maxQuoted))} is not a digest: ${why}.`, {
     resource: 'digest',
     name: text,
   })

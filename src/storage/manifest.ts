@@ -93,25 +93,40 @@ export interface ManifestEdge {
 }
 
 /**
+ * What must be in the repository before a manifest is taken: nothing, its config and layers, or the children of an
+ * index as well.
+ */
+export const requiredReferences = ['none', 'blobs', 'all'] as const
+export type RequiredReferences = (typeof requiredReferences)[number]
+
+/**
  * All edges, in the manifest's order. Config and layers are required, except for non-distributable layers
  * that say where else they are. A subject may come later by the spec; children of an index may be missing
- * because mirrors copy single platforms.
+ * unless `all` is asked for, because mirrors copy single platforms.
  */
-export function edgesOf(manifest: Manifest): ManifestEdge[] {
+export function edgesOf(manifest: Manifest, required: RequiredReferences = 'blobs'): ManifestEdge[] {
   const edges: ManifestEdge[] =
     manifest.kind === 'image'
       ? [
-          { role: 'config', descriptor: manifest.config, required: true },
+          { role: 'config', descriptor: manifest.config, required: required !== 'none' },
           ...manifest.layers.map(descriptor => ({
             role: 'layer' as const,
             descriptor,
-            required: !(isNonDistributable(descriptor.mediaType) && (descriptor.urls?.length ?? 0) > 0),
+            required: required !== 'none' && !isElsewhere(descriptor),
           })),
         ]
-      : manifest.manifests.map(descriptor => ({ role: 'child' as const, descriptor, required: false }))
+      : manifest.manifests.map(descriptor => ({
+          role: 'child' as const,
+          descriptor,
+          required: required === 'all',
+        }))
   if (manifest.subject !== undefined)
     edges.push({ role: 'subject', descriptor: manifest.subject, required: false })
   return edges
+}
+
+function isElsewhere({ mediaType, urls = [] }: Descriptor): boolean {
+  return isNonDistributable(mediaType) && urls.length > 0
 }
 
 /** The `artifactType` of a referrer's descriptor: distribution-spec, "Listing Referrers". */
@@ -123,7 +138,8 @@ export function artifactTypeOf(manifest: Manifest): string | undefined {
 function parseJsonObject(bytes: Uint8Array): Record<string, unknown> {
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    // A byte order mark is kept, and so refused: Go's parser, which most clients have, does not take it.
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
   } catch (cause) {
     throw invalidManifest('it is not JSON', cause)
   }
@@ -145,6 +161,15 @@ function check<Schema extends z.ZodType>(schema: Schema, json: unknown): z.outpu
   throw invalidManifest(`${issue?.path.join('.') || 'document'}: ${issue?.message ?? 'invalid'}`)
 }
 
+/** Characters; what is quoted from a manifest may be megabytes. */
+const maxReason = 500
+
 function invalidManifest(why: string, cause?: unknown): DomainError {
-  return new DomainError('invalid', `The manifest is not valid: ${why}.`, { resource: 'manifest' }, { cause })
+  const reason = why.length > maxReason ? `${why.slice(0, maxReason)}…` : why
+  return new DomainError(
+    'invalid',
+    `The manifest is not valid: ${reason}.`,
+    { resource: 'manifest' },
+    { cause },
+  )
 }

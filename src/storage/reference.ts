@@ -97,7 +97,7 @@ export function formatReference(reference: Reference): string {
 function invalidImage(text: string): DomainError {
   return new DomainError(
     'invalid',
-    `${JSON.stringify(text)} is not an image name; write [registry/]repository[:tag][@digest], such as localhost:5000/debian:12.`,
+    `${JSON.stringify(text.slice(0, 512))} is not an image name; write [registry/]repository[:tag][@digest], such as localhost:5000/debian:12.`,
     { resource: 'image', name: text },
   )
 }

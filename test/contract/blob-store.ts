@@ -131,6 +131,9 @@ export function blobStoreContract(name: string, open: () => Promise<OpenedBlobSt
         for (const attempt of [here.stat(digest), here.open(digest), here.link(digest, freshRepository())])
           assert.equal((await rejectsWith('not_found', attempt)).details.resource, 'blob')
         assert.deepEqual(await here.link(digest, owner), { digest, size: 20 })
+        const elsewhere = opened.blobs.repository(freshRepository())
+        assert.deepEqual(await elsewhere.link(digest, undefined), { digest, size: 20 })
+        assert.deepEqual(await elsewhere.stat(digest), { digest, size: 20 })
         assert.deepEqual(await here.stat(digest), { digest, size: 20 })
       })
 
@@ -237,6 +240,35 @@ export function blobStoreContract(name: string, open: () => Promise<OpenedBlobSt
         await next.write(bodyOf(bytes.subarray(30)), { at: 30 })
         await next.commit({ digest: digestOf(bytes) })
         pushed.add(digestOf(bytes))
+      })
+
+      it('is not taken back by a writer that comes to itself when the next one is gone', async () => {
+        const { here, there } = fresh()
+        const bytes = randomBytes(3 * partSize)
+        const [asleep, awake] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+        const silent = await here.create()
+        const body = (async function* () {
+          yield randomBytes(2 * partSize + 10)
+          asleep.resolve()
+          await awake.promise
+          yield randomBytes(5)
+        })()
+        // Asked for only when the bytes before have been taken.
+        const late = silent.write(Readable.from(body, { highWaterMark: 0 }))
+        late.catch(() => undefined)
+        await asleep.promise
+        opened.advance(opened.leaseMs + 1)
+        const next = await there.resume(silent.id)
+        const { offset } = next
+        await next.write(bodyOf(bytes.subarray(0, 3 * partSize - 5)), { at: offset })
+        const reached = next.offset
+        await next[Symbol.asyncDispose]()
+        awake.resolve()
+        await rejectsWith('conflict', late)
+        await silent[Symbol.asyncDispose]()
+        assert.equal((await there.status(silent.id)).offset, reached)
+        await using last = await there.resume(silent.id)
+        await last.cancel()
       })
 
       it('stays with its writer while bytes flow, however long that takes', async () => {

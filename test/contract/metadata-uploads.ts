@@ -86,6 +86,41 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
       await metadata.saveUpload(upload.id, 'third', progressOf(upload))
     })
 
+    it('tell their next writer when the last one never let go', async () => {
+      const { metadata, upload } = await begin()
+      assert.equal((await lease(metadata, upload, upload.holder)).isTakenOver, false)
+      await metadata.releaseUpload(upload.id, upload.holder)
+      assert.equal((await lease(metadata, upload, 'second')).isTakenOver, false)
+      clock.time += 60_001
+      assert.equal((await lease(metadata, upload, 'second')).isTakenOver, false)
+      clock.time += 60_001
+      assert.equal((await lease(metadata, upload, 'third')).isTakenOver, true)
+    })
+
+    it('are not renewed by a writer that another one has followed, even when that one is gone', async () => {
+      const { metadata, upload } = await begin()
+      const renewal = { holder: upload.holder, until: inAMinute(), isRenewal: true }
+      const renew = () => metadata.leaseUpload(upload.repository, upload.id, renewal)
+      await renew()
+      clock.time += 60_001
+      await renew()
+      clock.time += 60_001
+      await lease(metadata, upload, 'second')
+      await rejectsWith('conflict', renew())
+      await metadata.releaseUpload(upload.id, 'second')
+      await rejectsWith('conflict', renew())
+    })
+
+    it('are known by the tokens of their multipart uploads', async () => {
+      const { metadata, upload } = await begin()
+      const [mine, other] = [newObjectKey(), newObjectKey()]
+      await metadata.saveUpload(upload.id, upload.holder, progressOf(upload, { multipartToken: mine }))
+      assert.deepEqual(await metadata.knownMultiparts([other, mine]), new Set([mine]))
+      assert.deepEqual(await metadata.knownMultiparts([]), new Set())
+      await metadata.deleteUpload(upload.id)
+      assert.deepEqual(await metadata.knownMultiparts([mine]), new Set())
+    })
+
     it('become blobs once, and remember which', async () => {
       const { metadata, upload } = await begin()
       const { id, holder, objectKey, repository } = upload

@@ -4,8 +4,17 @@ import { type Digest, digestOf } from '../../src/storage/digest.ts'
 import type { Metadata, UploadProgress } from '../../src/storage/metadata/metadata.ts'
 import { newObjectKey } from '../../src/storage/objects/keys.ts'
 import { parseReference, parseRepositoryName, parseTag } from '../../src/storage/reference.ts'
-import { commitText, freshRepository, imageManifest, looseManifest, newUpload } from '../support/records.ts'
+import {
+  commitText,
+  freshRepository,
+  imageManifest,
+  indexOf,
+  looseManifest,
+  newUpload,
+} from '../support/records.ts'
 import { rejectsWith } from '../support/rejects.ts'
+import { metadataConditionContract } from './metadata-conditions.ts'
+import { metadataReferrerContract } from './metadata-referrers.ts'
 import { metadataUploadContract } from './metadata-uploads.ts'
 
 export interface OpenedMetadata {
@@ -107,6 +116,21 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
         const repository = freshRepository()
         await rejectsWith('missing_reference', metadata.putManifest(repository, imageManifest()))
         assert.equal(await metadata.hasRepository(repository), false)
+      })
+
+      it('of an index may be asked to have their children, which are manifests or blobs', async () => {
+        const repository = freshRepository()
+        const [child, absentChild] = [looseManifest('child'), looseManifest('absent child')]
+        const blob = await commitText(metadata, repository, 'cache layer', clock.time)
+        const index = (...children: readonly Digest[]) => indexOf(children, 'all')
+        await metadata.putManifest(repository, child)
+        await metadata.putManifest(repository, index(child.digest, blob.digest))
+        const error = await rejectsWith(
+          'missing_reference',
+          metadata.putManifest(repository, index(child.digest, absentChild.digest)),
+        )
+        assert.deepEqual(error.details.missing, [absentChild.digest])
+        await metadata.putManifest(repository, indexOf([absentChild.digest], 'blobs'))
       })
 
       it('may name a subject that is not there', async () => {
@@ -233,6 +257,18 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
         assert.equal(await metadata.hasRepository(other), false)
       })
 
+      it('are linked from whichever repository has them', async () => {
+        const [holder, repository] = [freshRepository(), freshRepository()]
+        const { digest, size, objectKey } = await commitText(metadata, holder, 'anywhere', clock.time)
+        const link = { repository, from: undefined, digest }
+        assert.deepEqual(await metadata.linkBlob(link), { digest, size, objectKey })
+        await metadata.findBlob(repository, digest)
+        for (const linked of [holder, repository]) await metadata.unlinkBlob(linked, digest)
+        const other = freshRepository()
+        await rejectsWith('not_found', metadata.linkBlob({ ...link, repository: other }))
+        assert.equal(await metadata.hasRepository(other), false)
+      })
+
       it('are unlinked unless a manifest names them', async () => {
         const repository = freshRepository()
         const { digest } = await commitText(metadata, repository, 'named', clock.time)
@@ -246,6 +282,8 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
       })
     })
 
+    metadataConditionContract(() => metadata)
+    metadataReferrerContract(() => metadata, clock)
     metadataUploadContract(() => metadata, clock)
 
     it('throws the reason of a signal that is aborted already, from every method', async () => {
@@ -274,6 +312,8 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
         getManifest: () => metadata.getManifest(repository, reference, options),
         statManifest: () => metadata.statManifest(repository, reference, options),
         deleteManifest: () => metadata.deleteManifest(repository, absent, options),
+        listReferrers: () =>
+          metadata.listReferrers(repository, absent, { artifactTypes: [], maxBytes: 1 }, options),
         listTags: () => metadata.listTags(repository, page, options),
         deleteTag: () => metadata.deleteTag(repository, parseTag('latest'), options),
         findBlob: () => metadata.findBlob(repository, absent, options),
@@ -287,6 +327,7 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
         releaseUpload: () => metadata.releaseUpload(upload.id, 'holder', options),
         deleteUpload: () => metadata.deleteUpload(upload.id, options),
         expiredUploads: () => metadata.expiredUploads(new Date(), 1, options),
+        knownMultiparts: () => metadata.knownMultiparts(['token'], options),
         listGarbage: () => metadata.listGarbage(1, options),
         forgetGarbage: () => metadata.forgetGarbage([newObjectKey()], options),
       }

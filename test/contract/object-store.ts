@@ -4,8 +4,9 @@ import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import { isDomainError } from '../../src/errors.ts'
+import type { Abortable } from '../../src/storage/abortable.ts'
 import { newObjectKey, type ObjectKey } from '../../src/storage/objects/keys.ts'
-import type { ObjectInfo, ObjectStore } from '../../src/storage/objects/object-store.ts'
+import type { ObjectInfo, ObjectStore, UnfinishedWrite } from '../../src/storage/objects/object-store.ts'
 import { rejectsWith } from '../support/rejects.ts'
 
 export interface OpenedObjectStore {
@@ -51,6 +52,12 @@ export function objectStoreContract(
         }
       })
     }
+
+    it('answers a ping, and not one that is aborted', async () => {
+      await store.ping()
+      const reason = new Error('not wanted any more')
+      await assert.rejects(store.ping({ signal: AbortSignal.abort(reason) }), error => error === reason)
+    })
 
     describe('put, get and head', () => {
       withKeys('give back what was put', 1, async key => {
@@ -265,6 +272,19 @@ export function objectStoreContract(
         assert.equal((await store.head(key)).size, 1.5 * partSize)
       })
 
+      withKeys('refuses parts that were never sent', 2, async (key, other) => {
+        const upload = await store.createMultipart(key, { partSize })
+        const second = await upload.uploadPart(2, parts[2])
+        await rejectsWith('invalid', upload.complete([{ ...second, number: 1, size: partSize }, second]))
+        const elsewhere = await store.createMultipart(other, { partSize })
+        const foreign = await elsewhere.uploadPart(1, parts[0])
+        await elsewhere.abort()
+        await rejectsWith('invalid', upload.complete([foreign, second]))
+        await rejectsWith('not_found', store.head(key))
+        await upload.complete([await upload.uploadPart(1, parts[0]), second])
+        assert.deepEqual(await read(store, key), Buffer.concat([parts[0], parts[2]]))
+      })
+
       withKeys('carries big parts whole', 1, async key => {
         const partSize = 5 * 1024 * 1024
         const body = randomBytes(partSize + 12345)
@@ -278,6 +298,75 @@ export function objectStoreContract(
         const seam = { first: partSize - 10, last: partSize + 9 }
         const { stream } = await store.get(key, { range: seam })
         assert.ok((await buffer(stream)).equals(body.subarray(seam.first, seam.last + 1)))
+      })
+    })
+
+    describe('a multipart upload that is taken over', () => {
+      const parts = [randomBytes(partSize), randomBytes(partSize), randomBytes(partSize / 2)] as const
+      const late = randomBytes(partSize)
+
+      withKeys('keeps its parts, and takes no more from its earlier writer', 1, async key => {
+        const silent = await store.createMultipart(key, { partSize })
+        const first = await silent.uploadPart(1, parts[0])
+        const lost = await silent.uploadPart(2, late)
+        const next = await store.takeOverMultipart(key, silent.token, { partSize, keptParts: 1 })
+        const second = await next.uploadPart(2, parts[1])
+        // Whether these are refused is the store's business; what counts is the object.
+        await Promise.allSettled([silent.uploadPart(1, late), silent.uploadPart(2, late)])
+        await silent.complete([first, lost]).catch(() => undefined)
+        const resumed = await store.resumeMultipart(key, next.token, { partSize })
+        await resumed.complete([first, second, await resumed.uploadPart(3, parts[2])])
+        await silent.complete([first, lost]).catch(() => undefined)
+        assert.deepEqual(await read(store, key), Buffer.concat(parts))
+        await silent.abort()
+        assert.deepEqual(await read(store, key), Buffer.concat(parts))
+      })
+
+      withKeys('may have no part, or be taken over again', 1, async key => {
+        const begun = await store.createMultipart(key, { partSize })
+        await begun.uploadPart(1, late)
+        const second = await store.takeOverMultipart(key, begun.token, { partSize, keptParts: 0 })
+        const part = await second.uploadPart(1, parts[0])
+        const third = await store.takeOverMultipart(key, second.token, { partSize, keptParts: 1 })
+        await third.complete([part])
+        assert.deepEqual(await read(store, key), parts[0])
+      })
+
+      withKeys('may be complete already, but not gone', 1, async key => {
+        const upload = await store.createMultipart(key, { partSize })
+        const sent = [await upload.uploadPart(1, parts[2])]
+        await upload.complete(sent)
+        const taken = await store.takeOverMultipart(key, upload.token, { partSize, keptParts: 1 })
+        assert.deepEqual(await taken.complete(sent), { key, size: parts[2].length })
+        const options = { partSize, keptParts: 0 }
+        await store.delete([key])
+        await rejectsWith('not_found', store.takeOverMultipart(key, upload.token, options))
+      })
+    })
+
+    describe('what is unfinished', () => {
+      const tokens = async () => (await unfinishedIn(store)).map(({ token }) => token)
+
+      withKeys('is listed from its beginning to its end', 2, async (done, dropped) => {
+        const one = await store.createMultipart(done, { partSize })
+        const two = await store.createMultipart(dropped, { partSize })
+        const listed = await tokens()
+        assert.ok(listed.includes(one.token) && listed.includes(two.token))
+        await one.complete([await one.uploadPart(1, randomBytes(10))])
+        await two.abort()
+        const left = await tokens()
+        assert.ok(!left.includes(one.token) && !left.includes(two.token))
+      })
+
+      withKeys('can be discarded, more than once', 1, async key => {
+        const upload = await store.createMultipart(key, { partSize })
+        const part = await upload.uploadPart(1, randomBytes(10))
+        const found = (await unfinishedIn(store)).find(({ token }) => token === upload.token)
+        assert.ok(found)
+        await found.discard()
+        await found.discard()
+        await rejectsWith('not_found', upload.complete([part]))
+        assert.ok(!(await tokens()).includes(upload.token))
       })
     })
 
@@ -298,6 +387,11 @@ export function objectStoreContract(
           ['list', () => infosOf(store.list('', options))],
           ['createMultipart', () => store.createMultipart(other, options)],
           ['resumeMultipart', () => store.resumeMultipart(other, upload.token, options)],
+          [
+            'takeOverMultipart',
+            () => store.takeOverMultipart(other, upload.token, { ...options, keptParts: 1 }),
+          ],
+          ['unfinished', () => unfinishedIn(store, options)],
           ['uploadPart', () => upload.uploadPart(1, Buffer.from('new'), options)],
           ['complete', () => upload.complete([part], options)],
           ['abort', () => upload.abort(options)],
@@ -326,6 +420,12 @@ export function objectStoreContract(
 
 export async function keysIn(store: ObjectStore, prefix = '', after?: ObjectKey): Promise<ObjectKey[]> {
   return (await infosOf(store.list(prefix, { after }))).map(({ key }) => key)
+}
+
+async function unfinishedIn(store: ObjectStore, options?: Abortable): Promise<UnfinishedWrite[]> {
+  const writes: UnfinishedWrite[] = []
+  for await (const write of store.unfinished(options)) writes.push(write)
+  return writes
 }
 
 async function infosOf(list: AsyncIterable<ObjectInfo>): Promise<ObjectInfo[]> {

@@ -14,20 +14,22 @@ export const testSettings: BlobStoreSettings = {
   partSizeBytes: 1024,
   uploadTtlMs: 3_600_000,
   leaseMs: 60_000,
+  partHoldMs: 5_000,
 }
 
 /** Object stores to build a blob store on. */
-export const backends: Readonly<Record<string, (directory: string) => Promise<Backend>>> = {
-  async filesystem(directory) {
-    const objects = await FilesystemObjectStore.open(join(directory, 'objects'))
-    const staging = join(directory, 'objects', 'staging')
-    return { objects, unfinished: async () => (await readdir(staging)).length }
-  },
-  async memory() {
-    const objects = new MemoryObjectStore()
-    return { objects, unfinished: async () => objects.unfinishedUploads }
-  },
-}
+export const backends: Readonly<Record<string, (directory: string, now: () => number) => Promise<Backend>>> =
+  {
+    async filesystem(directory) {
+      const objects = await FilesystemObjectStore.open(join(directory, 'objects'))
+      const staging = join(directory, 'objects', 'staging')
+      return { objects, unfinished: async () => (await readdir(staging)).length }
+    },
+    async memory(_directory, now) {
+      const objects = new MemoryObjectStore(now)
+      return { objects, unfinished: async () => objects.unfinishedUploads }
+    },
+  }
 
 export interface Backend {
   readonly objects: ObjectStore
@@ -77,7 +79,13 @@ export class TestBlobStore {
     const metadata = await openSqliteMetadata(join(directory.path, 'varve.db'), { now: () => clock.time })
     const make = backends[backend]
     if (make === undefined) throw new Error(`there is no backend ${backend}`)
-    return new TestBlobStore(await make(directory.path), metadata, directory, clock, decorate)
+    return new TestBlobStore(
+      await make(directory.path, () => clock.time),
+      metadata,
+      directory,
+      clock,
+      decorate,
+    )
   }
 
   advance(ms: number): void {

@@ -23,6 +23,10 @@ export function interceptObjects(store: ObjectStore, around: Around): ObjectStor
       around('createMultipart', async () => wrap(await store.createMultipart(...args))),
     resumeMultipart: (...args) =>
       around('resumeMultipart', async () => wrap(await store.resumeMultipart(...args))),
+    takeOverMultipart: (...args) =>
+      around('takeOverMultipart', async () => wrap(await store.takeOverMultipart(...args))),
+    unfinished: (...args) => store.unfinished(...args),
+    ping: (...args) => store.ping(...args),
   }
 }
 

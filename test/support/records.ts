@@ -2,7 +2,12 @@ import { randomUUID } from 'node:crypto'
 import type { UploadId } from '../../src/storage/blobs/blob-store.ts'
 import { newUploadId } from '../../src/storage/blobs/upload-id.ts'
 import { type Digest, digestOf } from '../../src/storage/digest.ts'
-import { edgesOf, type ManifestEdge, parseManifest } from '../../src/storage/manifest.ts'
+import {
+  edgesOf,
+  type ManifestEdge,
+  parseManifest,
+  type RequiredReferences,
+} from '../../src/storage/manifest.ts'
 import { mediaTypes } from '../../src/storage/media-types.ts'
 import type { Metadata, NewManifest, NewUpload, StoredBlob } from '../../src/storage/metadata/metadata.ts'
 import { newObjectKey } from '../../src/storage/objects/keys.ts'
@@ -39,6 +44,13 @@ export function imageManifest({ tags = [], ...parts }: ManifestParts = {}): NewM
     }),
   )
   return stored(bytes, edgesOf(parseManifest(bytes)), tags)
+}
+
+/** An index of manifests, under a rule of what must be there. */
+export function indexOf(children: readonly Digest[], required: RequiredReferences): NewManifest {
+  const manifests = children.map(child => descriptorOf(child, 30, mediaTypes.ociManifest))
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }))
+  return { ...stored(bytes, edgesOf(parseManifest(bytes), required), []), mediaType: mediaTypes.ociIndex }
 }
 
 /** A manifest without any required edge, distinct by its text. */

@@ -2,12 +2,15 @@ import { isDomainError } from '../../errors.ts'
 import type { BlobRecords, GarbageRecords, UploadRecords } from '../metadata/metadata.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
+import type { BufferBudget } from './buffer-budget.ts'
 
 /** What a blob store is made of. */
 export interface BlobStoreParts {
   readonly objects: ObjectStore
   readonly metadata: BlobRecords & UploadRecords & GarbageRecords
   readonly settings: BlobStoreSettings
+  /** Where the memory of all uploads comes from. */
+  readonly buffers: BufferBudget
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -19,12 +22,15 @@ export interface BlobStoreSettings {
   readonly uploadTtlMs: number
   /** How long a writer that has fallen silent keeps others out. */
   readonly leaseMs: number
+  /** How long an upload may take to fill a part while others wait for memory; it then stores what it has and waits, too. */
+  readonly partHoldMs: number
 }
 
 export const defaultBlobStoreSettings: BlobStoreSettings = Object.freeze({
   partSizeBytes: 8 * 1024 * 1024,
   uploadTtlMs: 24 * 60 * 60 * 1000,
   leaseMs: 60 * 1000,
+  partHoldMs: 5 * 1000,
 })
 
 /**

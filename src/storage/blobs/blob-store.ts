@@ -40,15 +40,18 @@ export interface BlobIngester {
 export interface BlobLinker {
   /**
    * Lets this repository serve a blob that another one holds (a cross-repository mount).
+   * @param from undefined: whichever repository holds it.
    * @throws DomainError `not_found` when `from` does not hold it.
    */
-  link(digest: Digest, from: RepositoryName, options?: Abortable): Promise<BlobInfo>
+  link(digest: Digest, from: RepositoryName | undefined, options?: Abortable): Promise<BlobInfo>
 }
 
 export interface BlobWriter extends AsyncDisposable {
   readonly id: UploadId
   /** Bytes that are stored so durably that any replica can continue after them. */
   readonly offset: number
+  /** Set when the session has become a blob already, and can only be committed again. */
+  readonly committed: Digest | undefined
   /**
    * Appends a body and returns the new offset. A body that breaks off keeps what arrived.
    * @throws DomainError `out_of_range` when `at` is not the offset, `size_mismatch` when the body does not have

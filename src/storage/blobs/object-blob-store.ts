@@ -15,12 +15,15 @@ import type {
   UploadStatus,
 } from './blob-store.ts'
 import { type BlobStoreParts, type BlobStoreSettings, defaultBlobStoreSettings } from './blob-store-parts.ts'
+import { BufferBudget } from './buffer-budget.ts'
 import { ObjectBlobWriter } from './object-blob-writer.ts'
 import { UploadSession } from './upload-session.ts'
 import { type SweepReport, sweepUploads } from './upload-sweep.ts'
 
 export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' | 'metadata'> {
   readonly settings?: Partial<BlobStoreSettings> | undefined
+  /** Shared with whatever else reads bodies in this process; eight parts of its own unless given. */
+  readonly buffers?: BufferBudget | undefined
   readonly now?: (() => number) | undefined
 }
 
@@ -32,13 +35,27 @@ export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' |
  */
 export class ObjectBlobStore implements BlobStore {
   readonly #parts: BlobStoreParts
+  readonly #writers = new Set<BlobWriter>()
 
-  constructor({ objects, metadata, settings, now = Date.now }: ObjectBlobStoreOptions) {
-    this.#parts = { objects, metadata, settings: { ...defaultBlobStoreSettings, ...settings }, now }
+  constructor({ objects, metadata, settings: given, buffers, now = Date.now }: ObjectBlobStoreOptions) {
+    const settings = { ...defaultBlobStoreSettings, ...given }
+    const partBytes = settings.partSizeBytes
+    this.#parts = {
+      objects,
+      metadata,
+      settings,
+      buffers: buffers ?? new BufferBudget({ limitBytes: 8 * partBytes, partBytes }),
+      now,
+    }
+  }
+
+  /** Upload sessions that this process is writing to, or may be about to. */
+  get openWriters(): number {
+    return this.#writers.size
   }
 
   repository(name: RepositoryName): RepositoryBlobs {
-    return new ObjectRepositoryBlobs(this.#parts, name)
+    return new ObjectRepositoryBlobs(this.#parts, this.#writers, name)
   }
 
   /** Deletes what expired uploads, and failures, have left behind. For a timer, on one replica at a time. */
@@ -49,10 +66,12 @@ export class ObjectBlobStore implements BlobStore {
 
 class ObjectRepositoryBlobs implements RepositoryBlobs {
   readonly #parts: BlobStoreParts
+  readonly #writers: Set<BlobWriter>
   readonly #name: RepositoryName
 
-  constructor(parts: BlobStoreParts, name: RepositoryName) {
+  constructor(parts: BlobStoreParts, writers: Set<BlobWriter>, name: RepositoryName) {
     this.#parts = parts
+    this.#writers = writers
     this.#name = name
   }
 
@@ -69,11 +88,17 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
   }
 
   async create(options?: CreateUploadOptions): Promise<BlobWriter> {
-    return new ObjectBlobWriter(this.#parts, await UploadSession.create(this.#parts, this.#name, options))
+    return this.#open(await UploadSession.create(this.#parts, this.#name, options))
   }
 
   async resume(id: UploadId, options?: Abortable): Promise<BlobWriter> {
-    return new ObjectBlobWriter(this.#parts, await UploadSession.resume(this.#parts, this.#name, id, options))
+    return this.#open(await UploadSession.resume(this.#parts, this.#name, id, options))
+  }
+
+  #open(session: UploadSession): BlobWriter {
+    const writer: BlobWriter = new ObjectBlobWriter(this.#parts, session, () => this.#writers.delete(writer))
+    this.#writers.add(writer)
+    return writer
   }
 
   async status(id: UploadId, options?: Abortable): Promise<UploadStatus> {
@@ -82,7 +107,7 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
     return { id, offset }
   }
 
-  async link(digest: Digest, from: RepositoryName, options?: Abortable): Promise<BlobInfo> {
+  async link(digest: Digest, from: RepositoryName | undefined, options?: Abortable): Promise<BlobInfo> {
     const { size } = await this.#parts.metadata.linkBlob({ repository: this.#name, from, digest }, options)
     return { digest, size }
   }

@@ -7,7 +7,7 @@ import type { ObjectKey } from '../objects/keys.ts'
 import type { BlobInfo, BlobWriter, CommitOptions, UploadId, WriteOptions } from './blob-store.ts'
 import { type BlobStoreParts, dropObjects } from './blob-store-parts.ts'
 import { PartWriter } from './part-writer.ts'
-import { finishObject } from './upload-bytes.ts'
+import { dropUnusedParts, finishObject } from './upload-bytes.ts'
 import { knownDigest, UploadHash } from './upload-hash.ts'
 import type { UploadSession } from './upload-session.ts'
 
@@ -15,11 +15,14 @@ import type { UploadSession } from './upload-session.ts'
 export class ObjectBlobWriter implements BlobWriter {
   readonly #parts: BlobStoreParts
   readonly #session: UploadSession
+  readonly #onDispose: () => void
   /** The digest that runs on from one write to the next, while nothing has gone wrong. */
   #hash: UploadHash | undefined
 
-  constructor(parts: BlobStoreParts, session: UploadSession) {
+  /** @param onDispose told when the writer is done with. */
+  constructor(parts: BlobStoreParts, session: UploadSession, onDispose: () => void) {
     this.#parts = parts
+    this.#onDispose = onDispose
     this.#session = session
   }
 
@@ -31,14 +34,19 @@ export class ObjectBlobWriter implements BlobWriter {
     return this.#session.record.offset
   }
 
+  get committed(): Digest | undefined {
+    return this.#session.record.committed ?? undefined
+  }
+
   async write(body: Readable, { at, length, signal }: WriteOptions = {}): Promise<number> {
     signal?.throwIfAborted()
     this.#session.assertOpen()
     this.#checkPosition(at)
     const hash = this.#hash ?? UploadHash.after(this.#session.record, at !== undefined)
     this.#hash = undefined
-    const writer = new PartWriter(this.#parts, this.#session, hash)
+    const writer = new PartWriter(this.#parts, this.#session, hash, { length, signal })
     try {
+      if (length !== 0) await writer.prepare()
       await this.#append(writer, body, { length, signal })
     } finally {
       if (await writer.finish()) this.#hash = hash
@@ -73,6 +81,7 @@ export class ObjectBlobWriter implements BlobWriter {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#onDispose()
     await this.#session.release()
   }
 
@@ -138,6 +147,7 @@ export class ObjectBlobWriter implements BlobWriter {
     const replaced = new Set([objectKey, ...(tail === null ? [] : [tail.objectKey])])
     replaced.delete(stored.objectKey)
     await dropObjects(this.#parts, [...replaced])
+    await dropUnusedParts(this.#parts, this.#session.record)
     return infoOf(stored)
   }
 }

@@ -1,15 +1,14 @@
-/** Memory that a small upload does not have to pay for in full: it doubles from here up to the part size. */
-const firstBytes = 64 * 1024
+import type { Loan } from './buffer-budget.ts'
 
-/** Collects bytes in order, at most `capacity` of them. */
-export class PartBuffer {
+/** Collects bytes in order, in borrowed memory and at most `capacity` of them. */
+export class PartBuffer implements Disposable {
+  readonly #loan: Loan
   readonly #capacity: number
-  #memory: Buffer
   #size = 0
 
-  constructor(capacity: number) {
+  constructor(loan: Loan, capacity: number) {
+    this.#loan = loan
     this.#capacity = capacity
-    this.#memory = Buffer.allocUnsafe(Math.min(firstBytes, capacity))
   }
 
   get size(): number {
@@ -20,30 +19,26 @@ export class PartBuffer {
     return this.#size === this.#capacity
   }
 
-  /** What was collected: valid until the next `append` or `clear`. */
+  /** What was collected: valid until the buffer is given back. */
   get bytes(): Uint8Array {
-    return this.#memory.subarray(0, this.#size)
+    return this.#loan.memory.subarray(0, this.#size)
   }
 
   /** Takes as many bytes as there is room for, and returns how many. */
   append(bytes: Uint8Array): number {
     const taken = Math.min(bytes.length, this.#capacity - this.#size)
-    this.#grow(this.#size + taken)
-    this.#memory.set(bytes.subarray(0, taken), this.#size)
+    this.#loan.memory.set(taken === bytes.length ? bytes : bytes.subarray(0, taken), this.#size)
     this.#size += taken
     return taken
   }
 
-  clear(): void {
-    this.#size = 0
+  /** Gives the memory up, for when a write that failed may still be reading it. */
+  discard(): void {
+    this.#loan.discard()
   }
 
-  #grow(wanted: number): void {
-    if (wanted <= this.#memory.length) return
-    let length = this.#memory.length
-    while (length < wanted) length *= 2
-    const larger = Buffer.allocUnsafe(Math.min(length, this.#capacity))
-    larger.set(this.bytes)
-    this.#memory = larger
+  /** Gives the memory back. Idempotent. */
+  [Symbol.dispose](): void {
+    this.#loan[Symbol.dispose]()
   }
 }

@@ -1,4 +1,7 @@
+import { isDomainError } from '../../errors.ts'
+import type { Abortable } from '../abortable.ts'
 import type { UploadProgress } from '../metadata/metadata.ts'
+import { unknownUpload } from '../metadata/upload-errors.ts'
 import type { MultipartUpload, UploadedPart } from '../objects/object-store.ts'
 import type { BlobStoreParts } from './blob-store-parts.ts'
 import { PartBuffer } from './part-buffer.ts'
@@ -6,9 +9,14 @@ import { readTail, resumeParts } from './upload-bytes.ts'
 import type { HashMark, UploadHash } from './upload-hash.ts'
 import type { UploadSession } from './upload-session.ts'
 
+export interface PartWriterOptions extends Abortable {
+  /** Bytes that will be appended, when that is known: no more memory than they need is asked for. */
+  readonly length?: number | undefined
+}
+
 /**
- * Appends bytes to a session. One part is being filled while the one before it is sent, and `append` waits when
- * both are full: memory is two parts, and the body feels the store's speed.
+ * Appends bytes to a session. One part is being filled while the one before it is sent, as long as there is memory
+ * for both, and `append` waits when there is none: the body feels the store's speed, and that of all other uploads.
  *
  *     |-- part 1 --|-- part 2 --|-- part 3 --|- filling -|
  *       in the store             being sent    becomes the tail at the end
@@ -20,8 +28,12 @@ export class PartWriter {
   readonly #parts: BlobStoreParts
   readonly #session: UploadSession
   readonly #hash: UploadHash
+  readonly #options: PartWriterOptions
+  #appended = 0
   #filling: PartBuffer | undefined
-  #spare: PartBuffer | undefined
+  #fillingSince = 0
+  /** The session's bytes after its last full part, which the next buffer begins with. */
+  #unread: UploadProgress['tail']
   #upload: MultipartUpload | undefined
   #sending: Promise<void> | undefined
   /** What is stored, as far as that is more than the session's record says. */
@@ -29,26 +41,43 @@ export class PartWriter {
   /** A part is missing, so what came after it is of no use. */
   #hasGap = false
 
-  constructor(parts: BlobStoreParts, session: UploadSession, hash: UploadHash) {
+  constructor(
+    parts: BlobStoreParts,
+    session: UploadSession,
+    hash: UploadHash,
+    options: PartWriterOptions = {},
+  ) {
     this.#parts = parts
     this.#session = session
     this.#hash = hash
+    this.#options = options
+    this.#unread = session.record.tail
+  }
+
+  /**
+   * Waits for the first memory. Before the body is read, so that of the uploads that wait here, however many, not a
+   * byte is held.
+   */
+  async prepare(): Promise<void> {
+    this.#filling ??= await this.#nextBuffer()
   }
 
   async append(bytes: Uint8Array): Promise<void> {
     let rest = bytes
     while (rest.length > 0) {
-      this.#filling ??= await this.#refill()
       // A part is sent when a byte comes that it has no room for, so a blob of just one part stays one object.
-      if (this.#filling.isFull) await this.#send(this.#filling)
+      if (this.#filling?.isFull) await this.#send(this.#filling)
+      this.#filling ??= await this.#nextBuffer()
       const taken = this.#filling.append(rest)
-      this.#hash.update(rest.subarray(0, taken))
+      this.#appended += taken
+      this.#hash.update(taken === rest.length ? rest : rest.subarray(0, taken))
       rest = rest.subarray(taken)
     }
     if (this.#session.isRenewalDue) {
       await this.#session.renew()
       await this.#session.save(this.#reached)
     }
+    if (this.#isOverdue) await this.#giveWay()
   }
 
   /**
@@ -60,16 +89,42 @@ export class PartWriter {
       await this.#settle()
       if (!this.#hasGap) await this.#putTail()
     } finally {
+      this.#filling?.[Symbol.dispose]()
       await this.#session.save(this.#reached)
     }
     return !this.#hasGap
   }
 
-  /** The buffer that goes on where the session stands: with its tail, if it has one. */
-  async #refill(): Promise<PartBuffer> {
-    const buffer = new PartBuffer(this.#session.record.partSize)
-    buffer.append(await readTail(this.#parts, this.#session.record))
+  /**
+   * A buffer that goes on where the session stands: with its tail, if it has one. Memory for a second part is taken
+   * only when nobody waits for it; waiting for it would mean to hold the first one meanwhile.
+   */
+  async #nextBuffer(): Promise<PartBuffer> {
+    const { buffers } = this.#parts
+    const { signal } = this.#options
+    let loan = this.#sending === undefined ? undefined : buffers.tryTake(this.#neededBytes)
+    if (loan === undefined) {
+      await this.#settle()
+      loan = await buffers.take(this.#neededBytes, { signal })
+    }
+    const buffer = new PartBuffer(loan, this.#neededBytes)
+    try {
+      await readTail(this.#parts, { tail: this.#unread }, buffer, { signal })
+    } catch (error) {
+      buffer[Symbol.dispose]()
+      throw error
+    }
+    this.#unread = null
+    this.#fillingSince = this.#parts.now()
     return buffer
+  }
+
+  /** Bytes of the next part: never more than will come. */
+  get #neededBytes(): number {
+    const { partSize } = this.#session.record
+    const { length } = this.#options
+    if (length === undefined) return partSize
+    return Math.min(partSize, (this.#unread?.size ?? 0) + length - this.#appended)
   }
 
   async #send(full: PartBuffer): Promise<void> {
@@ -78,22 +133,22 @@ export class PartWriter {
     this.#sending = this.#sendPart(this.#upload, full, this.#hash.mark())
     // It is waited for later; until then its failure is nobody's.
     this.#sending.catch(() => undefined)
-    this.#filling = this.#spare ?? new PartBuffer(this.#session.record.partSize)
-    this.#spare = undefined
+    this.#filling = undefined
   }
 
   async #sendPart(upload: MultipartUpload, full: PartBuffer, mark: HashMark): Promise<void> {
+    using part = full
     const before = this.#storedParts
     try {
-      const parts = [...before, await upload.uploadPart(before.length + 1, full.bytes)]
+      const parts = [...before, await upload.uploadPart(before.length + 1, part.bytes)]
       const offset = parts.length * this.#session.record.partSize
       this.#reached = { ...this.#reached, ...mark, parts, offset, tail: null }
     } catch (error) {
       this.#hasGap = true
-      throw error
+      part.discard()
+      // A commit that broke off has made an object of what there was: it can be repeated, but no more be continued.
+      throw isDomainError(error, 'not_found') ? unknownUpload(this.#session.record.id) : error
     }
-    full.clear()
-    this.#spare = full
   }
 
   async #settle(): Promise<void> {
@@ -115,13 +170,35 @@ export class PartWriter {
     }
   }
 
+  /** Whether this upload fills its part so slowly that it should not keep others waiting for the memory. */
+  get #isOverdue(): boolean {
+    const { buffers, settings, now } = this.#parts
+    return this.#filling !== undefined && buffers.isShort && now() - this.#fillingSince >= settings.partHoldMs
+  }
+
+  /** Stores what has come so far and gives the memory back; the next byte waits for it like everybody else's. */
+  async #giveWay(): Promise<void> {
+    await this.#settle()
+    await this.#putTail()
+    this.#filling?.[Symbol.dispose]()
+    this.#filling = undefined
+    await this.#session.save(this.#reached)
+    this.#reached = {}
+    this.#unread = this.#session.record.tail
+  }
+
   async #putTail(): Promise<void> {
     const filling = this.#filling
     if (filling === undefined || filling.size === 0) return
     const objectKey = await this.#session.reservedTailKey()
     // Whether it succeeds or not, something may be stored under this key from now on.
     this.#reached = { ...this.#reached, nextTailKey: null }
-    await this.#parts.objects.put(objectKey, filling.bytes)
+    try {
+      await this.#parts.objects.put(objectKey, filling.bytes)
+    } catch (error) {
+      filling.discard()
+      throw error
+    }
     const offset = this.#storedParts.length * this.#session.record.partSize + filling.size
     this.#reached = {
       ...this.#reached,

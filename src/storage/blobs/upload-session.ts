@@ -8,7 +8,7 @@ import { newObjectKey, type ObjectKey } from '../objects/keys.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { CreateUploadOptions, UploadId } from './blob-store.ts'
 import { type BlobStoreParts, dropObjects } from './blob-store-parts.ts'
-import { deleteUploadBytes } from './upload-bytes.ts'
+import { abortParts, deleteUploadBytes, takeOverParts } from './upload-bytes.ts'
 import { newUploadId } from './upload-id.ts'
 
 /** One writer's hold on an upload: the record as it was last stored, and the lease that lets nobody else change it. */
@@ -18,6 +18,8 @@ export class UploadSession {
   #record: UploadRecord
   #leaseUntil: number
   #isHeld = true
+  /** What has been stored last is not known, so the next writer has to take over as from one that fell silent. */
+  #mustRunOut = false
   #hasEnded = false
 
   private constructor(parts: BlobStoreParts, holder: string, record: UploadRecord, leaseUntil: number) {
@@ -52,7 +54,12 @@ export class UploadSession {
     return new UploadSession(parts, holder, record, leaseUntil)
   }
 
-  /** @throws DomainError `not_found`, `busy`. */
+  /**
+   * Whoever held the session and fell silent is shut out for good: not from the metadata only, which its lease does,
+   * but from the parts as well.
+   *
+   * @throws DomainError `not_found`, `busy`.
+   */
   static async resume(
     parts: BlobStoreParts,
     repository: RepositoryName,
@@ -62,8 +69,10 @@ export class UploadSession {
     const holder = randomUUID()
     const leaseUntil = parts.now() + parts.settings.leaseMs
     const lease = { holder, until: new Date(leaseUntil), nextTailKey: newObjectKey() }
-    const record = await parts.metadata.leaseUpload(repository, id, lease, options)
-    return new UploadSession(parts, holder, record, leaseUntil)
+    const leased = await parts.metadata.leaseUpload(repository, id, lease, options)
+    const session = new UploadSession(parts, holder, leased, leaseUntil)
+    if (leased.isTakenOver) await session.#shutOutOthers()
+    return session
   }
 
   get record(): UploadRecord {
@@ -95,8 +104,8 @@ export class UploadSession {
     try {
       await this.#parts.metadata.saveUpload(before.id, this.#holder, after)
     } catch (error) {
-      // Without this, the next writer would take the reserved key for one that nothing was written under.
-      this.#isHeld = false
+      // Released, the next writer would take the reserved key for one that nothing was written under.
+      this.#mustRunOut = true
       throw error
     }
     this.#record = after
@@ -109,13 +118,30 @@ export class UploadSession {
     return this.#parts.now() > this.#leaseUntil - (this.#parts.settings.leaseMs * 2) / 3
   }
 
-  /** @throws DomainError `busy` or `not_found` when another writer has taken over meanwhile. */
+  /** @throws DomainError `conflict` or `not_found` when another writer has taken over meanwhile. */
   async renew(nextTailKey?: ObjectKey): Promise<void> {
     const { id, repository } = this.#record
     const leaseUntil = this.#parts.now() + this.#parts.settings.leaseMs
-    const lease = { holder: this.#holder, until: new Date(leaseUntil), nextTailKey }
+    const lease = { holder: this.#holder, until: new Date(leaseUntil), nextTailKey, isRenewal: true }
     this.#record = await this.#parts.metadata.leaseUpload(repository, id, lease)
     this.#leaseUntil = leaseUntil
+  }
+
+  async #shutOutOthers(): Promise<void> {
+    try {
+      const upload = await takeOverParts(this.#parts, this.#record)
+      if (upload === undefined || upload.token === this.#record.multipartToken) return
+      try {
+        await this.save({ multipartToken: upload.token })
+      } catch (error) {
+        await upload.abort()
+        throw error
+      }
+    } catch (error) {
+      this.#mustRunOut = true
+      await this.release()
+      throw error
+    }
   }
 
   /** A key for the next tail that is written down already. */
@@ -128,7 +154,7 @@ export class UploadSession {
 
   /** Forgets the session and its bytes; what cannot be deleted now is left to the sweep, invisible to all. */
   async end(): Promise<void> {
-    await this.save({ expiresAt: new Date(0) })
+    await this.#markEnded()
     this.#hasEnded = true
     try {
       await deleteUploadBytes(this.#parts, this.#record)
@@ -136,6 +162,18 @@ export class UploadSession {
     } catch (error) {
       if (!isDomainError(error)) throw error
       await this.release()
+    }
+  }
+
+  async #markEnded(): Promise<void> {
+    const mark = { expiresAt: new Date(0) }
+    try {
+      await this.save(mark)
+    } catch (error) {
+      if (!isDomainError(error, 'no_space') || this.#parts.now() >= this.#leaseUntil) throw error
+      // The space that is missing may be what this session takes up. Without its parts it cannot become a blob.
+      await abortParts(this.#parts, this.#record)
+      await this.save(mark)
     }
   }
 
@@ -149,6 +187,18 @@ export class UploadSession {
   async release(): Promise<void> {
     if (!this.#isHeld) return
     this.#isHeld = false
-    await this.#parts.metadata.releaseUpload(this.#record.id, this.#holder)
+    if (this.#mustRunOut) await this.#letRunOut()
+    else await this.#parts.metadata.releaseUpload(this.#record.id, this.#holder)
+  }
+
+  /** Ends the lease as time would, only sooner; when that fails, as it may after a failure, time will. */
+  async #letRunOut(): Promise<void> {
+    const { id, repository } = this.#record
+    const lease = { holder: this.#holder, until: new Date(this.#parts.now()), isRenewal: true }
+    try {
+      await this.#parts.metadata.leaseUpload(repository, id, lease)
+    } catch (error) {
+      if (!isDomainError(error)) throw error
+    }
   }
 }

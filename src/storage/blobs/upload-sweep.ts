@@ -1,6 +1,8 @@
 import { type DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { UploadRecord } from '../metadata/metadata.ts'
+import type { ObjectKey } from '../objects/keys.ts'
+import type { UnfinishedWrite } from '../objects/object-store.ts'
 import type { BlobStoreParts } from './blob-store-parts.ts'
 import { deleteUploadBytes } from './upload-bytes.ts'
 
@@ -10,50 +12,131 @@ export interface SweepReport {
   readonly sessions: number
   /** Objects that nothing named any more. */
   readonly objects: number
+  /** Writes that a crash had cut off before anybody knew of them. */
+  readonly unfinished: number
   /** What is left to the next sweep, and why. */
   readonly failures: readonly DomainError[]
 }
 
-/** How much one sweep takes on at most, of each kind. */
+/** How much is asked for at a time. */
 const batch = 1000
 
+/** After so many failures one after the other it is not the item that is at fault, and the rest waits. */
+const patience = 20
+
 /**
- * Deletes expired sessions with their bytes, then objects that the metadata has let go of. Each deletion stands by
- * itself; what fails is tried again next time.
+ * Deletes expired sessions with their bytes, then objects that the metadata has let go of, then what was begun in the
+ * object store so long ago that no session can still be about to name it. Each deletion stands by itself; what fails
+ * is tried again next time.
  */
 export async function sweepUploads(
   parts: BlobStoreParts,
   now: Date,
   options?: Abortable,
 ): Promise<SweepReport> {
-  const failures: DomainError[] = []
-  let sessions = 0
-  for (const record of await parts.metadata.expiredUploads(now, batch, options)) {
-    options?.signal?.throwIfAborted()
-    if (await succeeds(() => dropSession(parts, record), failures)) sessions += 1
+  const sweep = new Sweep(parts, options)
+  const sessions = await sweep.sessions(now)
+  const objects = await sweep.garbage()
+  const unfinished = await sweep.unfinished(new Date(now.getTime() - parts.settings.uploadTtlMs))
+  return { sessions, objects, unfinished, failures: sweep.failures }
+}
+
+class Sweep {
+  readonly failures: DomainError[] = []
+  readonly #parts: BlobStoreParts
+  readonly #options: Abortable | undefined
+  #failuresInARow = 0
+
+  constructor(parts: BlobStoreParts, options: Abortable | undefined) {
+    this.#parts = parts
+    this.#options = options
   }
-  const garbage = await parts.metadata.listGarbage(batch, options)
-  const dropGarbage = async () => {
-    await parts.objects.delete(garbage, options)
-    await parts.metadata.forgetGarbage(garbage, options)
+
+  sessions(now: Date): Promise<number> {
+    const { metadata } = this.#parts
+    return this.#inBatches(
+      () => metadata.expiredUploads(now, batch, this.#options),
+      record => record.id,
+      record => dropSession(this.#parts, record),
+    )
   }
-  const objects = (await succeeds(dropGarbage, failures)) ? garbage.length : 0
-  return { sessions, objects, failures }
+
+  garbage(): Promise<number> {
+    const { metadata, objects } = this.#parts
+    const drop = async (keys: readonly ObjectKey[]) => {
+      await objects.delete(keys, this.#options)
+      await metadata.forgetGarbage(keys, this.#options)
+    }
+    return this.#inBatches(
+      () => metadata.listGarbage(batch, this.#options),
+      key => key,
+      key => drop([key]),
+      drop,
+    )
+  }
+
+  async unfinished(before: Date): Promise<number> {
+    const { metadata, objects } = this.#parts
+    const old: UnfinishedWrite[] = []
+    for await (const write of objects.unfinished(this.#options)) if (write.since < before) old.push(write)
+    let count = 0
+    for (let start = 0; start < old.length; start += batch) {
+      const writes = old.slice(start, start + batch)
+      const tokens = writes.map(write => write.token)
+      const known = await metadata.knownMultiparts(tokens, this.#options)
+      const lost = writes.filter(write => !known.has(write.token))
+      count += await this.#each(lost, write => write.discard(this.#options))
+    }
+    return count
+  }
+
+  /** Goes on while there is more, and while that is other than what has failed. Answers how many were done. */
+  async #inBatches<Item>(
+    next: () => Promise<readonly Item[]>,
+    nameOf: (item: Item) => string,
+    one: (item: Item) => Promise<void>,
+    all?: (items: readonly Item[]) => Promise<void>,
+  ): Promise<number> {
+    const tried = new Set<string>()
+    let done = 0
+    for (;;) {
+      const found = await next()
+      const fresh = found.filter(item => !tried.has(nameOf(item)))
+      for (const item of fresh) tried.add(nameOf(item))
+      if (all !== undefined && fresh.length > 0 && (await this.#isDone(() => all(fresh))))
+        done += fresh.length
+      else done += await this.#each(fresh, one)
+      if (found.length < batch || fresh.length === 0 || this.#failuresInARow >= patience) return done
+    }
+  }
+
+  async #each<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<number> {
+    let done = 0
+    this.#failuresInARow = 0
+    for (const item of items) {
+      if (this.#failuresInARow >= patience) break
+      if (await this.#isDone(() => work(item), this.failures)) done += 1
+    }
+    return done
+  }
+
+  async #isDone(work: () => Promise<void>, failures?: DomainError[]): Promise<boolean> {
+    this.#options?.signal?.throwIfAborted()
+    try {
+      await work()
+      this.#failuresInARow = 0
+      return true
+    } catch (error) {
+      if (!isDomainError(error)) throw error
+      this.#failuresInARow += 1
+      failures?.push(error)
+      return false
+    }
+  }
 }
 
 async function dropSession(parts: BlobStoreParts, record: UploadRecord): Promise<void> {
   // A tombstone's object is the blob's.
   if (record.committed === null) await deleteUploadBytes(parts, record)
   await parts.metadata.deleteUpload(record.id)
-}
-
-async function succeeds(work: () => Promise<void>, failures: DomainError[]): Promise<boolean> {
-  try {
-    await work()
-    return true
-  } catch (error) {
-    if (!isDomainError(error)) throw error
-    failures.push(error)
-    return false
-  }
 }

@@ -5,7 +5,7 @@ import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { Database } from './database.ts'
 import { addGarbage } from './garbage.ts'
-import type { BlobRecords, NewBlob, StoredBlob } from './metadata.ts'
+import type { BlobRecords, NewBlob, NewBlobLink, StoredBlob } from './metadata.ts'
 import { ensureRepository } from './repositories.ts'
 import type { Schema } from './schema.ts'
 import { lostLease, unknownUpload } from './upload-errors.ts'
@@ -48,12 +48,9 @@ export class KyselyBlobs implements BlobRecords {
     })
   }
 
-  linkBlob(
-    { repository, from, digest }: { repository: RepositoryName; from: RepositoryName; digest: Digest },
-    options?: Abortable,
-  ): Promise<StoredBlob> {
+  linkBlob({ repository, from, digest }: NewBlobLink, options?: Abortable): Promise<StoredBlob> {
     return this.#database.write(options, async db => {
-      const stored = await selectLinked(db, from, digest)
+      const stored = await selectLinked(db, from ?? (await selectHolder(db, repository, digest)), digest)
       await insertLink(db, repository, digest, this.#now())
       return stored
     })
@@ -97,6 +94,20 @@ async function selectLinked(
     .executeTakeFirst()
   if (row === undefined) throw unknownBlob(repository, digest)
   return { digest, size: row.size, objectKey: row.object_key }
+}
+
+/** Any repository that has the blob; else the one that would like to. */
+async function selectHolder(
+  db: Kysely<Schema>,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<RepositoryName> {
+  const row = await db
+    .selectFrom('blob_links')
+    .select('repository')
+    .where('digest', '=', digest)
+    .executeTakeFirst()
+  return row?.repository ?? repository
 }
 
 /** The blob that is known afterwards: this one, or the one that came earlier. */

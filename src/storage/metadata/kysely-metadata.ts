@@ -71,6 +71,10 @@ export class KyselyMetadata implements Metadata {
     return this.#manifests.deleteManifest(...args)
   }
 
+  listReferrers(...args: Parameters<ManifestRecords['listReferrers']>) {
+    return this.#manifests.listReferrers(...args)
+  }
+
   listTags(...args: Parameters<TagRecords['listTags']>) {
     return this.#tags.listTags(...args)
   }
@@ -121,6 +125,10 @@ export class KyselyMetadata implements Metadata {
 
   expiredUploads(...args: Parameters<UploadRecords['expiredUploads']>) {
     return this.#uploads.expiredUploads(...args)
+  }
+
+  knownMultiparts(...args: Parameters<UploadRecords['knownMultiparts']>) {
+    return this.#uploads.knownMultiparts(...args)
   }
 
   listGarbage(...args: Parameters<GarbageRecords['listGarbage']>) {

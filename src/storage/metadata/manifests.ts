@@ -3,13 +3,22 @@ import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import { formatReference, type Reference, type RepositoryName } from '../reference.ts'
+import { batches } from './batches.ts'
 import type { Database } from './database.ts'
-import type { ManifestInfo, ManifestRecords, NewManifest, StoredManifest } from './metadata.ts'
+import { holds, type ManifestCondition } from './manifest-condition.ts'
+import type {
+  ManifestInfo,
+  ManifestRecords,
+  NewManifest,
+  PutManifestOptions,
+  ReferrerList,
+  ReferrerPage,
+  StoredManifest,
+} from './metadata.ts'
+import { missingReferences } from './missing-references.ts'
+import { listReferrers } from './referrers.ts'
 import { ensureRepository } from './repositories.ts'
 import type { ManifestReferenceRow, Schema } from './schema.ts'
-
-/** Values of one statement; SQLite takes 32,766 and PostgreSQL 65,535 (sqlite.org/limits.html, item 9). */
-const rowsPerStatement = 500
 
 export class KyselyManifests implements ManifestRecords {
   readonly #database: Database
@@ -20,13 +29,18 @@ export class KyselyManifests implements ManifestRecords {
     this.#now = now
   }
 
-  async putManifest(repository: RepositoryName, manifest: NewManifest, options?: Abortable): Promise<void> {
+  async putManifest(
+    repository: RepositoryName,
+    manifest: NewManifest,
+    options?: PutManifestOptions,
+  ): Promise<void> {
     await this.#database.write(options, async db => {
-      const missing = await missingBlobs(db, repository, manifest)
+      if (options?.condition !== undefined) await assertHolds(db, repository, options.condition)
+      const missing = await missingReferences(db, repository, manifest)
       if (missing.length > 0)
         throw new DomainError(
           'missing_reference',
-          `The manifest ${manifest.digest} names blobs that ${repository} does not have: ${missing.join(', ')}; push them first.`,
+          `The manifest ${manifest.digest} names content that ${repository} does not have: ${listSome(missing)}; push them first.`,
           { resource: 'manifest', name: manifest.digest, missing },
         )
       const now = this.#now()
@@ -71,6 +85,15 @@ export class KyselyManifests implements ManifestRecords {
       if (numDeletedRows === 0n) throw unknownManifest(repository, digest)
     })
   }
+
+  listReferrers(
+    repository: RepositoryName,
+    subject: Digest,
+    page: ReferrerPage,
+    options?: Abortable,
+  ): Promise<ReferrerList> {
+    return this.#database.read(options, db => listReferrers(db, repository, subject, page))
+  }
 }
 
 function selectManifest(db: Kysely<Schema>, repository: RepositoryName, reference: Reference) {
@@ -88,22 +111,20 @@ function selectManifest(db: Kysely<Schema>, repository: RepositoryName, referenc
   )
 }
 
-async function missingBlobs(
+/** Decided where the write happens, so that of two conditional pushes one wins. */
+async function assertHolds(
   db: Transaction<Schema>,
   repository: RepositoryName,
-  { edges }: NewManifest,
-): Promise<Digest[]> {
-  const required = new Set(edges.filter(edge => edge.required).map(edge => edge.descriptor.digest))
-  for (const digests of batches([...required])) {
-    const linked = await db
-      .selectFrom('blob_links')
-      .select('digest')
-      .where('repository', '=', repository)
-      .where('digest', 'in', digests)
-      .execute()
-    for (const { digest } of linked) required.delete(digest)
-  }
-  return [...required]
+  condition: ManifestCondition,
+): Promise<void> {
+  const row = await selectManifest(db, repository, condition.reference).executeTakeFirst()
+  if (holds(condition, row?.digest)) return
+  const name = formatReference(condition.reference)
+  throw new DomainError(
+    'conflict',
+    `${name} in ${repository} is ${row?.digest ?? 'absent'}, which the condition of the request does not allow; read it again and decide anew.`,
+    { resource: 'manifest', name },
+  )
 }
 
 /** Whether it was new. A manifest that is there already keeps the media type that it was first pushed with. */
@@ -129,6 +150,12 @@ async function insertManifest(
     .onConflict(conflict => conflict.columns(['repository', 'digest']).doNothing())
     .executeTakeFirstOrThrow()
   return numInsertedOrUpdatedRows === 1n
+}
+
+/** The message goes with every missing digest into one answer, so it must not name them all. */
+function listSome(digests: readonly Digest[]): string {
+  const some = digests.slice(0, 3).join(', ')
+  return digests.length > 3 ? `${some} and ${digests.length - 3} more` : some
 }
 
 async function insertEdges(
@@ -164,11 +191,6 @@ async function pointTags(
         conflict.columns(['repository', 'name']).doUpdateSet({ digest, updated_at: now }),
       )
       .execute()
-}
-
-function* batches<Item>(items: readonly Item[]): Generator<Item[]> {
-  for (let start = 0; start < items.length; start += rowsPerStatement)
-    yield items.slice(start, start + rowsPerStatement)
 }
 
 function unknownManifest(repository: RepositoryName, reference: string): DomainError {

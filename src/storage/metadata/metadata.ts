@@ -6,6 +6,7 @@ import type { ManifestMediaType } from '../media-types.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { UploadedPart } from '../objects/object-store.ts'
 import type { Reference, RepositoryName, Tag } from '../reference.ts'
+import type { ManifestCondition } from './manifest-condition.ts'
 
 /**
  * CONTRACT. What is known about the content: names, edges, links and upload sessions, in one transactional
@@ -35,15 +36,26 @@ export interface RepositoryRecords {
 export interface ManifestRecords {
   /**
    * Stores the manifest, its edges and its tags together, and makes the repository exist.
-   * @throws DomainError `missing_reference` when a required edge's blob is not linked in the repository.
+   * @throws DomainError `missing_reference` when a required edge's blob is not linked in the repository (a child of
+   * an index may be a manifest of the repository instead); `conflict` when the condition does not hold.
    */
-  putManifest(repository: RepositoryName, manifest: NewManifest, options?: Abortable): Promise<void>
+  putManifest(repository: RepositoryName, manifest: NewManifest, options?: PutManifestOptions): Promise<void>
   /** A tag answers with the digest that it was set with. @throws DomainError `not_found`. */
   getManifest(repository: RepositoryName, reference: Reference, options?: Abortable): Promise<StoredManifest>
   /** As {@link getManifest}, without the bytes. @throws DomainError `not_found`. */
   statManifest(repository: RepositoryName, reference: Reference, options?: Abortable): Promise<ManifestInfo>
   /** Removes the manifest and every tag that points at it. @throws DomainError `not_found`. */
   deleteManifest(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void>
+  /**
+   * The manifests of the repository that name `subject` as their subject, newest first. Neither the subject nor the
+   * repository need exist.
+   */
+  listReferrers(
+    repository: RepositoryName,
+    subject: Digest,
+    page: ReferrerPage,
+    options?: Abortable,
+  ): Promise<ReferrerList>
 }
 
 export interface TagRecords {
@@ -64,10 +76,7 @@ export interface BlobRecords {
    */
   commitBlob(commit: NewBlob, options?: Abortable): Promise<StoredBlob>
   /** @throws DomainError `not_found` unless `from` has the link. */
-  linkBlob(
-    link: { repository: RepositoryName; from: RepositoryName; digest: Digest },
-    options?: Abortable,
-  ): Promise<StoredBlob>
+  linkBlob(link: NewBlobLink, options?: Abortable): Promise<StoredBlob>
   /** @throws DomainError `not_found`; `conflict` while a manifest of the repository names it. */
   unlinkBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void>
 }
@@ -79,14 +88,14 @@ export interface UploadRecords {
   /**
    * Makes `holder` the only writer until `until`. A holder may extend its own lease. `nextTailKey` is reserved unless
    * a key is; one that was reserved by a holder who never released its lease may be taken, so it becomes garbage.
-   * @throws DomainError `not_found`; `busy` while another holder's lease runs.
+   * @throws DomainError `not_found`; `busy` while another holder's lease runs; `conflict` when a renewal comes too late.
    */
   leaseUpload(
     repository: RepositoryName,
     id: UploadId,
     lease: UploadLease,
     options?: Abortable,
-  ): Promise<UploadRecord>
+  ): Promise<LeasedUpload>
   /**
    * Stores how far the session has come. Keys of a tail that it no longer names become garbage.
    * @throws DomainError `conflict` when `holder` has lost its lease.
@@ -98,6 +107,8 @@ export interface UploadRecords {
   deleteUpload(id: UploadId, options?: Abortable): Promise<void>
   /** Sessions (tombstones too) that expired before `now` and are not leased, oldest first. */
   expiredUploads(now: Date, limit: number, options?: Abortable): Promise<UploadRecord[]>
+  /** Which of these tokens of multipart uploads are a session's. */
+  knownMultiparts(tokens: readonly string[], options?: Abortable): Promise<ReadonlySet<string>>
 }
 
 /**
@@ -136,6 +147,44 @@ export interface NewManifest extends StoredManifest {
   readonly tags: readonly Tag[]
 }
 
+export interface PutManifestOptions extends Abortable {
+  readonly condition?: ManifestCondition | undefined
+}
+
+/** Part of a list of referrers. */
+export interface ReferrerPage {
+  /** Only those of one of these artifact types; when empty, all. */
+  readonly artifactTypes: readonly string[]
+  /** How much the descriptors may take as JSON. One referrer is given even when it alone takes more. */
+  readonly maxBytes: number
+  readonly after?: ReferrerPosition | undefined
+}
+
+/** Where a list of referrers goes on. It need not exist any more. */
+export interface ReferrerPosition {
+  /** Milliseconds since 1970. */
+  readonly pushedAt: number
+  readonly digest: Digest
+}
+
+export interface ReferrerList {
+  readonly referrers: readonly Referrer[]
+  /** Undefined at the end of the list. */
+  readonly next?: ReferrerPosition | undefined
+}
+
+export interface Referrer extends ManifestInfo {
+  readonly artifactType?: string | undefined
+  readonly annotations?: Readonly<Record<string, string>> | undefined
+}
+
+export interface NewBlobLink {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  /** Undefined: whichever repository has it. */
+  readonly from: RepositoryName | undefined
+}
+
 export interface StoredBlob {
   readonly digest: Digest
   readonly size: number
@@ -165,6 +214,13 @@ export interface UploadLease {
   readonly holder: string
   readonly until: Date
   readonly nextTailKey?: ObjectKey | undefined
+  /** Only if `holder` has it still: another one may have come and gone, and what was known before is out of date then. */
+  readonly isRenewal?: boolean | undefined
+}
+
+export interface LeasedUpload extends UploadRecord {
+  /** Another holder had the lease until it ran out, and may not know that it has: it may still be at work. */
+  readonly isTakenOver: boolean
 }
 
 export interface UploadProgress {

@@ -15,16 +15,18 @@ import { whileBusy } from './sqlite-busy.ts'
 
 /** Kysely's SQLite dialect on `node:sqlite` instead of a native addon. */
 export class NodeSqliteDialect extends SqliteDialect {
-  readonly #database: SqliteDatabase
+  readonly #database: DatabaseSync
+  readonly #adapted: SqliteDatabase
 
   constructor(database: DatabaseSync) {
     const adapted = adaptDatabase(database)
     super({ database: adapted })
-    this.#database = adapted
+    this.#database = database
+    this.#adapted = adapted
   }
 
   override createDriver(): Driver {
-    return new ImmediateDriver({ database: this.#database })
+    return new ImmediateDriver(this.#adapted, () => this.#database.isTransaction)
   }
 
   override createAdapter(): DialectAdapter {
@@ -37,12 +39,27 @@ export class NodeSqliteDialect extends SqliteDialect {
  * another process has written in between, however patient it is: sqlite.org/lang_transaction.html.
  */
 class ImmediateDriver extends SqliteDriver {
+  readonly #isInTransaction: () => boolean
+
+  constructor(database: SqliteDatabase, isInTransaction: () => boolean) {
+    super({ database })
+    this.#isInTransaction = isInTransaction
+  }
+
   override async acquireConnection(): Promise<DatabaseConnection> {
     return patient(await super.acquireConnection())
   }
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+  }
+
+  /**
+   * A full disk and other failures roll back by themselves. To roll back once more is an error, which would take the
+   * place of the one that tells what happened.
+   */
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#isInTransaction()) await super.rollbackTransaction(connection)
   }
 }
 

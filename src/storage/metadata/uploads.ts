@@ -4,7 +4,14 @@ import type { UploadId } from '../blobs/blob-store.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { Database } from './database.ts'
 import { addGarbage } from './garbage.ts'
-import type { NewUpload, UploadLease, UploadProgress, UploadRecord, UploadRecords } from './metadata.ts'
+import type {
+  LeasedUpload,
+  NewUpload,
+  UploadLease,
+  UploadProgress,
+  UploadRecord,
+  UploadRecords,
+} from './metadata.ts'
 import type { Schema, UploadRow } from './schema.ts'
 import { lostLease, unknownUpload, uploadBusy } from './upload-errors.ts'
 import { abandonedKeys, toColumns, toRecord } from './upload-row.ts'
@@ -49,12 +56,13 @@ export class KyselyUploads implements UploadRecords {
   leaseUpload(
     repository: RepositoryName,
     id: UploadId,
-    { holder, until, nextTailKey }: UploadLease,
+    { holder, until, nextTailKey, isRenewal = false }: UploadLease,
     options?: Abortable,
-  ): Promise<UploadRecord> {
+  ): Promise<LeasedUpload> {
     return this.#database.write(options, async db => {
       const row = await this.#selectLive(db, repository, id)
       const now = this.#now()
+      if (isRenewal && row.holder !== holder) throw lostLease(id)
       const isOthers = row.holder !== null && row.holder !== holder
       if (isOthers && row.lease_until !== null && row.lease_until > now) throw uploadBusy(id)
       const reserved = isOthers ? null : row.next_tail_key
@@ -70,7 +78,7 @@ export class KyselyUploads implements UploadRecords {
         .where('id', '=', id)
         .execute()
       await addGarbage(db, abandonedKeys(row, leased), now)
-      return toRecord(leased)
+      return { ...toRecord(leased), isTakenOver: isOthers }
     })
   }
 
@@ -122,6 +130,15 @@ export class KyselyUploads implements UploadRecords {
         .execute(),
     )
     return rows.map(toRecord)
+  }
+
+  async knownMultiparts(tokens: readonly string[], options?: Abortable): Promise<ReadonlySet<string>> {
+    options?.signal?.throwIfAborted()
+    if (tokens.length === 0) return new Set()
+    const rows = await this.#database.read(options, db =>
+      db.selectFrom('uploads').select('multipart_token').where('multipart_token', 'in', tokens).execute(),
+    )
+    return new Set(rows.flatMap(row => row.multipart_token ?? []))
   }
 
   async #selectLive(db: Kysely<Schema>, repository: RepositoryName, id: UploadId): Promise<UploadRow> {

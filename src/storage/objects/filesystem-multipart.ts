@@ -6,7 +6,7 @@ import { fromFilesystem } from './filesystem-errors.ts'
 import type { ObjectKey } from './keys.ts'
 import type { ObjectDirectory } from './object-directory.ts'
 import type { MultipartUpload, ObjectInfo, UploadedPart } from './object-store.ts'
-import { checkPart, sizeOfParts, uploadGone } from './part-list.ts'
+import { checkEtags, checkPart, etagOfPart, sizeOfParts, uploadGone } from './part-list.ts'
 
 /**
  * A multipart upload into one staged file, part n at `(n - 1) * partSize`, so that completing it copies nothing.
@@ -39,12 +39,13 @@ export class FilesystemMultipart implements MultipartUpload {
         await file.close()
       }
     })
-    return { number, size: body.length, etag: `${number}-${body.length}` }
+    return { number, size: body.length, etag: etagOfPart(this.key, number, body.length) }
   }
 
   async complete(parts: readonly UploadedPart[], options?: Abortable): Promise<ObjectInfo> {
     options?.signal?.throwIfAborted()
     const size = sizeOfParts(this.key, parts, this.#partSize)
+    checkEtags(this.key, parts)
     await this.#converted(async () => {
       try {
         await this.#publish(size)

@@ -1,5 +1,6 @@
 import { open, rm, stat } from 'node:fs/promises'
 import { addAbortSignal } from 'node:stream'
+import { DomainError, errnoOf } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { selectRange } from './byte-range.ts'
 import { FileRangeStream } from './file-range-stream.ts'
@@ -16,6 +17,8 @@ import type {
   ObjectInfo,
   ObjectStore,
   PutOptions,
+  TakeOverOptions,
+  UnfinishedWrite,
 } from './object-store.ts'
 import { walkObjects } from './object-walk.ts'
 import { uploadGone } from './part-list.ts'
@@ -37,6 +40,21 @@ export class FilesystemObjectStore implements ObjectStore {
     const directory = new ObjectDirectory(root)
     await converted(root, () => directory.prepare())
     return new FilesystemObjectStore(directory)
+  }
+
+  async ping(options?: Abortable): Promise<void> {
+    options?.signal?.throwIfAborted()
+    try {
+      await this.#directory.check()
+    } catch (cause) {
+      // Not `not_found`, which is about an object.
+      throw new DomainError(
+        'unavailable',
+        `The directory of the object store cannot be used (${errnoOf(cause)}); check the disk and the permissions.`,
+        { resource: 'object' },
+        { cause },
+      )
+    }
   }
 
   async head(key: ObjectKey, options?: Abortable): Promise<ObjectInfo> {
@@ -116,6 +134,31 @@ export class FilesystemObjectStore implements ObjectStore {
     const isComplete = (await converted(key, () => this.#directory.sizeOf(key))) !== undefined
     if (!isThere && !isComplete) throw uploadGone(key)
     return new FilesystemMultipart(this.#directory, key, token, options.partSize)
+  }
+
+  /**
+   * Into a file of our own: a write that the earlier writer has under way goes to the old one, and whatever it begins
+   * later does not find that any more.
+   */
+  async takeOverMultipart(key: ObjectKey, token: string, options: TakeOverOptions): Promise<MultipartUpload> {
+    const { partSize, keptParts } = options
+    const upload = await this.resumeMultipart(key, token, options)
+    if (!(await converted(key, () => this.#directory.hasStaged(token)))) return upload
+    const ownToken = this.#directory.newToken()
+    await converted(key, () => this.#directory.moveStaged(token, ownToken, keptParts * partSize))
+    return new FilesystemMultipart(this.#directory, key, ownToken, partSize)
+  }
+
+  async *unfinished(options?: Abortable): AsyncGenerator<UnfinishedWrite> {
+    options?.signal?.throwIfAborted()
+    for (const { token, since } of await converted('staging', () => this.#directory.listStaged())) {
+      const discard = async ({ signal }: Abortable = {}) => {
+        signal?.throwIfAborted()
+        await converted('staging', () => this.#directory.dropStaged(token))
+      }
+      yield { token, since, discard }
+      options?.signal?.throwIfAborted()
+    }
   }
 }
 

@@ -13,18 +13,26 @@ import type {
   ObjectInfo,
   ObjectStore,
   PutOptions,
+  TakeOverOptions,
+  UnfinishedWrite,
   UploadedPart,
 } from './object-store.ts'
-import { checkPart, sizeOfParts, uploadGone } from './part-list.ts'
+import { checkEtags, checkPart, etagOfPart, sizeOfParts, uploadGone } from './part-list.ts'
 
 type Objects = Map<ObjectKey, Uint8Array>
 type Parts = Map<number, Uint8Array>
-type Uploads = Map<string, Parts>
+type Uploads = Map<string, { readonly since: Date; readonly parts: Parts }>
 
 /** Objects in this process's memory: for tests, and as the shortest complete reading of the contract. */
 export class MemoryObjectStore implements ObjectStore {
   readonly #objects: Objects = new Map()
   readonly #uploads: Uploads = new Map()
+  readonly #now: () => number
+
+  /** @param now milliseconds since 1970. */
+  constructor(now: () => number = Date.now) {
+    this.#now = now
+  }
 
   /** Multipart uploads that are neither complete nor aborted. */
   get unfinishedUploads(): number {
@@ -80,7 +88,7 @@ export class MemoryObjectStore implements ObjectStore {
   async createMultipart(key: ObjectKey, options: CreateMultipartOptions): Promise<MultipartUpload> {
     options.signal?.throwIfAborted()
     const token = randomBytes(16).toString('hex')
-    this.#uploads.set(token, new Map())
+    this.#uploads.set(token, { since: new Date(this.#now()), parts: new Map() })
     return new MemoryMultipart(this.#objects, this.#uploads, { key, token, partSize: options.partSize })
   }
 
@@ -92,6 +100,33 @@ export class MemoryObjectStore implements ObjectStore {
     options.signal?.throwIfAborted()
     if (!this.#uploads.has(token) && !this.#objects.has(key)) throw uploadGone(key)
     return new MemoryMultipart(this.#objects, this.#uploads, { key, token, partSize: options.partSize })
+  }
+
+  async takeOverMultipart(key: ObjectKey, token: string, options: TakeOverOptions): Promise<MultipartUpload> {
+    const resumed = await this.resumeMultipart(key, token, options)
+    const upload = this.#uploads.get(token)
+    if (upload === undefined) return resumed
+    const own = await this.createMultipart(key, options)
+    const kept = [...upload.parts].filter(([number]) => number <= options.keptParts)
+    this.#uploads.set(own.token, { since: upload.since, parts: new Map(kept) })
+    this.#uploads.delete(token)
+    return own
+  }
+
+  async *unfinished(options?: Abortable): AsyncGenerator<UnfinishedWrite> {
+    options?.signal?.throwIfAborted()
+    for (const [token, { since }] of [...this.#uploads]) {
+      const discard = async ({ signal }: Abortable = {}) => {
+        signal?.throwIfAborted()
+        this.#uploads.delete(token)
+      }
+      yield { token, since, discard }
+      options?.signal?.throwIfAborted()
+    }
+  }
+
+  async ping(options?: Abortable): Promise<void> {
+    options?.signal?.throwIfAborted()
   }
 
   #bytesOf(key: ObjectKey): Uint8Array {
@@ -127,20 +162,21 @@ class MemoryMultipart implements MultipartUpload {
   async uploadPart(number: number, body: Uint8Array, options?: Abortable): Promise<UploadedPart> {
     options?.signal?.throwIfAborted()
     checkPart(this.key, number, body.length, this.#partSize)
-    const parts = this.#uploads.get(this.token)
-    if (parts === undefined) throw uploadGone(this.key)
-    parts.set(number, Uint8Array.from(body))
-    return { number, size: body.length, etag: `${number}-${body.length}` }
+    const upload = this.#uploads.get(this.token)
+    if (upload === undefined) throw uploadGone(this.key)
+    upload.parts.set(number, Uint8Array.from(body))
+    return { number, size: body.length, etag: etagOfPart(this.key, number, body.length) }
   }
 
   async complete(named: readonly UploadedPart[], options?: Abortable): Promise<ObjectInfo> {
     options?.signal?.throwIfAborted()
     const size = sizeOfParts(this.key, named, this.#partSize)
-    const parts = this.#uploads.get(this.token)
-    if (parts === undefined) {
+    checkEtags(this.key, named)
+    const upload = this.#uploads.get(this.token)
+    if (upload === undefined) {
       if (this.#objects.get(this.key)?.length !== size) throw uploadGone(this.key)
     } else {
-      this.#objects.set(this.key, Buffer.concat(named.map(part => this.#sent(parts, part))))
+      this.#objects.set(this.key, Buffer.concat(named.map(part => this.#sent(upload.parts, part))))
       this.#uploads.delete(this.token)
     }
     return { key: this.key, size }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, link, mkdir, open, rename, rm } from 'node:fs/promises'
+import { access, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { DomainError } from '../../errors.ts'
+import { DomainError, errnoOf } from '../../errors.ts'
 import { sizeOfFile, syncDirectory, writeFully } from './durable-files.ts'
 import type { ObjectKey } from './keys.ts'
 
@@ -30,10 +30,14 @@ export class ObjectDirectory {
   }
 
   async prepare(): Promise<void> {
-    for (const directory of [this.objects, this.#staging]) {
-      await this.#makeDirectory(directory)
+    for (const directory of [this.objects, this.#staging]) await this.#makeDirectory(directory)
+    await this.check()
+  }
+
+  /** Fails unless both directories are there and may be written to. */
+  async check(): Promise<void> {
+    for (const directory of [this.objects, this.#staging])
       await access(directory, constants.R_OK | constants.W_OK | constants.X_OK)
-    }
   }
 
   objectPath(key: ObjectKey): string {
@@ -85,6 +89,52 @@ export class ObjectDirectory {
 
   async dropStaged(token: string): Promise<void> {
     await rm(this.stagingPath(token), { force: true })
+  }
+
+  /**
+   * Gives the first `size` bytes of a staged file to another one, and drops it. Where the file system can, they share
+   * the space. After a crash in between, one of both is there, or both are.
+   */
+  async moveStaged(from: string, to: string, size: number): Promise<void> {
+    const path = this.stagingPath(to)
+    try {
+      await copyFile(this.stagingPath(from), path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+      const file = await open(path, 'r+')
+      try {
+        if ((await file.stat()).size < size)
+          throw new DomainError(
+            'not_found',
+            `The multipart upload ${from} has lost parts; begin a new one.`,
+            {
+              resource: 'object',
+            },
+          )
+        await file.truncate(size)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await syncDirectory(this.#staging)
+    } catch (error) {
+      await this.dropStaged(to)
+      throw error
+    }
+    await this.dropStaged(from)
+  }
+
+  /** All staged files, with the time of the last write to each. */
+  async listStaged(): Promise<{ readonly token: string; readonly since: Date }[]> {
+    const staged: { token: string; since: Date }[] = []
+    for (const token of await readdir(this.#staging)) {
+      if (!tokenPattern.test(token)) continue
+      try {
+        staged.push({ token, since: (await stat(this.stagingPath(token))).mtime })
+      } catch (error) {
+        // It may have been finished meanwhile.
+        if (errnoOf(error) !== 'ENOENT') throw error
+      }
+    }
+    return staged
   }
 
   /** Lets a staged file, whose content is synced already, appear under its key. */

@@ -29,6 +29,20 @@ export interface ObjectStore {
   createMultipart(key: ObjectKey, options: CreateMultipartOptions): Promise<MultipartUpload>
   /** Continues an upload that this or another process began. @throws DomainError `not_found` when it is gone. */
   resumeMultipart(key: ObjectKey, token: string, options: CreateMultipartOptions): Promise<MultipartUpload>
+  /**
+   * Continues an upload whose earlier writer may still be at work: nothing that one sends from now on, or has under
+   * way, can reach the object. Keeps the first `keptParts` parts, under the etags that they have; the token may be
+   * another one afterwards, and the earlier one is gone then.
+   * @throws DomainError `not_found` when the upload is gone.
+   */
+  takeOverMultipart(key: ObjectKey, token: string, options: TakeOverOptions): Promise<MultipartUpload>
+  /**
+   * What has been begun and neither finished nor given up, in no particular order. Most of it is work in hand: only
+   * what is old, and what nobody knows the token of, has been left behind by a crash. For sweeps.
+   */
+  unfinished(options?: Abortable): AsyncIterable<UnfinishedWrite>
+  /** Resolves when objects can be read and written; one cheap question. @throws DomainError `unavailable`. */
+  ping(options?: Abortable): Promise<void>
 }
 
 /**
@@ -40,10 +54,22 @@ export interface MultipartUpload {
   /** What {@link ObjectStore.resumeMultipart} needs; opaque, at most 1 KiB. */
   readonly token: string
   uploadPart(number: number, body: Uint8Array, options?: Abortable): Promise<UploadedPart>
-  /** Makes the object appear. Idempotent: completing what is complete is success. @throws DomainError `not_found` after an abort. */
+  /**
+   * Makes the object appear. Idempotent: completing what is complete is success.
+   * @throws DomainError `not_found` after an abort; `invalid` for a part that was never sent.
+   */
   complete(parts: readonly UploadedPart[], options?: Abortable): Promise<ObjectInfo>
   /** Drops all parts. Idempotent. */
   abort(options?: Abortable): Promise<void>
+}
+
+export interface UnfinishedWrite {
+  /** That of the multipart upload, if it is one. */
+  readonly token: string
+  /** When it was begun, or written to last where the store knows that. */
+  readonly since: Date
+  /** Frees what it takes up. Idempotent. */
+  discard(options?: Abortable): Promise<void>
 }
 
 export interface ObjectInfo {
@@ -85,4 +111,9 @@ export interface ListOptions extends Abortable {
 export interface CreateMultipartOptions extends Abortable {
   /** Bytes. */
   readonly partSize: number
+}
+
+export interface TakeOverOptions extends CreateMultipartOptions {
+  /** How many parts, from the first on, must be there afterwards. */
+  readonly keptParts: number
 }

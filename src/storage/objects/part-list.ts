@@ -1,4 +1,5 @@
 import { DomainError } from '../../errors.ts'
+import { digestOf, hexOf } from '../digest.ts'
 import type { ObjectKey } from './keys.ts'
 import type { UploadedPart } from './object-store.ts'
 
@@ -25,6 +26,21 @@ export function checkPart(key: ObjectKey, number: number, size: number, partSize
   if (!Number.isSafeInteger(number) || number < 1) throw invalidPart(key, `${number} is not a part number`)
   if (size > partSize)
     throw invalidPart(key, `part ${number} has ${size} bytes, more than the ${partSize} of a part`)
+}
+
+/**
+ * A name for a part that nobody can give who was not told: naming it in `complete` proves that the part was stored,
+ * without a list of parts on the disk, which each part would have to be synced with.
+ */
+export function etagOfPart(key: ObjectKey, number: number, size: number): string {
+  return hexOf(digestOf(Buffer.from(`${key} ${number} ${size}`))).slice(0, 32)
+}
+
+/** @throws DomainError `invalid` for a part whose name {@link etagOfPart} did not make. */
+export function checkEtags(key: ObjectKey, parts: readonly UploadedPart[]): void {
+  for (const { number, size, etag } of parts)
+    if (etag !== etagOfPart(key, number, size))
+      throw invalidPart(key, `part ${number} was never sent with ${size} bytes`)
 }
 
 export function uploadGone(key: ObjectKey, cause?: unknown): DomainError {

@@ -24,6 +24,12 @@ export async function initial(db: Kysely<unknown>, types: ColumnTypes): Promise<
     .execute()
 
   await schema
+    .createIndex('manifests_by_subject')
+    .on('manifests')
+    .columns(['repository', 'subject', 'created_at', 'digest'])
+    .execute()
+
+  await schema
     .createTable('manifest_references')
     .addColumn('repository', types.text, column => column.notNull())
     .addColumn('manifest', types.text, column => column.notNull())
