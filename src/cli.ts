@@ -3,7 +3,9 @@ import { Command } from 'commander'
 import { configCommand } from './cli/config-command.ts'
 import { describeFailure, exitCodes } from './cli/exit.ts'
 import { imageCommands } from './cli/image-commands.ts'
+import { openApiCommand } from './cli/openapi-command.ts'
 import { serverCommands } from './cli/server-commands.ts'
+import { errnoOf } from './errors.ts'
 import { version } from './version.ts'
 
 const program = new Command('varve')
@@ -14,6 +16,7 @@ const program = new Command('varve')
 for (const command of serverCommands()) program.addCommand(command.helpGroup('Servers:'))
 for (const command of imageCommands()) program.addCommand(command.helpGroup('Images and clones:'))
 program.addCommand(configCommand().helpGroup('Configuration:'))
+program.addCommand(openApiCommand().helpGroup('Configuration:'))
 program.addHelpText(
   'after',
   `
@@ -29,6 +32,10 @@ Examples:
   varve clone localhost:5000/debian:12 web1`,
 )
 exitWithUsageCode(program)
+// Whoever reads us may stop reading (`varve images | head -1`); what was begun is still ended in order.
+process.stdout.on('error', error => {
+  if (errnoOf(error) !== 'EPIPE') throw error
+})
 
 try {
   await program.parseAsync()

@@ -5,6 +5,14 @@ import * as z from 'zod'
 import { DomainError } from './errors.ts'
 import { nearest } from './nearest.ts'
 
+function commaSeparated(value: unknown): unknown {
+  if (typeof value !== 'string') return value
+  return value
+    .split(',')
+    .map(item => item.trim())
+    .filter(item => item !== '')
+}
+
 /**
  * Every setting, once. Units are in the names. What is not named here is an error, so that a misspelt key is
  * never silently ignored.
@@ -44,11 +52,47 @@ const schema = z.strictObject({
       .min(5 * 1024 * 1024)
       .default(8 * 1024 * 1024)
       .describe('Bytes of one part of a multipart upload; an upload holds at most two parts in memory.'),
+    uploadMemoryBytes: z.coerce
+      .number()
+      .int()
+      .positive()
+      .default(64 * 1024 * 1024)
+      .describe(
+        'Bytes of request bodies that are in memory at once, two parts at least; who finds none left waits.',
+      ),
+    minBodyBytesPerSecond: z.coerce
+      .number()
+      .int()
+      .nonnegative()
+      .default(1024)
+      .describe(
+        'A request body that arrives more slowly, over idleTimeoutSeconds, is cut off; 0 for no bound.',
+      ),
+    trustedProxies: z
+      .preprocess(commaSeparated, z.array(z.string()))
+      .default([])
+      .describe(
+        'Addresses (CIDR) whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are believed; comma-separated or a list.',
+      ),
+    metricsAddress: z
+      .string()
+      .default('127.0.0.1:5001')
+      .describe('host:port of metrics, health and debug; empty (or off) for none.'),
     uploadExpiryHours: z.coerce
       .number()
       .positive()
       .default(24)
       .describe('How long an upload session that nobody continues is kept.'),
+    readOnly: z
+      .union([z.boolean(), z.stringbool()])
+      .default(false)
+      .describe('Whether pushes and deletes are refused with 405.'),
+    requireReferences: z
+      .enum(['none', 'blobs', 'all'])
+      .default('blobs')
+      .describe(
+        'What must be there before a manifest is taken: nothing (none), its config and layers (blobs), or the children of an index as well (all).',
+      ),
   }),
   importer: z.strictObject({
     pool: z
@@ -115,6 +159,7 @@ export interface ConfigInput {
 /** Names that users of distribution have in their recipes. */
 const aliases: Readonly<Record<string, string>> = {
   REGISTRY_HTTP_ADDR: 'registry.address',
+  REGISTRY_HTTP_DEBUG_ADDR: 'registry.metricsAddress',
   REGISTRY_LOG_LEVEL: 'log.level',
   REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: 'data',
 }
@@ -149,6 +194,12 @@ export function loadConfig({ file, environment = process.env, flags = {} }: Conf
 
 function complete(settings: Settings): Config {
   const data = resolve(settings.data)
+  const { partBytes, uploadMemoryBytes } = settings.registry
+  if (uploadMemoryBytes < 2 * partBytes)
+    throw invalidConfig(
+      'registry.uploadMemoryBytes',
+      `The setting registry.uploadMemoryBytes is not valid: ${uploadMemoryBytes} bytes have no room for two parts of ${partBytes} (registry.partBytes)`,
+    )
   return {
     ...settings,
     data,

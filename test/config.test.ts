@@ -55,6 +55,33 @@ describe('configuration', () => {
     assert.deepEqual([config.registry.address, config.data], ['0.0.0.0:80', '/srv/r'])
   })
 
+  it('takes yes and no from the environment as from a file', () => {
+    const key = 'registry.readOnly'
+    for (const [text, value] of [
+      ['true', true],
+      ['false', false],
+      ['1', true],
+      ['0', false],
+    ] as const)
+      assert.deepEqual(sourceOf(key, { environment: { VARVE_REGISTRY_READ_ONLY: text } }), [
+        value,
+        'environment',
+      ])
+    const fromFile = { file: file('registry:\n  readOnly: true\n'), environment: {} }
+    assert.deepEqual(sourceOf(key, fromFile), [true, 'file'])
+    assert.throws(
+      () => loadConfig({ environment: { VARVE_REGISTRY_READ_ONLY: 'perhaps' } }),
+      /registry\.readOnly/,
+    )
+  })
+
+  it('takes a list as a list, or separated by commas', () => {
+    const environment = { VARVE_REGISTRY_TRUSTED_PROXIES: '10.0.0.0/8, fd00::/8' }
+    assert.deepEqual(loadConfig({ environment }).config.registry.trustedProxies, ['10.0.0.0/8', 'fd00::/8'])
+    const path = file('registry: { trustedProxies: [10.0.0.1] }')
+    assert.deepEqual(loadConfig({ file: path, environment: {} }).config.registry.trustedProxies, ['10.0.0.1'])
+  })
+
   it('takes a section whose lines are all commented out', () => {
     assert.equal(
       loadConfig({ file: file('registry:\n  # address: x\n'), environment: {} }).config.log.level,
@@ -71,6 +98,11 @@ describe('configuration', () => {
     ['an unknown section', 'regsitry: { address: x }', /regsitry.* does not exist/],
     ['a value of the wrong kind', 'registry: { drainSeconds: soon }', /registry\.drainSeconds is not valid/],
     ['a value out of range', 'registry: { partBytes: 10 }', /registry\.partBytes is not valid/],
+    [
+      'memory without room for two parts',
+      'registry: { partBytes: 9000000, uploadMemoryBytes: 17000000 }',
+      /registry\.uploadMemoryBytes is not valid: .*two parts/,
+    ],
     ['YAML that cannot be read', 'registry: [', /varve\.yaml cannot be read/],
     ['a prototype', '__proto__: { address: x }', /__proto__/],
   ] as const)

@@ -2,19 +2,22 @@ import { Command } from 'commander'
 import { formatTable } from './format.ts'
 import {
   addressOption,
-  chainsOption,
   type CommonFlags,
+  chainsOption,
   commandWithConfig,
   configOf,
   jsonOption,
+  metricsAddressOption,
   poolOption,
   socketOption,
 } from './options.ts'
+import { printableJson } from './printable.ts'
 
 /** `config check`: what is in force, and why. */
 export function configCommand(): Command {
   const check = commandWithConfig('check', 'print the effective settings and where each came from')
     .addOption(addressOption())
+    .addOption(metricsAddressOption())
     .addOption(poolOption())
     .addOption(chainsOption())
     .addOption(socketOption())
@@ -22,7 +25,7 @@ export function configCommand(): Command {
     .action((flags: CommonFlags & { json?: true }) => {
       const { settings } = configOf(flags)
       const text = flags.json
-        ? JSON.stringify(settings, undefined, 2)
+        ? printableJson(settings, 2)
         : formatTable(
             ['SETTING', 'VALUE', 'FROM', 'ENVIRONMENT VARIABLE'],
             settings.map(({ key, value, source, environment }) => [

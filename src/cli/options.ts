@@ -7,6 +7,7 @@ export interface CommonFlags {
   readonly data?: string
   readonly logLevel?: string
   readonly address?: string
+  readonly metricsAddress?: string
   readonly pool?: string
   readonly chains?: string
   readonly socket?: string
@@ -27,6 +28,8 @@ export const logLevelOption = () =>
     'silent',
   ])
 export const addressOption = () => new Option('--address <host:port>', 'where the registry listens')
+export const metricsAddressOption = () =>
+  new Option('--metrics-address <host:port>', 'where metrics and health are; empty for nowhere')
 export const poolOption = () => new Option('--pool <pool>', 'ZFS pool or dataset for chains and clones')
 export const chainsOption = () =>
   new Option('--chains <directory>', 'directory for chains and clones, without ZFS')
@@ -43,6 +46,7 @@ function settingsOf(flags: CommonFlags): ConfigInput['flags'] {
     data: flags.data,
     'log.level': flags.logLevel,
     'registry.address': flags.address,
+    'registry.metricsAddress': flags.metricsAddress,
     'importer.pool': flags.pool,
     'importer.chains': flags.chains,
     'importer.socket': flags.socket,

@@ -1,5 +1,13 @@
 import type { Command } from 'commander'
-import { addressOption, type CommonFlags, commandWithConfig, configOf, importerCommand } from './options.ts'
+import type { RunningRegistry } from './compose-registry.ts'
+import {
+  addressOption,
+  type CommonFlags,
+  commandWithConfig,
+  configOf,
+  importerCommand,
+  metricsAddressOption,
+} from './options.ts'
 import { aborted, abortOnSignals } from './signals.ts'
 
 /** `serve`, `agent`, `up`: what runs until it is stopped. */
@@ -7,6 +15,7 @@ export function serverCommands(): Command[] {
   return [
     commandWithConfig('serve', 'run the registry')
       .addOption(addressOption())
+      .addOption(metricsAddressOption())
       .action(async (flags: CommonFlags) => {
         const { signal } = abortOnSignals()
         const { config } = configOf(flags)
@@ -28,6 +37,7 @@ export function serverCommands(): Command[] {
       }),
     importerCommand('up', 'run the registry and the agent together, for one machine')
       .addOption(addressOption())
+      .addOption(metricsAddressOption())
       .action(async (flags: CommonFlags) => await up(flags)),
   ]
 }
@@ -49,17 +59,21 @@ async function up(flags: CommonFlags): Promise<void> {
   const log = createLogger(config.log)
   await using registry = await startRegistry(config, log)
   await using agent = await startAgent(config, log, { signal })
-  process.stdout.write(
-    welcome(registry.address, agent.description, agent.socket, config.importer.pool === undefined),
-  )
+  process.stdout.write(welcome(registry, agent.description, agent.socket, config.importer.pool === undefined))
   await aborted(signal)
   process.stdout.write('stopping\n')
 }
 
-function welcome(address: string, chains: string, socket: string, withoutPool: boolean): string {
+function welcome(
+  { address, metricsAddress }: RunningRegistry,
+  chains: string,
+  socket: string,
+  withoutPool: boolean,
+): string {
   const image = `${address}/debian:12`
   return `
 registry  http://${address}/v2/
+metrics   ${metricsAddress === undefined ? 'off' : `http://${metricsAddress}/metrics`}
 agent     ${socket}
 chains    ${chains}
 ${withoutPool ? '          Without ZFS each clone is a copy. For clones in milliseconds, name a pool: make up POOL=tank\n' : ''}

@@ -1,13 +1,14 @@
 import { type DomainError, type ErrorCode, isDomainError, type Resource } from '../errors.ts'
 import { json, type Reply } from './reply.ts'
 
-/** distribution-spec, "Error Codes", and the four that the Docker protocol adds. */
+/** distribution-spec, "Error Codes" and "Extensions", and those that the Docker protocol adds. */
 export type OciErrorCode =
   | 'BLOB_UNKNOWN'
   | 'BLOB_UPLOAD_INVALID'
   | 'BLOB_UPLOAD_UNKNOWN'
   | 'DENIED'
   | 'DIGEST_INVALID'
+  | 'EXTENSION_UNKNOWN'
   | 'MANIFEST_BLOB_UNKNOWN'
   | 'MANIFEST_INVALID'
   | 'MANIFEST_UNKNOWN'
@@ -45,6 +46,7 @@ const table: Readonly<Partial<Record<`${ErrorCode} ${Resource | '*'}`, HttpFailu
   'not_found tag': { status: 404, code: 'MANIFEST_UNKNOWN' },
   'not_found blob': { status: 404, code: 'BLOB_UNKNOWN' },
   'not_found upload': { status: 404, code: 'BLOB_UPLOAD_UNKNOWN' },
+  'not_found extension': { status: 404, code: 'EXTENSION_UNKNOWN' },
   // Never NAME_UNKNOWN: from that, clients conclude that the repository is missing, not the endpoint.
   'not_found request': { status: 404, code: 'UNSUPPORTED' },
 
@@ -60,6 +62,8 @@ const table: Readonly<Partial<Record<`${ErrorCode} ${Resource | '*'}`, HttpFailu
   'busy upload': { status: 416, code: 'RANGE_INVALID' },
   'conflict upload': { status: 416, code: 'RANGE_INVALID' },
 
+  // A condition of the request does not hold: RFC 9110, 15.5.13. The spec has no code of its own for it.
+  'conflict manifest': { status: 412, code: 'DENIED' },
   // distribution-spec allows only 404 and 405 when a blob is not deleted.
   'conflict blob': { status: 405, code: 'DENIED' },
   'unsupported request': { status: 405, code: 'UNSUPPORTED' },
@@ -81,6 +85,9 @@ const ownMessages: Readonly<Record<number, string>> = {
 /** Seconds after which a client that honours Retry-After comes back. */
 const retryAfterSeconds = 5
 
+/** A manifest can name tens of thousands of blobs; the client learns enough from these. */
+const maxMissing = 1000
+
 export function failureOf(error: unknown): HttpFailure {
   if (!isDomainError(error)) return bug
   return table[`${error.code} ${error.details.resource}`] ?? table[`${error.code} *`] ?? bug
@@ -99,6 +106,6 @@ export function errorReply(error: unknown): Reply {
 
 function entriesOf({ message, details }: DomainError, code: OciErrorCode): object[] {
   if (details.missing !== undefined && details.missing.length > 0)
-    return details.missing.map(digest => ({ code, message, detail: { digest } }))
+    return details.missing.slice(0, maxMissing).map(digest => ({ code, message, detail: { digest } }))
   return [{ code, message, ...(details.name === undefined ? {} : { detail: { name: details.name } }) }]
 }

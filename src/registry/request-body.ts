@@ -16,6 +16,8 @@ export class RequestBody extends Readable {
   readonly #options: RequestBodyOptions
   #started = false
   #received = 0
+  /** Whether, since the last look, there was a moment in which nobody wanted bytes. */
+  #paused = false
 
   constructor(source: IncomingMessage, options: RequestBodyOptions = {}) {
     super()
@@ -31,6 +33,18 @@ export class RequestBody extends Readable {
   /** Whether anybody has asked for a byte. */
   get started(): boolean {
     return this.#started
+  }
+
+  /** Whether all of it has arrived, be it read or not. */
+  get complete(): boolean {
+    return this.#source.complete
+  }
+
+  /** Whether reading was held up on our side since this was last asked. */
+  takePaused(): boolean {
+    const paused = this.#paused
+    this.#paused = this.#source.isPaused()
+    return paused
   }
 
   override _read(): void {
@@ -58,7 +72,9 @@ export class RequestBody extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#received += chunk.length
-    if (!this.push(chunk)) this.#source.pause()
+    if (this.push(chunk)) return
+    this.#paused = true
+    this.#source.pause()
   }
 
   readonly #onEnd = (): void => {

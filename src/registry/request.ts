@@ -16,6 +16,8 @@ export interface RegistryRequest {
   readonly body: Readable
   /** Aborted when the client is gone. */
   readonly signal: AbortSignal
+  /** Waits until so many bytes more may be buffered; they count until the request ends. At most once for a request. */
+  readonly reserve: (bytes: number) => Promise<void>
 }
 
 /** @throws DomainError `invalid`. */

@@ -14,18 +14,23 @@ export function createRouter(routes: readonly Route[]): Router<RegistryState, De
   const router = new Router<RegistryState, DefaultContext>({ sensitive: true, strict: true })
   for (const [path, operations] of groupByPath(routes)) {
     const byMethod = new Map(operations.map(route => [String(route.method), route]))
-    const allow = [...byMethod.keys()].sort().join(', ')
+    const allowed = operations.filter(route => route.refusal === undefined).map(route => route.method)
+    const allow = allowed.sort().join(', ')
     router.all(path, async ctx => {
       const params: Readonly<Record<string, string>> = ctx.params
       if (params['name'] !== undefined) ctx.state.repository = params['name']
       const route = byMethod.get(ctx.method)
-      if (route === undefined) {
-        ctx.set('Allow', allow)
-        throw new DomainError('unsupported', `${ctx.method} is not possible here; use ${allow}.`, {
-          resource: 'request',
-        })
+      ctx.state.route = path
+      ctx.state.reference = params['reference'] ?? params['digest']
+      if (route !== undefined) {
+        ctx.state.operation = route.operation
+        ctx.state.routed?.(route.operation)
       }
-      ctx.state.operation = route.operation
+      if (route === undefined || route.refusal !== undefined) {
+        ctx.set('Allow', allow)
+        const why = route?.refusal ?? `${ctx.method} is not possible here; use ${allow}.`
+        throw new DomainError('unsupported', why, { resource: 'request' })
+      }
       const request: RegistryRequest = {
         method: ctx.method,
         params,
@@ -33,6 +38,7 @@ export function createRouter(routes: readonly Route[]): Router<RegistryState, De
         headers: ctx.req.headers,
         body: ctx.state.body,
         signal: ctx.state.signal,
+        reserve: ctx.state.reserve,
       }
       respond(ctx, await route.handler(request))
     })
@@ -42,6 +48,16 @@ export function createRouter(routes: readonly Route[]): Router<RegistryState, De
 
 /** What no template matches. */
 export const refuseUnknownPath: RegistryMiddleware = ctx => {
+  // distribution-spec, extensions/README.md: their names begin with an underscore, which no repository's does.
+  const [, extension] = /^\/v2\/(?:.*\/)?(_[^/]*)\/[^/]+\/[^/]+$/.exec(ctx.path) ?? []
+  if (extension !== undefined)
+    throw new DomainError(
+      'not_found',
+      `This registry has no extension ${extension.slice(0, 128)} like that.`,
+      {
+        resource: 'extension',
+      },
+    )
   throw new DomainError('not_found', `${ctx.path.slice(0, 256)} is no endpoint of this registry.`, {
     resource: 'request',
   })

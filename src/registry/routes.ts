@@ -1,105 +1,110 @@
 import type { BlobStore } from '../storage/blobs/blob-store.ts'
+import type { RequiredReferences } from '../storage/manifest.ts'
 import type { Metadata } from '../storage/metadata/metadata.ts'
+import { type Endpoint, type Operation, registryEndpoints } from './endpoints.ts'
 import type { Handler } from './handler.ts'
 import { getBase } from './handlers/base.ts'
 import { createBlobHandlers } from './handlers/blobs.ts'
 import { createCatalogHandler } from './handlers/catalog.ts'
+import { createRepositoryExtensionsHandler, discoverRegistryExtensions } from './handlers/extensions.ts'
 import { createReadyHandler, getLive } from './handlers/health.ts'
 import { createManifestHandlers } from './handlers/manifests.ts'
+import { createOpenApiHandler } from './handlers/openapi.ts'
+import { createReferrersHandler } from './handlers/referrers.ts'
 import { createStartUploadHandler } from './handlers/start-upload.ts'
 import { createListTagsHandler } from './handlers/tags.ts'
 import { createUploadHandlers } from './handlers/uploads.ts'
+import type { HealthChecks } from './health.ts'
 import type { UploadStates } from './upload-state.ts'
 
-export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-
-export interface Route {
-  readonly method: Method
-  /** Template of @koa/router; `*name` takes as much of the path as it can, so templates match from the right. */
-  readonly path: string
-  /** Stable name of the operation, for logs and metrics. */
-  readonly operation: string
+export interface Route extends Endpoint {
   readonly handler: Handler
+  /** Why this method is not to be had now, in one sentence. The path still has it, but `Allow` does not name it. */
+  readonly refusal?: string | undefined
 }
 
 /** What the handlers work on. */
 export interface RegistryServices {
   readonly blobs: BlobStore
   readonly metadata: RegistryMetadata
+  /** What /readyz asks; the metadata alone unless given. */
+  readonly checks?: HealthChecks | undefined
 }
 
 /** The roles of the metadata that handlers use themselves; upload sessions belong to the BlobStore. */
 export type RegistryMetadata = Pick<
   Metadata,
   | 'ping'
+  | 'hasRepository'
   | 'listRepositories'
   | 'putManifest'
   | 'getManifest'
   | 'statManifest'
   | 'deleteManifest'
+  | 'listReferrers'
   | 'listTags'
   | 'deleteTag'
   | 'unlinkBlob'
 >
 
-/**
- * The whole API. The order of the paths decides where two templates match one path: uploads come before
- * blobs, whose `:digest` would take `uploads` too.
- */
+/** What this registry allows. */
+export interface RegistryRules {
+  /** Whether pushes and deletes are refused. */
+  readonly readOnly: boolean
+  readonly requireReferences: RequiredReferences
+}
+
+export const defaultRegistryRules: RegistryRules = Object.freeze({
+  readOnly: false,
+  requireReferences: 'blobs',
+})
+
+/** The whole API: each endpoint with what answers it. */
 export function registryRoutes(
-  { blobs, metadata }: RegistryServices,
+  { blobs, metadata, checks = { metadata: options => metadata.ping(options) } }: RegistryServices,
   uploadStates: UploadStates,
+  { readOnly, requireReferences }: RegistryRules = defaultRegistryRules,
 ): readonly Route[] {
   const blob = createBlobHandlers(blobs, metadata)
-  const manifest = createManifestHandlers(metadata)
+  const manifest = createManifestHandlers(metadata, requireReferences)
   const upload = createUploadHandlers(blobs, uploadStates)
   const startUpload = createStartUploadHandler(blobs, uploadStates)
   const catalog = createCatalogHandler(metadata)
   const listTags = createListTagsHandler(metadata)
-  const ready = createReadyHandler(metadata)
+  const referrers = createReferrersHandler(metadata)
+  const extensions = createRepositoryExtensionsHandler(metadata)
+  const ready = createReadyHandler(checks)
+  const openapi = createOpenApiHandler()
 
-  const uploadRows: readonly Row[] = [
-    ['GET', 'upload.status', upload.status],
-    ['PATCH', 'upload.append', upload.append],
-    ['PUT', 'upload.finish', upload.finish],
-    ['DELETE', 'upload.cancel', upload.cancel],
-  ]
-
-  return [
-    ...at('/livez', getAndHead('live', getLive)),
-    ...at('/readyz', getAndHead('ready', ready)),
-    ...at('/v2', getAndHead('base', getBase)),
-    ...at('/v2/', getAndHead('base', getBase)),
-    ...at('/v2/_catalog', getAndHead('catalog', catalog)),
-    ...at('/v2/*name/blobs/uploads/', [['POST', 'upload.start', startUpload]]),
-    ...at('/v2/*name/blobs/uploads', [['POST', 'upload.start', startUpload]]),
-    ...at('/v2/*name/blobs/uploads/:id', uploadRows),
-    ...at('/v2/*name/blobs/uploads/:id/', uploadRows),
-    ...at('/v2/*name/blobs/:digest', [
-      ['GET', 'blob.get', blob.get],
-      ['HEAD', 'blob.head', blob.head],
-      ['DELETE', 'blob.delete', blob.delete],
-    ]),
-    ...at('/v2/*name/manifests/:reference', [
-      ['GET', 'manifest.get', manifest.get],
-      ['HEAD', 'manifest.head', manifest.head],
-      ['PUT', 'manifest.put', manifest.put],
-      ['DELETE', 'manifest.delete', manifest.delete],
-    ]),
-    ...at('/v2/*name/tags/list', getAndHead('tags.list', listTags)),
-  ]
+  const handlers: Readonly<Record<Operation, Handler>> = {
+    live: getLive,
+    ready,
+    openapi,
+    base: getBase,
+    catalog,
+    extensions: discoverRegistryExtensions,
+    'upload.start': startUpload,
+    'upload.status': upload.status,
+    'upload.append': upload.append,
+    'upload.finish': upload.finish,
+    'upload.cancel': upload.cancel,
+    'blob.get': blob.get,
+    'blob.head': blob.head,
+    'blob.delete': blob.delete,
+    'manifest.get': manifest.get,
+    'manifest.head': manifest.head,
+    'manifest.put': manifest.put,
+    'manifest.delete': manifest.delete,
+    'tags.list': listTags,
+    referrers,
+    'repository.extensions': extensions,
+  }
+  const routes = registryEndpoints.map(endpoint => ({ ...endpoint, handler: handlers[endpoint.operation] }))
+  return readOnly ? routes.map(refuseChange) : routes
 }
 
-type Row = readonly [method: Method, operation: string, handler: Handler]
-
-function at(path: string, rows: readonly Row[]): Route[] {
-  return rows.map(([method, operation, handler]) => ({ method, path, operation, handler }))
-}
-
-/** For answers that are small and made in memory, HEAD is GET without the body. */
-function getAndHead(operation: string, handler: Handler): Row[] {
-  return [
-    ['GET', operation, handler],
-    ['HEAD', operation, handler],
-  ]
+/** Reading changes nothing, so all else does. */
+function refuseChange(route: Route): Route {
+  if (route.method === 'GET' || route.method === 'HEAD') return route
+  return { ...route, refusal: 'This registry is read-only now, so nothing can be pushed to it or deleted.' }
 }

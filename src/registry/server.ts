@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { isIPv6 } from 'node:net'
+import { isIPv6, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError } from '../errors.ts'
+import { answerMalformed, type Malformed } from './malformed.ts'
+import { announcedLength } from './request.ts'
 
 export interface ListenAddress {
   readonly host: string
@@ -15,7 +18,7 @@ export interface ServerTimeouts {
   readonly headersMs: number
   /** How long a connection may wait for its next request: longer than load balancers keep theirs. */
   readonly keepAliveMs: number
-  /** How long nothing at all may move on a connection while a request is served. */
+  /** How long nothing at all may move on a connection while a request is served, unless it is us who do not read. */
   readonly idleMs: number
   /** How long running requests may go on after {@link RunningServer.close}. */
   readonly stopMs: number
@@ -54,15 +57,19 @@ export async function listen(
   listener: Listener,
   address: ListenAddress,
   timeouts: ServerTimeouts = defaultServerTimeouts,
+  onMalformed: (malformed: Malformed) => void = () => {},
 ): Promise<RunningServer> {
   let closing: Promise<void> | undefined
   const running = new Set<Promise<void>>()
+  const answering = new WeakMap<Duplex, ServerResponse>()
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     response.once('close', () => {
       // The connection counts as idle only after Node's own listeners have run.
       if (closing !== undefined) setImmediate(() => server.closeIdleConnections())
     })
     if (closing !== undefined) response.setHeader('Connection', 'close')
+    answering.set(request.socket, response)
+    if (announcedLength(request.headers) !== 0) keepWhileUnread(request, timeouts.idleMs)
     const work = listener(request, response).finally(() => running.delete(work))
     running.add(work)
   }
@@ -71,6 +78,8 @@ export async function listen(
       maxHeaderSize,
       headersTimeout: timeouts.headersMs,
       keepAliveTimeout: timeouts.keepAliveMs,
+      // Node looks for requests that are overdue only so often.
+      connectionsCheckingInterval: Math.min(timeouts.headersMs / 2, 15_000),
       // A large layer over a slow line takes hours; what must not happen is that nothing moves.
       requestTimeout: 0,
     },
@@ -79,6 +88,9 @@ export async function listen(
   server.timeout = timeouts.idleMs
   // Whoever reads the body sends the 100: a request that is refused never gets one.
   server.on('checkContinue', serve)
+  server.on('clientError', (error, socket) => {
+    if (socket instanceof Socket) onMalformed(answerMalformed(error, socket, answering.get(socket)))
+  })
   await bind(server, address)
   const { host, port } = boundAddress(server)
   return {
@@ -90,6 +102,14 @@ export async function listen(
       return closing
     },
   }
+}
+
+/** A connection on which nothing moves because the body has to wait for memory or for the store is not an idle one. */
+function keepWhileUnread(request: IncomingMessage, idleMs: number): void {
+  request.on('timeout', () => {
+    if (request.readableFlowing === true) request.socket.destroy()
+    else request.socket.setTimeout(idleMs)
+  })
 }
 
 function bind(server: Server, { host, port }: ListenAddress): Promise<void> {

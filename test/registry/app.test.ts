@@ -61,7 +61,8 @@ describe('methods and paths that are not there', () => {
       ['GET', '/v2/a/blobs/uploads', 405, 'POST'],
       ['POST', '/v2/a/blobs/uploads/1', 405, 'DELETE, GET, PATCH, PUT'],
       ['OPTIONS', '/v2/a/tags/list', 405, 'GET, HEAD'],
-      ['GET', '/v2/a/referrers/x', 404, undefined],
+      ['POST', '/v2/a/referrers/x', 405, 'GET, HEAD'],
+      ['GET', '/v2/a/signatures/x', 404, undefined],
       ['GET', '/', 404, undefined],
     ] as const) {
       const { statusCode, headers, body } = await request(registry.url + path, { method: method as 'GET' })
@@ -157,10 +158,14 @@ describe('access log', () => {
   it('has one line for each request, with what operators ask for', async () => {
     await using registry = await serveStub({ putManifest: async () => {} })
     const manifest = JSON.stringify({ schemaVersion: 2, manifests: [] })
-    const answer = await request(`${registry.url}/v2/a/b/manifests/x`, { method: 'PUT', body: manifest })
+    const answer = await request(`${registry.url}/v2/a/b/manifests/x`, {
+      method: 'PUT',
+      body: manifest,
+      headers: { 'user-agent': 'test/1' },
+    })
     await answer.body.dump()
     assert.equal(answer.statusCode, 201)
-    const { requestId, bytesOut, durationMs, time, ...line } = await registry.kept.find(
+    const { requestId, durationMs, time, ...line } = await registry.kept.find(
       ({ message }) => message === 'request',
     )
     assert.deepEqual(line, {
@@ -168,14 +173,26 @@ describe('access log', () => {
       method: 'PUT',
       path: '/v2/a/b/manifests/x',
       operation: 'manifest.put',
+      route: '/v2/*name/manifests/:reference',
       repository: 'a/b',
+      reference: 'x',
       status: 201,
       bytesIn: manifest.length,
+      bytesOut: 0,
       client: '127.0.0.1',
+      userAgent: 'test/1',
       message: 'request',
     })
     assert.equal(requestId, answer.headers['x-request-id'])
-    assert.ok(Number(bytesOut) > 0 && Number(durationMs) >= 0 && typeof time === 'string')
+    assert.ok(Number(durationMs) >= 0 && typeof time === 'string')
+  })
+
+  it('has the bytes of the body that was sent, whatever the method', async () => {
+    await using registry = await serveStub({ listTags: async () => ['x'] })
+    const body = await (await request(`${registry.url}/v2/a/tags/list`)).body.text()
+    await (await request(`${registry.url}/v2/a/tags/list`, { method: 'HEAD' })).body.dump()
+    const of = (method: string) => registry.kept.find(line => line['method'] === method)
+    assert.deepEqual([(await of('GET'))['bytesOut'], (await of('HEAD'))['bytesOut']], [body.length, 0])
   })
 
   it('has the code of an error', async () => {

@@ -44,6 +44,8 @@ describe('router', () => {
         assert.equal(match(`/v2/${name}/blobs/uploads/`)?.path, '/v2/*name/blobs/uploads/')
         assert.equal(match(`/v2/${name}/blobs/uploads`)?.path, '/v2/*name/blobs/uploads')
         assert.equal(match(`/v2/${name}/tags/list`)?.path, '/v2/*name/tags/list')
+        assert.deepEqual(match(`/v2/${name}/referrers/${digest}`)?.params, { name, digest })
+        assert.deepEqual(match(`/v2/${name}/_oci/ext/discover`)?.params, { name })
       }),
     )
   })
@@ -70,7 +72,9 @@ describe('router', () => {
       '/v2/a/tags/list/',
       '/v2/manifests/x',
       '/v2/_catalog/',
-      '/v2/a/referrers/sha256:0',
+      '/v2/a/referrers/',
+      '/v2/a/_oci/ext/discover/',
+      '/v2/_oci/ext',
     ])
       assert.equal(match(path), undefined, path)
   })

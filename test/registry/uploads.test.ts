@@ -266,6 +266,18 @@ describe('an upload session', () => {
     await assertPulls(repository)
   })
 
+  it('may be closed again with the body that closed it', async () => {
+    const repository = newRepository()
+    const start = await client.startUpload(repository)
+    const next = String((await client.send('PATCH', start, chunk(0, 1000))).headers['location'])
+    const last = { ...chunk(1000, bytes.length) }
+    for (let attempt = 0; attempt < 3; attempt++)
+      assertCreated(await client.send('PUT', withQuery(next, 'digest', digest), last), repository)
+    const other = await client.send('PUT', withQuery(next, 'digest', wrong), last)
+    assert.deepEqual([other.status, other.codes], [404, ['BLOB_UPLOAD_UNKNOWN']])
+    await assertPulls(repository)
+  })
+
   it('is gone after it was cancelled', async () => {
     const repository = newRepository()
     const start = await client.startUpload(repository)
@@ -319,10 +331,19 @@ describe('mounting a blob', () => {
     await assertPulls(repository)
   })
 
+  it('links it from wherever it is, without a source', async () => {
+    const [from, repository] = [newRepository(), newRepository()]
+    await client.pushBlob(from, bytes)
+    assertCreated(await mount(repository, `mount=${digest}&origin=elsewhere`), repository)
+    await assertPulls(repository)
+  })
+
   for (const [what, query] of [
     ['the source lacks it', `mount=${wrong}&from=push/source`],
     ['the source does not exist', `mount=${digest}&from=push/nowhere`],
-    ['no source is given', `mount=${digest}`],
+    ['no source is given and nobody has it', `mount=${digestOf(Buffer.from('nobody'))}`],
+    ['the source is empty', `mount=${digest}&from=`],
+    ['the digest is malformed and no source is given', 'mount='],
     ['the source is no name', `mount=${digest}&from=UPPER`],
     ['the digest is malformed', 'mount=sha256:x&from=push/source'],
   ] as const)

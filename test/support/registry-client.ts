@@ -97,6 +97,19 @@ export function manifestOf(config: Buffer, layers: readonly Buffer[], more: obje
   )
 }
 
+/** An OCI index of manifests with their types, with more members when they are given. */
+export function indexOf(
+  children: readonly (readonly [bytes: Buffer, mediaType: string])[],
+  more: object = {},
+): Buffer {
+  const manifests = children.map(([bytes, mediaType]) => ({
+    mediaType,
+    digest: digestOf(bytes),
+    size: bytes.length,
+  }))
+  return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests, ...more }))
+}
+
 /** A Location with another parameter, as clients add `digest`. */
 export function withQuery(location: string, name: string, value: string): string {
   return `${location}${location.includes('?') ? '&' : '?'}${name}=${encodeURIComponent(value)}`

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger, type Logger } from '../../src/log.ts'
 import { createRegistryApp } from '../../src/registry/app.ts'
+import type { RegistryRules } from '../../src/registry/routes.ts'
 import { defaultServerTimeouts, listen, type ServerTimeouts } from '../../src/registry/server.ts'
 import type { BlobStoreSettings } from '../../src/storage/blobs/blob-store-parts.ts'
 import { ObjectBlobStore } from '../../src/storage/blobs/object-blob-store.ts'
@@ -19,6 +20,7 @@ export interface TestRegistryOptions {
   readonly uploadSecret?: Uint8Array | undefined
   readonly settings?: Partial<BlobStoreSettings> | undefined
   readonly timeouts?: Partial<ServerTimeouts> | undefined
+  readonly rules?: Partial<RegistryRules> | undefined
 }
 
 export interface TestRegistry extends AsyncDisposable {
@@ -42,6 +44,7 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
     metadata,
     log: options.log ?? createLogger({ level: 'silent' }),
     uploadSecret: options.uploadSecret,
+    rules: options.rules,
   })
   const address = { host: '127.0.0.1', port: options.port ?? 0 }
   const timeouts = { ...defaultServerTimeouts, stopMs: 1000, ...options.timeouts }

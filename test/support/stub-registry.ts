@@ -1,4 +1,7 @@
+import type { Metrics } from '../../src/metrics.ts'
 import { createRegistryApp } from '../../src/registry/app.ts'
+import type { BodyPace } from '../../src/registry/body-pace.ts'
+import type { TrustedProxies } from '../../src/registry/client-origin.ts'
 import type { LeftoverLimits } from '../../src/registry/leftover.ts'
 import { defaultServerTimeouts, listen, type ServerTimeouts } from '../../src/registry/server.ts'
 import { type KeptLog, keepLog } from './log-lines.ts'
@@ -13,17 +16,25 @@ export interface StubRegistry extends AsyncDisposable {
 export interface StubRegistryOptions {
   readonly timeouts?: Partial<ServerTimeouts>
   readonly leftoverLimits?: LeftoverLimits
+  readonly bodyPace?: BodyPace
+  readonly trustedProxies?: TrustedProxies
+  readonly metrics?: Metrics
 }
 
 /** The real application and server, listening, over services that a test makes up. */
 export async function serveStub(
   given: Partial<Record<string, unknown>> = {},
-  { timeouts, leftoverLimits }: StubRegistryOptions = {},
+  { timeouts, ...options }: StubRegistryOptions = {},
 ): Promise<StubRegistry> {
   const kept = keepLog()
-  const app = createRegistryApp({ ...stubServices(given), log: kept.log, leftoverLimits })
+  const app = createRegistryApp({ ...stubServices(given), log: kept.log, ...options })
   const address = { host: '127.0.0.1', port: 0 }
-  const server = await listen(app.callback(), address, { ...defaultServerTimeouts, stopMs: 200, ...timeouts })
+  const server = await listen(
+    app.callback(),
+    address,
+    { ...defaultServerTimeouts, stopMs: 200, ...timeouts },
+    malformed => kept.log.info(malformed, 'malformed request'),
+  )
   const close = () => server.close()
   return { url: server.url, kept, close, [Symbol.asyncDispose]: close }
 }

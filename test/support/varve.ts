@@ -21,9 +21,13 @@ export const varveProgram = join(import.meta.dirname, '../../varve')
 
 /** Starts it on a free port. @throws Error with what it printed when it does not come up. */
 export async function startVarve(args: readonly string[]): Promise<RunningVarve> {
-  const child = spawn(varveProgram, ['up', '--address', '127.0.0.1:0', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawn(
+    varveProgram,
+    ['up', '--address', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0', ...args],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   const printed: string[] = []
   const addresses = Promise.withResolvers<{ registry: string; socket: string }>()
   let registry = ''

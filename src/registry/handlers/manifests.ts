@@ -1,10 +1,16 @@
 import { DomainError } from '../../errors.ts'
 import { algorithmOf, digestOf } from '../../storage/digest.ts'
-import { artifactTypeOf, edgesOf, maxManifestBytes, parseManifest } from '../../storage/manifest.ts'
+import {
+  artifactTypeOf,
+  edgesOf,
+  maxManifestBytes,
+  parseManifest,
+  type RequiredReferences,
+} from '../../storage/manifest.ts'
 import type { ManifestInfo, ManifestRecords, TagRecords } from '../../storage/metadata/metadata.ts'
 import { parseReference, parseTag, type Reference, type Tag } from '../../storage/reference.ts'
 import { readBounded } from '../bounded-body.ts'
-import { etagOf, matchesNone } from '../conditional.ts'
+import { etagOf, manifestConditionOf, matchesNone } from '../conditional.ts'
 import type { Handler } from '../handler.ts'
 import { manifestPath } from '../locations.ts'
 import type { Headers, Reply } from '../reply.ts'
@@ -25,7 +31,8 @@ export const maxTagParameters = 100
  * purpose: the stored bytes are the only representation, and several clients send no `Accept` at all.
  */
 export function createManifestHandlers(
-  records: ManifestRecords & Pick<TagRecords, 'deleteTag'>,
+  records: Omit<ManifestRecords, 'listReferrers'> & Pick<TagRecords, 'deleteTag'>,
+  requireReferences: RequiredReferences,
 ): ManifestHandlers {
   return {
     get: async request => {
@@ -72,12 +79,12 @@ export function createManifestHandlers(
           mediaType: manifest.mediaType,
           size: bytes.length,
           bytes,
-          edges: edgesOf(manifest),
+          edges: edgesOf(manifest, requireReferences),
           artifactType: artifactTypeOf(manifest),
           annotations: manifest.annotations,
           tags,
         },
-        { signal: request.signal },
+        { condition: manifestConditionOf(request.headers, reference), signal: request.signal },
       )
       const headers: Record<string, string> = {
         Location: manifestPath(repository, digest),

@@ -7,9 +7,10 @@ import {
   isDigestAlgorithm,
   parseDigest,
 } from '../../storage/digest.ts'
-import { parseRepositoryName, type RepositoryName } from '../../storage/reference.ts'
+import type { RepositoryName } from '../../storage/reference.ts'
 import type { Handler } from '../handler.ts'
 import { blobPath } from '../locations.ts'
+import { mountSourceOf } from '../mount-source.ts'
 import type { Reply } from '../reply.ts'
 import { announcedLength, type RegistryRequest, repositoryOf } from '../request.ts'
 import { sessionHeaders } from '../session-headers.ts'
@@ -44,14 +45,11 @@ export function createStartUploadHandler(blobs: BlobStore, states: UploadStates)
 }
 
 /** The blob, when it could be mounted; whatever stands in the way, the client may still push it. */
-async function mount(
-  own: RepositoryBlobs,
-  { query, signal }: RegistryRequest,
-): Promise<BlobInfo | undefined> {
-  const from = query.get('from')
-  if (from === null) return undefined
+async function mount(own: RepositoryBlobs, request: RegistryRequest): Promise<BlobInfo | undefined> {
+  const { query, signal } = request
   try {
-    return await own.link(parseDigest(query.get('mount') ?? ''), parseRepositoryName(from), { signal })
+    const { name } = mountSourceOf(request)
+    return await own.link(parseDigest(query.get('mount') ?? ''), name, { signal })
   } catch (error) {
     if (isDomainError(error, 'not_found', 'invalid')) return undefined
     throw error

@@ -47,7 +47,9 @@ export function createUploadHandlers(blobs: BlobStore, states: UploadStates): Up
       const digest = closingDigest(request)
       const turn = await takeTurn(blobs, id, request.signal)
       await using writer = turn.writer
-      if (announcedLength(request.headers) !== 0) await append(request, id, turn)
+      // A client that missed the answer sends the same request again, body included; its bytes are here already.
+      const isRepeated = writer.committed === digest
+      if (!isRepeated && announcedLength(request.headers) !== 0) await append(request, id, turn)
       await writer.commit({ digest, signal: request.signal })
       return {
         status: 201,

@@ -1,0 +1,11 @@
+import { Command } from 'commander'
+
+/** `openapi`: the description of the HTTP interface, as /openapi.json has it. */
+export function openApiCommand(): Command {
+  return new Command('openapi')
+    .description("print the OpenAPI description of the registry's HTTP interface")
+    .action(async () => {
+      const { openApiDocument } = await import('../registry/openapi/document.ts')
+      process.stdout.write(`${JSON.stringify(openApiDocument(), undefined, 2)}\n`)
+    })
+}

@@ -1,0 +1,170 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** One request that has been answered, or broken off. */
+export interface RequestMeasure {
+  /** What was called; one of a fixed set of names. */
+  readonly handler: string
+  /** As sent; unknown methods are counted together. */
+  readonly method: string
+  readonly status: number
+  readonly durationMs: number
+  /** Bytes of the bodies. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** What is looked at when somebody asks for the metrics. */
+export interface MetricSources {
+  readonly uploadBuffers: {
+    readonly usedBytes: number
+    readonly limitBytes: number
+    readonly waiting: number
+  }
+  /** Upload sessions that this process is writing to. */
+  readonly uploads: { readonly openWriters: number }
+}
+
+/** All metrics of one process, under the names of distribution where it has them, so that its dashboards work. */
+export interface Metrics {
+  /** Of {@link text}. */
+  readonly contentType: string
+  /** Prometheus' text format. */
+  text(): Promise<string>
+  /** @returns what is to be called when the request is done with. */
+  requestStarted(handler: string): () => void
+  requestDone(measure: RequestMeasure): void
+  /** @param seconds until the store has answered; the reading of what it answers is not in it. */
+  storageAction(driver: string, action: string, seconds: number): void
+}
+
+/** Distribution's, and below them those that a registry needs which answers in less than 5 ms. */
+const durationBuckets = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60,
+]
+
+/** 1 KiB to 4 GiB, each four times the one before. */
+const sizeBuckets = Array.from({ length: 12 }, (_, power) => 1024 * 4 ** power)
+
+const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+export function createMetrics({ uploadBuffers, uploads }: MetricSources): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const labelNames = ['handler', 'method', 'code'] as const
+  const requests = new Counter({
+    name: 'registry_http_requests_total',
+    help: 'Requests that were answered or broken off (499).',
+    labelNames,
+    registers,
+  })
+  const durations = new Histogram({
+    name: 'registry_http_request_duration_seconds',
+    help: 'Seconds from the headers of a request to the end of its answer.',
+    labelNames,
+    buckets: durationBuckets,
+    registers,
+  })
+  const requestSizes = new Histogram({
+    name: 'registry_http_request_size_bytes',
+    help: 'Bytes of request bodies.',
+    labelNames,
+    buckets: sizeBuckets,
+    registers,
+  })
+  const responseSizes = new Histogram({
+    name: 'registry_http_response_size_bytes',
+    help: 'Bytes of response bodies.',
+    labelNames,
+    buckets: sizeBuckets,
+    registers,
+  })
+  const inFlight = new Gauge({
+    name: 'registry_http_in_flight_requests',
+    help: 'Requests that are being served.',
+    labelNames: ['handler'] as const,
+    registers,
+  })
+  const storage = new Histogram({
+    name: 'registry_storage_action_seconds',
+    help: 'Seconds until the object store has answered.',
+    labelNames: ['driver', 'action'] as const,
+    buckets: durationBuckets,
+    registers,
+  })
+  observe(
+    registry,
+    'varve_upload_buffered_bytes',
+    'Bytes of memory that uploads hold.',
+    () => uploadBuffers.usedBytes,
+  )
+  observe(
+    registry,
+    'varve_upload_buffer_limit_bytes',
+    'Bytes of memory that uploads may hold.',
+    () => uploadBuffers.limitBytes,
+  )
+  observe(
+    registry,
+    'varve_upload_buffer_waiting',
+    'Uploads that wait for memory.',
+    () => uploadBuffers.waiting,
+  )
+  observe(
+    registry,
+    'varve_uploads_open',
+    'Upload sessions that this process is writing to.',
+    () => uploads.openWriters,
+  )
+
+  const series = new Map<string, (measure: RequestMeasure) => void>()
+  /** Looking labels up costs more than counting, and there are few of them. */
+  function seriesOf(handler: string, method: string, code: string): (measure: RequestMeasure) => void {
+    const labels = { handler, method, code }
+    const [counter, duration, size, answerSize] = [
+      requests.labels(labels),
+      durations.labels(labels),
+      requestSizes.labels(labels),
+      responseSizes.labels(labels),
+    ]
+    return ({ durationMs, bytesIn, bytesOut }) => {
+      counter.inc()
+      duration.observe(durationMs / 1000)
+      size.observe(bytesIn)
+      answerSize.observe(bytesOut)
+    }
+  }
+
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    requestStarted: handler => {
+      const gauge = inFlight.labels(handler)
+      gauge.inc()
+      return () => gauge.dec()
+    },
+    requestDone: measure => {
+      const method = knownMethods.has(measure.method) ? measure.method.toLowerCase() : 'unknown'
+      const key = `${measure.handler} ${method} ${measure.status}`
+      let count = series.get(key)
+      if (count === undefined) {
+        count = seriesOf(measure.handler, method, String(measure.status))
+        series.set(key, count)
+      }
+      count(measure)
+    },
+    storageAction: (driver, action, seconds) => storage.labels(driver, action).observe(seconds),
+  }
+}
+
+/** A gauge whose value is looked up when it is asked for. */
+function observe(registry: Registry, name: string, help: string, value: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(value())
+    },
+  })
+}

@@ -1,0 +1,129 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { BlockList, isIP } from 'node:net'
+import { DomainError } from '../errors.ts'
+
+/** Who sent a request, as far as that can be believed. */
+export interface ClientOrigin {
+  /** IP address without brackets or port; an IPv4 address is never written as IPv6. Empty when the peer is gone. */
+  readonly address: string
+  readonly scheme: 'http' | 'https'
+}
+
+/** Addresses whose word about others is believed. */
+export interface TrustedProxies {
+  includes(address: string): boolean
+}
+
+/**
+ * @param cidrs such as `10.0.0.0/8`, `fd00::/8` or a single address.
+ * @throws DomainError `invalid`.
+ */
+export function trustedProxies(cidrs: readonly string[]): TrustedProxies {
+  const list = new BlockList()
+  for (const cidr of cidrs) {
+    const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(cidr) ?? []
+    const version = isIP(address)
+    const widest = version === 4 ? 32 : 128
+    const prefix = bits === undefined ? widest : Number(bits)
+    if (version === 0 || prefix > widest)
+      throw new DomainError(
+        'invalid',
+        `${JSON.stringify(cidr)} is not a range of addresses; write it such as 10.0.0.0/8 or fd00::/8.`,
+        { resource: 'config', name: cidr },
+      )
+    list.addSubnet(address, prefix, version === 4 ? 'ipv4' : 'ipv6')
+  }
+  if (cidrs.length === 0) return { includes: () => false }
+  return {
+    includes: address => {
+      const version = isIP(address)
+      return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6')
+    },
+  }
+}
+
+/** One proxy's word about who it was called by. */
+interface Hop {
+  readonly address: string | undefined
+  readonly scheme: string | undefined
+}
+
+/**
+ * The nearest address that is not a trusted proxy's. Each proxy appends the address that called it, so the list is
+ * read from its end, and no further than its entries were written by trusted proxies: what a client puts in front
+ * counts for nothing. `X-Forwarded-For` and `Forwarded` (RFC 7239) are both read; where both are there and disagree,
+ * one of them is the client's own invention, and neither counts.
+ *
+ * @param peer address of the other end of the connection.
+ */
+export function clientOrigin(
+  headers: IncomingHttpHeaders,
+  peer: string | undefined,
+  trusted: TrustedProxies,
+): ClientOrigin {
+  const direct: ClientOrigin = { address: normalize(peer ?? ''), scheme: 'http' }
+  if (!trusted.includes(direct.address)) return direct
+  const told = [xForwarded(headers), forwarded(headers)].flatMap(hops =>
+    hops === undefined ? [] : [walk(direct, hops, trusted)],
+  )
+  const [first, second] = told
+  if (first === undefined) return direct
+  return second === undefined || second.address === first.address ? first : direct
+}
+
+function walk(direct: ClientOrigin, hops: readonly Hop[], trusted: TrustedProxies): ClientOrigin {
+  let origin = direct
+  for (const { address, scheme } of hops.toReversed()) {
+    if (!trusted.includes(origin.address)) return origin
+    const next = addressOf(address ?? '')
+    // An entry that names nobody ends what can be known.
+    if (next === undefined) return origin
+    origin = { address: next, scheme: scheme?.toLowerCase() === 'https' ? 'https' : 'http' }
+  }
+  return origin
+}
+
+function xForwarded(headers: IncomingHttpHeaders): Hop[] | undefined {
+  const addresses = listOf(headers['x-forwarded-for'])
+  if (addresses === undefined) return undefined
+  const schemes = listOf(headers['x-forwarded-proto']) ?? []
+  // Most proxies pass one scheme on for the whole chain instead of appending their own.
+  return addresses.map((address, index) => ({
+    address,
+    scheme: schemes.length === addresses.length ? schemes[index] : schemes.at(-1),
+  }))
+}
+
+function forwarded(headers: IncomingHttpHeaders): Hop[] | undefined {
+  return listOf(headers['forwarded'])?.map(element => {
+    const pairs = new Map(
+      element.split(';').map(pair => {
+        const [name = '', ...value] = pair.split('=')
+        return [
+          name.trim().toLowerCase(),
+          value
+            .join('=')
+            .trim()
+            .replace(/^"(.*)"$/, '$1'),
+        ]
+      }),
+    )
+    return { address: pairs.get('for'), scheme: pairs.get('proto') }
+  })
+}
+
+function listOf(header: string | string[] | undefined): string[] | undefined {
+  return header === undefined ? undefined : [header].flat().join(',').split(',')
+}
+
+/** `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`. */
+function addressOf(text: string): string | undefined {
+  const trimmed = text.trim()
+  const bare = /^\[([^\]]*)\](?::\d+)?$/.exec(trimmed)?.[1] ?? /^([\d.]+):\d+$/.exec(trimmed)?.[1] ?? trimmed
+  return isIP(bare) === 0 ? undefined : normalize(bare)
+}
+
+/** A socket that takes both families writes IPv4 addresses as `::ffff:192.0.2.1` (RFC 4291, 2.5.5.2). */
+function normalize(address: string): string {
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
+}
