@@ -11,8 +11,11 @@ const run = promisify(execFile)
 /** Debian's package for each outside program that a suite may ask for. */
 const debianPackageOf: Readonly<Record<string, string>> = {
   buildah: 'buildah',
+  containerd: 'containerd',
   debootstrap: 'debootstrap',
   dockerd: 'docker.io',
+  go: 'golang-go',
+  podman: 'podman',
   skopeo: 'skopeo',
   umoci: 'umoci',
   zfs: 'zfs-fuse',
