@@ -3,6 +3,7 @@ import { buildingContract } from './chain-store/building.ts'
 import { cloningContract } from './chain-store/cloning.ts'
 import { crashContract } from './chain-store/crashes.ts'
 import { removalContract } from './chain-store/removal.ts'
+import { sharingContract } from './chain-store/sharing.ts'
 import type { ChainStoreSuite } from './chain-store/suite.ts'
 
 /** The executable half of the definition in src/importer/chain/chain-store.ts. */
@@ -11,6 +12,7 @@ export function chainStoreContract(name: string, suite: ChainStoreSuite): void {
     buildingContract(suite)
     cloningContract(suite)
     removalContract(suite)
+    sharingContract(suite)
     crashContract(suite)
   })
 }

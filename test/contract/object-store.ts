@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
-import { isDomainError } from '../../src/errors.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isAbort, isDomainError } from '../../src/errors.ts'
 import type { Abortable } from '../../src/storage/abortable.ts'
 import { newObjectKey, type ObjectKey } from '../../src/storage/objects/keys.ts'
 import type { ObjectInfo, ObjectStore, UnfinishedWrite } from '../../src/storage/objects/object-store.ts'
@@ -367,6 +368,27 @@ export function objectStoreContract(
         await found.discard()
         await rejectsWith('not_found', upload.complete([part]))
         assert.ok(!(await tokens()).includes(upload.token))
+      })
+    })
+
+    describe('a signal that aborts a get', () => {
+      withKeys('before-anybody-reads: ends the stream and not the process', 1, async key => {
+        await store.put(key, Buffer.alloc(1000))
+        const controller = new AbortController()
+        const { stream } = await store.get(key, { signal: controller.signal })
+        controller.abort()
+        await sleep(20)
+        assert.ok(stream.destroyed)
+      })
+
+      withKeys('while it is under way: rejects, or gives a stream that ends', 1, async key => {
+        await store.put(key, Buffer.alloc(1000))
+        const controller = new AbortController()
+        const getting = store.get(key, { signal: controller.signal })
+        controller.abort()
+        const body = await getting.catch((error: unknown) => assert.ok(isAbort(error)))
+        await sleep(20)
+        assert.ok(body === undefined || body.stream.destroyed)
       })
     })
 

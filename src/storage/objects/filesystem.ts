@@ -1,7 +1,7 @@
 import { open, rm, stat } from 'node:fs/promises'
-import { addAbortSignal } from 'node:stream'
 import { DomainError, errnoOf } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
+import { abortWith } from '../streams/abort-with.ts'
 import { selectRange } from './byte-range.ts'
 import { FileRangeStream } from './file-range-stream.ts'
 import { fromFilesystem } from './filesystem-errors.ts'
@@ -69,9 +69,10 @@ export class FilesystemObjectStore implements ObjectStore {
       const file = await open(this.#directory.objectPath(key), 'r')
       try {
         const { size } = await file.stat()
+        options?.signal?.throwIfAborted()
         const selected = selectRange(size, options?.range, { resource: 'object', name: key })
         const stream = new FileRangeStream(file, key, selected)
-        return { key, size, stream: options?.signal ? addAbortSignal(options.signal, stream) : stream }
+        return { key, size, stream: abortWith(stream, options?.signal) }
       } catch (error) {
         await file.close()
         throw error

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { addAbortSignal, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
+import { abortWith } from '../streams/abort-with.ts'
 import { selectRange } from './byte-range.ts'
 import type { ObjectKey } from './keys.ts'
 import type {
@@ -54,7 +55,7 @@ export class MemoryObjectStore implements ObjectStore {
     return {
       key,
       size: bytes.length,
-      stream: options?.signal ? addAbortSignal(options.signal, stream) : stream,
+      stream: abortWith(stream, options?.signal),
     }
   }
 

@@ -1,8 +1,17 @@
-import { Agent, fetch, type Response } from 'undici'
-import { DomainError, isAbort, isDomainError } from '../../errors.ts'
+import type { Readable } from 'node:stream'
+import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
+import type { Digest } from '../digest.ts'
 import { defaultRegistry, type RepositoryName } from '../reference.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
+import {
+  defaultPatience,
+  type RegistryAnswer,
+  type RegistryDocument,
+  type RegistryPatience,
+  RegistryTransport,
+} from './registry-transport.ts'
+import { explanationIn, tokenIn, tokenUrlOf } from './token.ts'
 
 export interface Credentials {
   readonly username: string
@@ -15,13 +24,20 @@ export interface RegistryClientOptions {
   /** Speak plain HTTP. Loopback addresses are always spoken to plainly. */
   readonly plainHttp?: boolean | undefined
   readonly credentials?: Credentials | undefined
+  readonly patience?: Partial<RegistryPatience> | undefined
 }
 
-/** How long a registry may be silent before or within an answer, in milliseconds. */
-const silenceMs = 60_000
-const connectMs = 15_000
-/** Error bodies and token answers are small; what is larger is not read. */
+export interface DocumentOptions extends Abortable {
+  /** Bytes. */
+  readonly limit: number
+  readonly accept?: readonly string[] | undefined
+}
+
+/** Error bodies and token answers are small; what is larger is not read. Bytes. */
 const maxSmallBodyBytes = 64 * 1024
+
+/** What both kinds of answer have. */
+type Head = Pick<RegistryAnswer, 'status' | 'header' | 'url'>
 
 /**
  * Reads from one registry: finds out how it wants to be authenticated to, keeps the token per repository, and
@@ -31,85 +47,77 @@ export class RegistryClient implements AsyncDisposable {
   readonly registry: string
   readonly #base: URL
   readonly #credentials: Credentials | undefined
-  readonly #agent: Agent
+  readonly #transport: RegistryTransport
   /** `Authorization` by repository; tokens are bound to their scope. */
   readonly #authorizations = new Map<RepositoryName, string>()
 
-  constructor({ registry, plainHttp, credentials }: RegistryClientOptions) {
+  constructor({ registry, plainHttp, credentials, patience }: RegistryClientOptions) {
     this.registry = registry
     this.#base = baseUrlOf(registry, plainHttp ?? false)
     this.#credentials = credentials
-    this.#agent = new Agent({
-      connect: { timeout: connectMs },
-      headersTimeout: silenceMs,
-      bodyTimeout: silenceMs,
-    })
+    this.#transport = new RegistryTransport(registry, { ...defaultPatience, ...patience })
   }
 
   /**
-   * GET below `/v2/<repository>/`. Answers only a success, whose body the caller reads or cancels.
-   * @throws DomainError `not_found`, `unauthorized`, `denied`, `unavailable`, `unsupported`.
+   * A small document below `/v2/<repository>/`.
+   * @throws DomainError `not_found`, `unauthorized`, `denied`, `unavailable`, `unsupported`, `too_large`.
    */
-  async get(
+  async getDocument(
     repository: RepositoryName,
     path: string,
-    options: Abortable & { readonly accept?: readonly string[] } = {},
-  ): Promise<Response> {
-    const url = new URL(`/v2/${repository}/${path}`, this.#base)
-    let response = await this.#send(url, repository, options)
-    if (response.status === 401) {
-      const challenges = parseChallenges(response.headers.get('www-authenticate') ?? '')
-      await response.body?.cancel()
-      const authorization = await this.#authorize(challenges, repository, options)
-      if (authorization === undefined) throw this.#refused('unauthorized', repository)
-      this.#authorizations.set(repository, authorization)
-      response = await this.#send(url, repository, options)
-    }
-    if (response.ok) return response
-    throw await this.#failure(response, repository, path)
+    { limit, accept, signal }: DocumentOptions,
+  ): Promise<{ readonly bytes: Buffer; readonly contentType: string | undefined }> {
+    const headers: Record<string, string> = accept === undefined ? {} : { accept: accept.join(', ') }
+    const url = this.#urlOf(repository, path)
+    const answer = await this.#authorized(repository, { signal }, authorization =>
+      this.#transport.getDocument(url, { ...headers, ...authorization }, { limit, signal }),
+    )
+    if (!isSuccess(answer)) throw this.#failure(answer, answer.bytes, repository, path)
+    return { bytes: answer.bytes, contentType: answer.header('content-type') }
+  }
+
+  /**
+   * A blob's bytes as they come, not verified; their failure is a DomainError as well. The caller reads or destroys the
+   * stream. @throws as {@link getDocument}.
+   */
+  async openBlob(repository: RepositoryName, digest: Digest, { signal }: Abortable = {}): Promise<Readable> {
+    const path = `blobs/${digest}`
+    const url = this.#urlOf(repository, path)
+    const answer = await this.#authorized(repository, { signal }, authorization =>
+      this.#transport.get(url, authorization, { signal }),
+    )
+    if (isSuccess(answer)) return answer.body
+    answer.body.destroy()
+    throw this.#failure(answer, Buffer.alloc(0), repository, path)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy()
+    await this.#transport[Symbol.asyncDispose]()
   }
 
-  async #send(
-    url: URL,
+  #urlOf(repository: RepositoryName, path: string): URL {
+    return new URL(`/v2/${repository}/${path}`, this.#base)
+  }
+
+  /** Sends with what is known to be accepted; asked to authenticate, does so once and sends again. */
+  async #authorized<Answer extends RegistryAnswer | RegistryDocument>(
     repository: RepositoryName,
-    { accept, signal }: Abortable & { readonly accept?: readonly string[] },
-  ): Promise<Response> {
-    const authorization = this.#authorizations.get(repository)
-    return await this.#fetch(
-      url,
-      {
-        ...(accept === undefined ? {} : { accept: accept.join(', ') }),
-        ...(authorization === undefined ? {} : { authorization }),
-      },
-      signal,
-    )
-  }
-
-  async #fetch(
-    url: URL,
-    headers: Record<string, string>,
-    signal: AbortSignal | undefined,
-  ): Promise<Response> {
-    try {
-      // Blobs are named by the digest of their bytes, so a transport that inflates them breaks them.
-      return await fetch(url, {
-        dispatcher: this.#agent,
-        headers: { 'accept-encoding': 'identity', ...headers },
-        signal: signal ?? null,
-      })
-    } catch (error) {
-      if (isAbort(error) || isDomainError(error)) throw error
-      throw new DomainError(
-        'unavailable',
-        `The registry ${this.registry} does not answer at ${url.origin}: ${causeOf(error)}.`,
-        { resource: 'registry', name: this.registry },
-        { cause: error },
-      )
+    options: Abortable,
+    send: (headers: Record<string, string>) => Promise<Answer>,
+  ): Promise<Answer> {
+    const headers = (): Record<string, string> => {
+      const authorization = this.#authorizations.get(repository)
+      return authorization === undefined ? {} : { authorization }
     }
+    const first = await send(headers())
+    // Only the registry may ask for credentials; a storage that it redirects to is somebody else.
+    if (first.status !== 401 || first.url.origin !== this.#base.origin) return first
+    if ('body' in first) first.body.destroy()
+    const challenges = parseChallenges(first.header('www-authenticate') ?? '')
+    const authorization = await this.#authorize(challenges, repository, options)
+    if (authorization === undefined) throw this.#refused('unauthorized', repository)
+    this.#authorizations.set(repository, authorization)
+    return await send(headers())
   }
 
   async #authorize(
@@ -123,57 +131,60 @@ export class RegistryClient implements AsyncDisposable {
     return wantsBasic && this.#credentials !== undefined ? basic(this.#credentials) : undefined
   }
 
-  /** distribution, "Token Authentication Specification": GET the realm with service and scope. */
   async #fetchToken(
-    { parameters }: Challenge,
+    challenge: Challenge,
     repository: RepositoryName,
     { signal }: Abortable,
   ): Promise<string | undefined> {
-    const realm = parameters.get('realm')
-    const url = realm !== undefined && URL.canParse(realm) ? new URL(realm) : undefined
-    if (url === undefined || !['http:', 'https:'].includes(url.protocol)) return undefined
+    const url = tokenUrlOf(challenge, repository)
+    if (url === undefined) return undefined
     // Credentials that were given for an encrypted registry must not leave over a plain connection.
     const mayCarryCredentials = url.protocol === 'https:' || this.#base.protocol === 'http:'
-    const service = parameters.get('service')
-    if (service !== undefined) url.searchParams.set('service', service)
-    url.searchParams.set('scope', `repository:${repository}:pull`)
-    const authorization =
-      this.#credentials !== undefined && mayCarryCredentials ? basic(this.#credentials) : undefined
-    const response = await this.#fetch(url, authorization === undefined ? {} : { authorization }, signal)
-    const text = await this.#smallBody(response)
-    if (!response.ok) return undefined
-    const token = tokenIn(text)
-    return token === undefined ? undefined : `Bearer ${token}`
+    const headers: Record<string, string> =
+      this.#credentials !== undefined && mayCarryCredentials
+        ? { authorization: basic(this.#credentials) }
+        : {}
+    const options = { limit: maxSmallBodyBytes, signal }
+    const { status, bytes } = await this.#transport.getDocument(url, headers, options)
+    if (status === 429 || status >= 500) throw this.#unavailable(url, `answered ${status}`)
+    if (status >= 400) return undefined
+    const token = tokenIn(bytes)
+    if (token === undefined) throw this.#unavailable(url, 'sent no token')
+    return `Bearer ${token}`
   }
 
-  async #failure(response: Response, repository: RepositoryName, path: string): Promise<DomainError> {
-    const said = explanationIn(await this.#smallBody(response))
+  #failure(answer: Head, body: Uint8Array, repository: RepositoryName, path: string): DomainError {
+    const { status, url } = answer
+    const said = explanationIn(body)
+    const where = url.origin === this.#base.origin ? '' : ` at ${url.origin}, where it redirects to,`
     const what = `${this.registry}/${repository} (${path})`
     const details = { resource: 'image', name: `${this.registry}/${repository}` } as const
-    switch (response.status) {
-      case 404:
-        return new DomainError(
-          'not_found',
-          `The registry ${this.registry} does not have ${what}${said}.`,
-          details,
-        )
-      case 401:
-        return this.#refused('unauthorized', repository)
-      case 403:
-        return this.#refused('denied', repository)
-      case 429:
-        return new DomainError(
-          'unavailable',
-          `The registry ${this.registry} asks to slow down (429)${said}; try again later.`,
-          { resource: 'registry', name: this.registry },
-        )
-      default:
-        return new DomainError(
-          response.status >= 500 ? 'unavailable' : 'unsupported',
-          `The registry ${this.registry} answered ${response.status} for ${what}${said}.`,
-          { resource: 'registry', name: this.registry },
-        )
-    }
+    const registry = { resource: 'registry', name: this.registry } as const
+    const sentence = `The registry ${this.registry}${where} answered ${status} for ${what}${said}`
+    if (where === '' && status === 401) return this.#refused('unauthorized', repository)
+    if (where === '' && status === 403) return this.#refused('denied', repository)
+    if (status === 401 || status === 403) return new DomainError('denied', `${sentence}.`, details)
+    if (status === 404)
+      return new DomainError(
+        'not_found',
+        `The registry ${this.registry}${where} does not have ${what}${said}.`,
+        details,
+      )
+    if (status === 429)
+      return new DomainError(
+        'unavailable',
+        `The registry ${this.registry}${where} asks to slow down (429)${said}; try again later.`,
+        registry,
+      )
+    return new DomainError(status >= 500 ? 'unavailable' : 'unsupported', `${sentence}.`, registry)
+  }
+
+  #unavailable(tokenService: URL, what: string): DomainError {
+    return new DomainError(
+      'unavailable',
+      `The token service ${tokenService.origin} of the registry ${this.registry} ${what}; try again later.`,
+      { resource: 'registry', name: this.registry },
+    )
   }
 
   #refused(code: 'unauthorized' | 'denied', repository: RepositoryName): DomainError {
@@ -186,41 +197,10 @@ export class RegistryClient implements AsyncDisposable {
       name: `${this.registry}/${repository}`,
     })
   }
-
-  async #smallBody(response: Response): Promise<string> {
-    const bytes = await readBounded(response, maxSmallBodyBytes, this.registry)
-    return bytes.toString('utf8')
-  }
 }
 
-/** Reads a whole body of at most `limit` bytes. @throws DomainError `too_large`, `unavailable` when it breaks off. */
-export async function readBounded(response: Response, limit: number, registry: string): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  try {
-    for await (const chunk of response.body ?? []) {
-      size += chunk.length
-      if (size > limit)
-        throw new DomainError(
-          'too_large',
-          `The registry ${registry} sent more than ${limit} bytes where a small document belongs.`,
-          {
-            resource: 'registry',
-            name: registry,
-          },
-        )
-      chunks.push(chunk)
-    }
-  } catch (error) {
-    if (isAbort(error) || isDomainError(error)) throw error
-    throw new DomainError(
-      'unavailable',
-      `The answer of the registry ${registry} broke off: ${causeOf(error)}.`,
-      { resource: 'registry', name: registry },
-      { cause: error },
-    )
-  }
-  return Buffer.concat(chunks)
+function isSuccess({ status }: Head): boolean {
+  return status === 200
 }
 
 /** Docker Hub's name is not the address of its registry. */
@@ -234,37 +214,4 @@ function baseUrlOf(registry: string, plainHttp: boolean): URL {
 
 function basic({ username, password }: Credentials): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
-}
-
-function tokenIn(text: string): string | undefined {
-  const json = jsonObject(text)
-  for (const name of ['token', 'access_token']) {
-    const value = json[name]
-    if (typeof value === 'string' && value !== '') return value
-  }
-  return undefined
-}
-
-/** The registry's own words, shortened, for people. */
-function explanationIn(text: string): string {
-  const errors = jsonObject(text)['errors']
-  const first: unknown = Array.isArray(errors) ? errors[0] : undefined
-  if (typeof first !== 'object' || first === null) return ''
-  const { code, message } = first as { code?: unknown; message?: unknown }
-  const words = [code, message].filter(word => typeof word === 'string').join(': ')
-  return words === '' ? '' : `; it says ${JSON.stringify(words.slice(0, 300))}`
-}
-
-function jsonObject(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-  } catch {
-    return {}
-  }
-}
-
-function causeOf(error: unknown): string {
-  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return inner instanceof Error ? inner.message || inner.name : String(inner)
 }

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { chainIdsOf } from '../chain-id.ts'
@@ -22,26 +22,39 @@ import {
   referenceOf,
 } from '../reference.ts'
 import type { ImageSource, ResolvedImage, ResolvedLayer, ResolveOptions } from './image-source.ts'
-import { RegistryClient, readBounded } from './registry-client.ts'
+import { jsonDepthOf } from './json-depth.ts'
+import { type Credentials, RegistryClient } from './registry-client.ts'
+import type { RegistryPatience } from './registry-transport.ts'
 
 /** Configs are small; the largest that build tools make are some hundred KiB. Bytes. */
 const maxConfigBytes = 8 * 1024 * 1024
+/** Real ones need 4; a config is handed on as JSON, which cannot be written at any depth. */
+const maxConfigDepth = 100
 /** An index may name another index; more levels than this are nobody's image. */
 const maxIndexDepth = 4
+/** Docker makes 127 at most, and every layer costs a snapshot. */
+const maxLayers = 1000
 
 export interface RegistryImageSourceOptions {
   /** Registries (`host[:port]`) to speak plain HTTP to; loopback addresses always are. */
   readonly plainHttp?: readonly string[] | undefined
+  /** By registry (`host[:port]`). */
+  readonly credentials?: ReadonlyMap<string, Credentials> | undefined
+  readonly patience?: Partial<RegistryPatience> | undefined
 }
 
 /** Images of registries that speak the distribution protocol. */
 export class RegistryImageSource implements ImageSource {
   readonly #plainHttp: ReadonlySet<string>
+  readonly #credentials: ReadonlyMap<string, Credentials>
+  readonly #patience: Partial<RegistryPatience>
   /** One client per registry, so that tokens and connections are shared. */
   readonly #clients = new Map<string, RegistryClient>()
 
-  constructor({ plainHttp = [] }: RegistryImageSourceOptions = {}) {
+  constructor({ plainHttp = [], credentials = new Map(), patience = {} }: RegistryImageSourceOptions = {}) {
     this.#plainHttp = new Set(plainHttp)
+    this.#credentials = credentials
+    this.#patience = patience
   }
 
   async resolve(name: ImageName, { platform, signal }: ResolveOptions): Promise<ResolvedImage> {
@@ -60,13 +73,7 @@ export class RegistryImageSource implements ImageSource {
   }
 
   async openLayer(name: ImageName, layer: Descriptor, options?: Abortable): Promise<Readable> {
-    const response = await this.#clientFor(name.registry).get(
-      name.repository,
-      `blobs/${layer.digest}`,
-      options,
-    )
-    if (response.body === null) return Readable.from([])
-    return Readable.fromWeb(response.body, { signal: options?.signal })
+    return await this.#clientFor(name.registry).openBlob(name.repository, layer.digest, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -76,7 +83,12 @@ export class RegistryImageSource implements ImageSource {
   #clientFor(registry: string): RegistryClient {
     const known = this.#clients.get(registry)
     if (known !== undefined) return known
-    const client = new RegistryClient({ registry, plainHttp: this.#plainHttp.has(registry) })
+    const client = new RegistryClient({
+      registry,
+      plainHttp: this.#plainHttp.has(registry),
+      credentials: this.#credentials.get(registry),
+      patience: this.#patience,
+    })
     this.#clients.set(registry, client)
     return client
   }
@@ -101,24 +113,29 @@ export class RegistryImageSource implements ImageSource {
     options: Abortable,
   ): Promise<{ manifest: Manifest; digest: Digest }> {
     const client = this.#clientFor(name.registry)
-    const response = await client.get(name.repository, `manifests/${formatReference(reference)}`, {
+    const path = `manifests/${formatReference(reference)}`
+    const { bytes, contentType } = await client.getDocument(name.repository, path, {
       ...options,
+      limit: maxManifestBytes,
       accept: Object.values(mediaTypes).filter(isManifestMediaType),
     })
-    const bytes = await readBounded(response, maxManifestBytes, client.registry)
     const digest = digestOf(bytes, reference.kind === 'digest' ? algorithmOf(reference.digest) : 'sha256')
     if (reference.kind === 'digest' && digest !== reference.digest)
       throw wrongContent(name, `the manifest ${reference.digest}`, digest)
-    return { manifest: parseManifest(bytes, response.headers.get('content-type') ?? undefined), digest }
+    return { manifest: parseManifest(bytes, contentType), digest }
   }
 
   async #fetchConfig(name: ImageName, { digest, size }: Descriptor, options: Abortable): Promise<Uint8Array> {
     if (size > maxConfigBytes) throw notAnImage(name, `its config has ${size} bytes`)
     const client = this.#clientFor(name.registry)
-    const response = await client.get(name.repository, `blobs/${digest}`, options)
-    const bytes = await readBounded(response, maxConfigBytes, client.registry)
+    const { bytes } = await client.getDocument(name.repository, `blobs/${digest}`, {
+      ...options,
+      limit: maxConfigBytes,
+    })
     const actual = digestOf(bytes, algorithmOf(digest))
     if (actual !== digest) throw wrongContent(name, `the config ${digest}`, actual)
+    if (jsonDepthOf(bytes) > maxConfigDepth)
+      throw notAnImage(name, `its config is nested more than ${maxConfigDepth} deep`)
     return bytes
   }
 }
@@ -146,6 +163,8 @@ function pairLayers(name: ImageName, manifest: ImageManifest, config: ImageConfi
       `it has ${manifest.layers.length} layers, but its config names ${diffIds.length} diff IDs`,
     )
   if (diffIds.length === 0) throw notAnImage(name, 'it has no layers')
+  if (diffIds.length > maxLayers)
+    throw notAnImage(name, `it has ${diffIds.length} layers; at most ${maxLayers} are taken`)
   const chainIds = chainIdsOf(diffIds)
   return manifest.layers.flatMap((descriptor, index) => {
     const diffId = diffIds[index]

@@ -1,0 +1,37 @@
+import { Readable } from 'node:stream'
+
+/**
+ * The body of an answer, whose failures are those of the registry: `convert` makes them so. Destroying it gives up the
+ * answer and its connection.
+ */
+export class RegistryBody extends Readable {
+  readonly #body: Readable
+  readonly #convert: (error: unknown) => Error
+
+  constructor(body: Readable, convert: (error: unknown) => Error) {
+    super()
+    this.#body = body
+    this.#convert = convert
+    body.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) body.pause()
+    })
+    body.on('end', () => this.push(null))
+    body.on('error', error => this.destroy(convert(error)))
+    body.on('close', () => this.#closed())
+    body.pause()
+  }
+
+  override _read(): void {
+    this.#body.resume()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#body.destroy()
+    callback(error)
+  }
+
+  #closed(): void {
+    if (!this.#body.readableEnded && !this.destroyed)
+      this.destroy(this.#convert(new Error('it was closed before its end')))
+  }
+}
