@@ -1,4 +1,5 @@
 import type { Context } from 'koa'
+import { type DirectReadable, isDirect } from '../storage/streams/direct.ts'
 import type { Content, Reply } from './reply.ts'
 
 /**
@@ -28,8 +29,29 @@ function sendContent(ctx: Context, content: Content): void {
   }
   if ('stream' in content) {
     if (ctx.method === 'HEAD') content.stream.destroy()
+    else if (isDirect(content.stream)) sendDirect(ctx, content.stream)
     else ctx.body = content.stream
   }
   // A stream that ends early then shows as a short body, never as a complete one.
   ctx.set('Content-Length', String(content.length))
+}
+
+/** Past Koa, which could only pipe it; a failure ends as it does there: the connection is cut and the app told. */
+function sendDirect(ctx: Context, stream: DirectReadable): void {
+  ctx.respond = false
+  const { res } = ctx
+  const sink = (chunk: Uint8Array): Promise<void> =>
+    new Promise((resolve, reject) => {
+      res.write(chunk, error => (error ? reject(error) : resolve()))
+    })
+  // The middleware that this answer still has to pass may add headers.
+  setImmediate(() => {
+    stream.copyTo(sink).then(
+      () => res.end(),
+      (error: unknown) => {
+        res.destroy()
+        ctx.app.emit('error', error, ctx)
+      },
+    )
+  })
 }

@@ -12,8 +12,10 @@ export function jsonDepthOf(bytes: Uint8Array): number {
       if (byte === backslash) index += 1
       else if (byte === quote) inString = false
     } else if (byte === quote) inString = true
-    else if (byte === openBracket || byte === openBrace) deepest = Math.max(deepest, (depth += 1))
-    else if (byte === closeBracket || byte === closeBrace) depth -= 1
+    else if (byte === openBracket || byte === openBrace) {
+      depth += 1
+      deepest = Math.max(deepest, depth)
+    } else if (byte === closeBracket || byte === closeBrace) depth -= 1
   }
   return deepest
 }
