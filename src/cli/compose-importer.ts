@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Config } from '../config.ts'
+import { isDomainError } from '../errors.ts'
 import { serveAgent } from '../importer/agent/agent-server.ts'
 import { createAgentApp } from '../importer/agent/agent-app.ts'
 import type { ChainStore } from '../importer/chain/chain-store.ts'
@@ -27,7 +28,8 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   const { socket } = config.importer
   await using stack = new AsyncDisposableStack()
-  const importer = stack.use(await openImporter(config, {}, options))
+  const warn = (message: string): void => log.warn(message)
+  const importer = stack.use(await openImporter(config, {}, { ...options, warn }))
   await mkdir(dirname(socket), { recursive: true, mode: 0o700 })
   const server = await serveAgent(createAgentApp(importer, log), socket)
   stack.defer(async () => await server.close())
@@ -37,24 +39,41 @@ export async function startAgent(
   return { socket, description, [Symbol.asyncDispose]: async () => await owned.disposeAsync() }
 }
 
+export interface OpenImporterOptions extends Abortable {
+  /** Told what is wrong and keeps nobody from working. */
+  readonly warn: (message: string) => void
+}
+
 /** Over the pool that is configured or named, else over a directory. */
 export async function openImporter(
   config: Config,
   flags: CommonFlags,
-  options: Abortable,
+  { signal, warn }: OpenImporterOptions,
 ): Promise<Importer> {
-  const chains = await openChainStore(config, flags, options)
+  const chains = await openChainStore(config, flags, { signal })
   try {
-    await chains.reclaim(options)
+    await reclaim(chains, { signal, warn })
+    const catalog = new DirectoryImageCatalog(chains.recordsDirectory)
+    await catalog.sweep()
     return new Importer({
       source: new RegistryImageSource({ plainHttp: hostsIn(config.importer.plainHttp) }),
       chains,
-      catalog: new DirectoryImageCatalog(chains.recordsDirectory),
+      catalog,
       limits: { ...defaultLayerLimits, maxBytes: config.importer.maxLayerBytes },
     })
   } catch (error) {
     await chains[Symbol.asyncDispose]()
     throw error
+  }
+}
+
+/** What a dead process has left and cannot be removed now, such as a directory that somebody is in, can wait. */
+async function reclaim(chains: ChainStore, { signal, warn }: OpenImporterOptions): Promise<void> {
+  try {
+    await chains.reclaim({ signal })
+  } catch (error) {
+    if (!isDomainError(error)) throw error
+    warn(`What an import has left behind could not be removed; the next start tries again. ${error.message}`)
   }
 }
 

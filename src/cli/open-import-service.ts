@@ -4,6 +4,7 @@ import { answers } from '../importer/agent/agent-socket.ts'
 import type { ImportService } from '../importer/import-service.ts'
 import type { Abortable } from '../storage/abortable.ts'
 import type { CommonFlags } from './options.ts'
+import { printable } from './printable.ts'
 
 /**
  * The service that a command works with: the one that flags name, else the running agent's, else this process's own
@@ -17,9 +18,12 @@ export async function openImportService(
   const { socket, pool, chains } = config.importer
   const direct = flags.pool !== undefined || flags.chains !== undefined
   if (!direct && (flags.socket !== undefined || (await answers(socket)))) return new AgentClient(socket)
-  if (!direct && pool === undefined)
-    process.stderr.write(`no agent listens on ${socket}; using directories below ${chains}\n`)
+  if (!direct && pool === undefined) warn(`no agent listens on ${socket}; using directories below ${chains}`)
   // Loaded only when needed: a command that goes through the agent starts in half the time.
   const { openImporter } = await import('./compose-importer.ts')
-  return await openImporter(config, flags, options)
+  return await openImporter(config, flags, { ...options, warn })
+}
+
+function warn(message: string): void {
+  process.stderr.write(`${printable(message)}\n`)
 }

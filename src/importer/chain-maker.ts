@@ -1,3 +1,4 @@
+import { isDomainError } from '../errors.ts'
 import { orAbort } from '../storage/abortable.ts'
 import type { ChainId } from '../storage/chain-id.ts'
 import { formatPlatform } from '../storage/platform.ts'
@@ -10,6 +11,9 @@ import type { LayerReport } from './layer/apply-layer.ts'
 import { applyBlob } from './layer/import-layer.ts'
 import type { LayerLimits } from './layer/limits.ts'
 import { planImport } from './plan.ts'
+
+/** Times that an import looks for its base again when others keep removing it. */
+const maxLooks = 3
 
 export interface ChainMakerParts {
   readonly source: ImageSource
@@ -36,25 +40,35 @@ export class ChainMaker {
     options: ImportOptions,
   ): Promise<{ top: ChainSnapshot; imported: number }> {
     let announced = false
+    let lookedInVain = 0
     for (;;) {
-      const found = await Promise.all(image.layers.map(({ chainId }) => this.#chains.find(chainId, options)))
-      const present = new Map(
-        found.flatMap(snapshot => (snapshot ? [[snapshot.chain, snapshot] as const] : [])),
+      const top = await this.#chains.findLast(
+        image.layers.map(({ chainId }) => chainId),
+        options,
       )
-      const plan = planImport(image.layers, chain => present.has(chain))
+      const plan = planImport(image.layers, chain => chain === top?.chain)
       if (!announced) options.onEvent?.(resolvedEvent(image, image.layers.length - plan.missing.length))
       announced = true
 
       const [next] = plan.missing
       if (next === undefined) {
-        const top = plan.base === null ? undefined : present.get(plan.base)
         if (top === undefined) throw new Error(`image ${image.manifestDigest} has no layers`)
         return { top, imported: 0 }
       }
       const running = this.#flights.find(next.chainId)
-      if (running === undefined) return await this.#applyMissing(image, plan.base, plan.missing, options)
-      options.onEvent?.({ type: 'waiting', chainId: next.chainId })
-      await orAbort(running, options.signal)
+      if (running !== undefined) {
+        options.onEvent?.({ type: 'waiting', chainId: next.chainId })
+        await orAbort(running, options.signal)
+        continue
+      }
+      try {
+        return await this.#applyMissing(image, plan.base, plan.missing, options)
+      } catch (error) {
+        // Somebody has removed the base since we looked, so there is more to import than we thought.
+        if (!isDomainError(error, 'not_found') || error.details.resource !== 'chain') throw error
+        lookedInVain += 1
+        if (lookedInVain === maxLooks) throw error
+      }
     }
   }
 

@@ -1,9 +1,11 @@
 import type { Abortable } from '../storage/abortable.ts'
 import { parseImageConfig } from '../storage/image-config.ts'
 import { formatImageName, parseImageName } from '../storage/reference.ts'
-import type { ImageSource } from '../storage/remote/image-source.ts'
-import type { ChainStore, Clone, CloneName, CloneOptions } from './chain/chain-store.ts'
+import type { ImageSource, ResolvedImage } from '../storage/remote/image-source.ts'
+import type { ChainSnapshot, ChainStore, Clone, CloneName, CloneOptions } from './chain/chain-store.ts'
+import { KeyedQueue } from './chain/keyed-queue.ts'
 import { ChainMaker } from './chain-maker.ts'
+import { firstFailure } from './first-failure.ts'
 import { findImage } from './images/find-image.ts'
 import type { ImageCatalog } from './images/image-catalog.ts'
 import { recordOf, summaryOf, topChainOf } from './images/image-record.ts'
@@ -32,6 +34,8 @@ export class Importer implements ImportService {
   readonly #chains: ChainStore
   readonly #catalog: ImageCatalog
   readonly #maker: ChainMaker
+  /** What is recorded, and what the records say that chains are needed for, changes one by one. */
+  readonly #recording = new KeyedQueue<'records'>()
   readonly #closing = new AbortController()
   readonly #running = new Set<Promise<unknown>>()
 
@@ -52,6 +56,8 @@ export class Importer implements ImportService {
     this.#running.add(running)
     try {
       return await running
+    } catch (error) {
+      throw firstFailure(error)
     } finally {
       this.#running.delete(running)
     }
@@ -60,8 +66,7 @@ export class Importer implements ImportService {
   async #import({ image, platform }: ImportRequest, options: ImportOptions): Promise<ImportResult> {
     const started = performance.now()
     const resolved = await this.#source.resolve(parseImageName(image), { platform, signal: options.signal })
-    const { top, imported } = await this.#maker.ensureChain(resolved, options)
-    await this.#catalog.put(recordOf(resolved, new Date()))
+    const { top, imported } = await this.#ensureRecorded(resolved, options)
     return {
       image: formatImageName(resolved.name),
       manifestDigest: resolved.manifestDigest,
@@ -73,21 +78,39 @@ export class Importer implements ImportService {
     }
   }
 
+  /** A removal may come between the last layer and the record; then the layers are made again. */
+  async #ensureRecorded(
+    resolved: ResolvedImage,
+    options: ImportOptions,
+  ): Promise<{ top: ChainSnapshot; imported: number }> {
+    for (;;) {
+      const made = await this.#maker.ensureChain(resolved, options)
+      const recorded = await this.#recording.run('records', async () => {
+        if ((await this.#chains.find(made.top.chain, options)) === undefined) return false
+        await this.#catalog.put(recordOf(resolved, new Date()))
+        return true
+      })
+      if (recorded) return made
+    }
+  }
+
   async images(): Promise<ImageSummary[]> {
     return (await this.#catalog.list()).map(summaryOf)
   }
 
   async removeImage(image: string, options?: Abortable): Promise<RemovedImage> {
+    return await this.#recording.run('records', () => this.#removeImage(image, options))
+  }
+
+  /** Chains first: as long as the record is there, a removal that was cut short can be asked for again. */
+  async #removeImage(image: string, options?: Abortable): Promise<RemovedImage> {
     const records = await this.#catalog.list()
     const record = findImage(records, image)
     const others = records.filter(({ manifestDigest }) => manifestDigest !== record.manifestDigest)
     await refuseWhileCloned(this.#chains, record, others, options)
+    const removedChains = await removeChains(this.#chains, record, others, options)
     await this.#catalog.delete(record.manifestDigest)
-    return {
-      names: record.names,
-      manifestDigest: record.manifestDigest,
-      removedChains: await removeChains(this.#chains, record, others, options),
-    }
+    return { names: record.names, manifestDigest: record.manifestDigest, removedChains }
   }
 
   async clone(image: string, name: CloneName, options?: CloneOptions): Promise<ClonedImage> {

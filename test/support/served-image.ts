@@ -52,5 +52,12 @@ export function servedImage(parts: ServedImageParts = {}): ServedImage {
     [`/v2/a/blobs/${digestOf(config)}`, config],
     [`/v2/a/blobs/${digestOf(layer)}`, layer],
   ])
-  return { manifest, manifestDigest: digestOf(manifest), config, layer, layerDigest: digestOf(layer), content }
+  return {
+    manifest,
+    manifestDigest: digestOf(manifest),
+    config,
+    layer,
+    layerDigest: digestOf(layer),
+    content,
+  }
 }

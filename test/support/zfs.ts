@@ -36,6 +36,8 @@ export async function ensureZfs(): Promise<void> {
 
 /** It daemonises itself, and would hold our pipes open for ever. */
 async function startDaemon(): Promise<void> {
+  // It does not start while there is the file of one that was killed.
+  if (!(await zfsDaemonRunning())) await rm(pidFile, { force: true })
   const daemon = spawn('zfs-fuse', ['--no-kstat-mount', '--pidfile', pidFile], {
     env: { PATH: searchPath, LC_ALL: 'C' },
     stdio: 'ignore',
@@ -56,7 +58,7 @@ export async function stopZfsDaemon(): Promise<void> {
     process.kill(pid, 'SIGTERM')
     const giveUp = Date.now() + 10_000
     while (isAlive(pid)) {
-      if (Date.now() > giveUp) throw new Error(`zfs-fuse (process ${pid}) does not end`)
+      if (Date.now() > giveUp) process.kill(pid, 'SIGKILL')
       await sleep(50)
     }
   }
@@ -106,14 +108,20 @@ export async function zfs(...args: readonly string[]): Promise<string> {
 }
 
 async function destroyPool(name: string): Promise<void> {
-  const giveUp = Date.now() + 20_000
+  const giveUp = Date.now() + 10_000
   for (;;) {
     try {
       await command('zpool', ['destroy', '-f', name])
       return
     } catch (error) {
       // zfs-fuse is busy for a moment after every unmount.
-      if (!/busy|umount failed/.test(String(error)) || Date.now() > giveUp) throw error
+      if (!/busy|umount failed/.test(String(error))) throw error
+      if (Date.now() > giveUp) {
+        // And for ever when a process was killed at the wrong moment. We have the only pool, which goes with its daemon.
+        if (!(await zfsDaemonRunning())) throw error
+        await stopZfsDaemon()
+        return
+      }
       await sleep(100)
     }
   }

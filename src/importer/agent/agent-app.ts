@@ -5,6 +5,7 @@ import * as z from 'zod'
 import { DomainError, errnoOf, isAbort, isDomainError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { defaultPlatform, parsePlatform } from '../../storage/platform.ts'
+import { parseImageName } from '../../storage/reference.ts'
 import { parseCloneName } from '../chain/clone-name.ts'
 import type { ImportEvent, ImportRequest, ImportService } from '../import-service.ts'
 import { ndjson, statusOf, toWire, type WireError } from './wire.ts'
@@ -35,6 +36,8 @@ export function createAgentApp(service: ImportService, log: Logger): Koa {
 
   router.post('/v1/images', async context => {
     const { image, platform } = importBody.parse(await readJson(context))
+    // After this the status is sent, so what is wrong with the request itself is found here.
+    parseImageName(image)
     streamImport(
       context,
       service,

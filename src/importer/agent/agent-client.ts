@@ -46,10 +46,12 @@ export class AgentClient implements ImportService {
       { image, platform: formatPlatform(platform) },
       signal,
     )
-    if (response.statusCode !== 200) throw await failureIn(response)
+    if (response.statusCode !== 200) throw await this.#failureIn(response)
     try {
       for await (const line of createInterface({ input: response })) {
-        const record = JSON.parse(line) as ImportRecord
+        const record = recordIn(line)
+        // The half line that a dying agent sends last.
+        if (record === undefined) break
         if ('error' in record) throw fromWire(record)
         if (record.type === 'done') {
           const { type: _, ...result } = record
@@ -102,8 +104,32 @@ export class AgentClient implements ImportService {
 
   async #call(method: string, path: string, body: unknown, options?: Abortable): Promise<unknown> {
     const response = await this.#send(method, path, body, options?.signal)
-    if (response.statusCode !== 200) throw await failureIn(response)
-    return JSON.parse(await text(response)) as unknown
+    if (response.statusCode !== 200) throw await this.#failureIn(response)
+    const answer = await this.#bodyOf(response)
+    try {
+      return JSON.parse(answer) as unknown
+    } catch (cause) {
+      throw this.#stranger(cause)
+    }
+  }
+
+  async #failureIn(response: IncomingMessage): Promise<Error> {
+    const body = await this.#bodyOf(response)
+    try {
+      const json: unknown = JSON.parse(body)
+      if (isWireError(json)) return fromWire(json)
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+    }
+    return this.#stranger(new Error(`it answered ${response.statusCode}: ${body.slice(0, 200)}`))
+  }
+
+  async #bodyOf(response: IncomingMessage): Promise<string> {
+    try {
+      return await text(response)
+    } catch (error) {
+      throw isAbort(error) ? error : this.#silent(error)
+    }
   }
 
   #send(
@@ -119,6 +145,15 @@ export class AgentClient implements ImportService {
     })
   }
 
+  #stranger(cause: unknown): DomainError {
+    return new DomainError(
+      'unavailable',
+      `What answers at ${this.#socket} is not an agent of Varve; name another socket with --socket.`,
+      { resource: 'config', name: this.#socket },
+      { cause },
+    )
+  }
+
   #silent(cause: unknown): DomainError {
     return new DomainError(
       'unavailable',
@@ -129,15 +164,14 @@ export class AgentClient implements ImportService {
   }
 }
 
-async function failureIn(response: IncomingMessage): Promise<Error> {
-  const body = await text(response)
+function recordIn(line: string): ImportRecord | undefined {
   try {
-    const json: unknown = JSON.parse(body)
-    if (isWireError(json)) return fromWire(json)
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null ? (value as ImportRecord) : undefined
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
-  return new Error(`the agent answered ${response.statusCode}: ${body.slice(0, 200)}`)
 }
 
 /** Dates travel as text. */

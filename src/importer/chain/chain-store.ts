@@ -25,7 +25,10 @@ export interface ChainStore extends AsyncDisposable {
   /** A directory that lives and dies with the chains, for the records of the images (private to root). */
   readonly recordsDirectory: string
 
+  /** As it is now: other processes make and remove chains as well. */
   find(chain: ChainId, options?: Abortable): Promise<ChainSnapshot | undefined>
+  /** The last of `chains` that is there: one question for all layers of an image, base first. */
+  findLast(chains: readonly ChainId[], options?: Abortable): Promise<ChainSnapshot | undefined>
   /**
    * Opens a tree to apply layers to: empty, or with the content of `base`.
    * @throws DomainError `not_found` when `base` is unknown.

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import pLimit from 'p-limit'
 import * as z from 'zod'
 import { DomainError, errnoOf } from '../../errors.ts'
 import { parseChainId } from '../../storage/chain-id.ts'
@@ -25,6 +26,13 @@ const schema = z.strictObject({
   importedAt: z.iso.datetime().transform(text => new Date(text)),
 })
 
+const unfinishedSuffix = '.new'
+/** Writing a record takes milliseconds; nobody is still at one that is so old. */
+const abandonedAfterMs = 60 * 60 * 1000
+
+/** Records that are read at once: a process may open only so many files. */
+const openFiles = 32
+
 /**
  * One JSON document per image, named by the hex of its manifest's digest. Documents are replaced whole by rename, so
  * a crash leaves the old one or the new one.
@@ -40,7 +48,9 @@ export class DirectoryImageCatalog implements ImageCatalog {
   async put(record: ImageRecord): Promise<void> {
     const known = await this.list()
     const same = known.find(({ manifestDigest }) => manifestDigest === record.manifestDigest)
-    await this.#write({ ...record, names: [...new Set([...(same?.names ?? []), ...record.names])] })
+    // Asking again for what is there writes nothing, and so works in a full pool.
+    if (same === undefined || record.names.some(name => !same.names.includes(name)))
+      await this.#write({ ...record, names: [...new Set([...(same?.names ?? []), ...record.names])] })
     for (const other of known) {
       if (other.manifestDigest === record.manifestDigest) continue
       const names = other.names.filter(name => !record.names.includes(name))
@@ -50,10 +60,25 @@ export class DirectoryImageCatalog implements ImageCatalog {
 
   async list(): Promise<ImageRecord[]> {
     const files = (await readdir(this.#directory)).filter(file => file.endsWith('.json'))
-    const records = await Promise.all(files.map(file => this.#read(join(this.#directory, file))))
+    const records = await pLimit(openFiles).map(files, file => this.#read(join(this.#directory, file)))
     return records
       .filter(record => record !== undefined)
       .sort((a, b) => compare(a.names[0] ?? a.manifestDigest, b.names[0] ?? b.manifestDigest))
+  }
+
+  /** Removes what writers that were killed have left. Answers how many. */
+  async sweep(): Promise<number> {
+    const before = Date.now() - abandonedAfterMs
+    let removed = 0
+    for (const file of await readdir(this.#directory)) {
+      if (!file.endsWith(unfinishedSuffix)) continue
+      const path = join(this.#directory, file)
+      const info = await stat(path).catch(() => undefined)
+      if (info === undefined || info.mtimeMs > before) continue
+      await rm(path, { force: true })
+      removed += 1
+    }
+    return removed
   }
 
   async delete(manifestDigest: Digest): Promise<void> {
@@ -66,7 +91,7 @@ export class DirectoryImageCatalog implements ImageCatalog {
   }
 
   async #write(record: ImageRecord): Promise<void> {
-    const temporary = join(this.#directory, `${randomUUID()}.new`)
+    const temporary = join(this.#directory, `${randomUUID()}${unfinishedSuffix}`)
     try {
       const file = await open(temporary, 'wx', 0o600)
       try {

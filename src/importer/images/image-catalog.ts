@@ -7,7 +7,10 @@ import type { Platform } from '../../storage/platform.ts'
  * two images may share all their layers. Records live beside the chains, so a pool that moves takes them along.
  */
 export interface ImageCatalog {
-  /** Records an image; its names no longer mean any other image. Durable when it resolves. */
+  /**
+   * Records an image; its names no longer mean any other image. Durable when it resolves. An image that is there stays
+   * as it was recorded first, with all names that it was ever given.
+   */
   put(record: ImageRecord): Promise<void>
   /** In the order of their first names. */
   list(): Promise<ImageRecord[]>

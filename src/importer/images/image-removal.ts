@@ -26,7 +26,10 @@ export async function refuseWhileCloned(
   )
 }
 
-/** From the top down, until something else needs what is left. Answers how many it removed. */
+/**
+ * From the top down, until something else needs what is left. Answers how many it removed.
+ * @throws DomainError `conflict` when the image has been cloned meanwhile.
+ */
 export async function removeChains(
   chains: ChainStore,
   record: ImageRecord,
@@ -41,9 +44,10 @@ export async function removeChains(
       await chains.remove(chainId, options)
     } catch (error) {
       if (isDomainError(error, 'not_found')) continue
+      if (!isDomainError(error, 'conflict')) throw error
       // A longer chain of an import that is running, or a clone that was made just now.
-      if (isDomainError(error, 'conflict')) break
-      throw error
+      await refuseWhileCloned(chains, record, others, options)
+      break
     }
     removed += 1
   }

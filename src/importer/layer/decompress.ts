@@ -3,6 +3,7 @@ import Pumpify from 'pumpify'
 import type { Digest, DiffId } from '../../storage/digest.ts'
 import { VerifyStream } from '../../storage/streams/verify.ts'
 import { Decompressor } from './decompressor.ts'
+import { layerTooLarge } from './layer-errors.ts'
 import { LayerLimitStream } from './layer-limit-stream.ts'
 import type { LayerLimits } from './limits.ts'
 
@@ -44,5 +45,10 @@ export function openLayerTar(
     new LayerLimitStream(limits, size),
     new VerifyStream({ digest: diffId, what: { resource: 'layer', name: diffId } }),
   )
+  // Otherwise a registry could promise so much that it may send for ever, in a form that unpacks to nothing.
+  if (size > limits.maxBytes)
+    stream.destroy(
+      layerTooLarge(`its blob is said to have ${size} bytes; at most ${limits.maxBytes} are read`),
+    )
   return { stream, blobBytes: () => transferred.bytes }
 }

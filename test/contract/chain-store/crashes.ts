@@ -36,6 +36,11 @@ async function end(child: ChildProcess): Promise<void> {
   await ended
 }
 
+/** A store may give what it takes over from the dead another random name. */
+function withoutIds(names: readonly string[]): string[] {
+  return names.map(name => name.replace(/\b[0-9a-f]{16}\b/g, 'ID'))
+}
+
 export function crashContract(suite: ChainStoreSuite): void {
   describe('crashes', () => {
     it(
@@ -70,7 +75,7 @@ export function crashContract(suite: ChainStoreSuite): void {
         const again = await reopen()
         assert.equal((await walked(again)).unfinished.length, 1)
         assert.equal(await again.reclaim(), 1)
-        assert.deepEqual(await leftovers(), before)
+        assert.deepEqual(withoutIds(await leftovers()), withoutIds(before))
         assert.deepEqual(await filesAt(again, bottom.chain), ['bottom'])
       }),
     )

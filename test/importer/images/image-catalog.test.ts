@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -67,6 +67,26 @@ describe('DirectoryImageCatalog', () => {
     await catalog.put(record('1', 'x/a:1'))
     await catalog.put(record('1', 'x/a:latest'))
     assert.deepEqual((await catalog.list())[0]?.names, ['x/a:1', 'x/a:latest'])
+  })
+
+  it('writes nothing when it is told what it knows', async () => {
+    const catalog = new DirectoryImageCatalog(directory)
+    await catalog.put(record('1', 'x/a:1'))
+    const [name = ''] = await readdir(directory)
+    const before = await stat(join(directory, name))
+    await catalog.put({ ...record('1', 'x/a:1'), importedAt: new Date() })
+    assert.equal((await stat(join(directory, name))).ino, before.ino)
+  })
+
+  it('sweeps what killed writers have left, and nothing that may still be written', async () => {
+    const catalog = new DirectoryImageCatalog(directory)
+    await catalog.put(record('1', 'x/a:1'))
+    const [kept = ''] = await readdir(directory)
+    await writeFile(join(directory, 'old.new'), '')
+    await utimes(join(directory, 'old.new'), 0, 0)
+    await writeFile(join(directory, 'young.new'), '')
+    assert.equal(await catalog.sweep(), 1)
+    assert.deepEqual((await readdir(directory)).toSorted(), [kept, 'young.new'].toSorted())
   })
 
   it('leaves only whole documents', async () => {

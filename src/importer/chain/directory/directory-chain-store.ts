@@ -65,6 +65,14 @@ export class DirectoryChainStore implements ChainStore {
     return readSnapshot(this.#layout, chain)
   }
 
+  async findLast(chains: readonly ChainId[], options: Abortable = {}): Promise<ChainSnapshot | undefined> {
+    for (const chain of chains.toReversed()) {
+      const snapshot = await this.find(chain, options)
+      if (snapshot !== undefined) return snapshot
+    }
+    return undefined
+  }
+
   async extend(base: ChainId | null, options: Abortable = {}): Promise<ChainBuilder> {
     options.signal?.throwIfAborted()
     const from = base === null ? undefined : await this.#existing(base)

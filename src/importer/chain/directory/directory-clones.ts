@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
-import { DomainError } from '../../../errors.ts'
+import pLimit from 'p-limit'
+import { DomainError, isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import { unknownChain } from '../chain-rules.ts'
 import type { ChainSnapshot, Clone, CloneName } from '../chain-store.ts'
@@ -9,6 +10,9 @@ import { copyTree } from './copy-tree.ts'
 import { cloneFileOf, type DirectoryLayout, rootfsOf } from './directory-layout.ts'
 import { cloneSchema, readRecord, writeRecord } from './record-files.ts'
 import { Staging } from './staging.ts'
+
+/** Records that are read at once: a process may open only so many files. */
+const openFiles = 32
 
 /** Clones that are full copies: slow, but nothing that is done to one can be seen in another. */
 export class DirectoryClones {
@@ -31,7 +35,8 @@ export class DirectoryClones {
   async list(options: Abortable = {}): Promise<Clone[]> {
     options.signal?.throwIfAborted()
     const names = await onDisk(this.#layout.clones, () => readdir(this.#layout.clones))
-    const clones = await Promise.all(names.toSorted().map(name => this.#read(parseCloneName(name))))
+    const ours = names.toSorted().flatMap(name => cloneNameIn(name) ?? [])
+    const clones = await pLimit(openFiles).map(ours, name => this.#read(name))
     return clones.filter(clone => clone !== undefined)
   }
 
@@ -66,6 +71,16 @@ export class DirectoryClones {
         origin: this.#layout.chain(record.chain),
       }
     )
+  }
+}
+
+/** Undefined for what is there and cannot be a clone, such as `lost+found`. */
+function cloneNameIn(entry: string): CloneName | undefined {
+  try {
+    return parseCloneName(entry)
+  } catch (error) {
+    if (isDomainError(error, 'invalid')) return undefined
+    throw error
   }
 }
 

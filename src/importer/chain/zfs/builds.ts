@@ -6,12 +6,15 @@ import { ProcessLock } from '../process-lock.ts'
 import { type ChainIndex, isUnfinished, type Lineage, newestOf } from './chain-index.ts'
 import { type DatasetName, type DatasetTree, lastComponent, newLineage } from './dataset-names.ts'
 import type { LineageDatasets } from './lineage-datasets.ts'
+import { relieve } from './relief.ts'
 
 /** A lineage that this process alone may change until {@link Builds.end}. */
 export interface Build {
   readonly lock: ProcessLock
   /** The directory that becomes the image's `/`. */
   readonly rootfs: string
+  /** When the present layer was begun, in milliseconds since 1970. */
+  since: number
   lineage: Lineage
 }
 
@@ -43,6 +46,7 @@ export class Builds {
   /** Discards what was not committed, and lets others in. */
   async end(build: Build): Promise<void> {
     try {
+      await relieve(build.rootfs, build.since)
       if ((await this.#settle(build.lineage)) === undefined) build.lock.retire()
     } finally {
       build.lock.release()
@@ -55,7 +59,8 @@ export class Builds {
   }
 
   /**
-   * Runs `work` when nobody builds in the lineage, with the lineage as it is then; answers whether it ran.
+   * Runs `work` when nobody builds in the lineage, with the lineage as it is then (a dead builder's has a new name);
+   * answers whether it ran.
    */
   async exclusively(
     dataset: DatasetName,
@@ -65,9 +70,30 @@ export class Builds {
     using lock = ProcessLock.tryAcquire(this.#lockFile(dataset))
     if (lock === undefined) return false
     const lineage = await this.#reread(dataset, options)
-    if (lineage !== undefined) await work(lineage)
+    if (lineage !== undefined)
+      if (mayStillBeSnapshot(lineage)) await this.#renamed(lineage, work, options)
+      else await work(lineage)
     if (!this.#index.has(dataset)) lock.retire()
     return lineage !== undefined
+  }
+
+  /**
+   * A builder that was killed may have left a `zfs snapshot` that has not come to its turn yet, and to roll back under it
+   * would give a verified name to something else. So the lineage is renamed first: what the dead asked for before
+   * that is true, and what comes later finds no dataset.
+   */
+  async #renamed(
+    lineage: Lineage,
+    work: (lineage: Lineage) => Promise<void>,
+    options: Abortable,
+  ): Promise<void> {
+    const name = newLineage(this.#tree)
+    using lock = this.#lock(name)
+    await this.#datasets.rename(lineage.dataset, name)
+    this.#index.delete(lineage.dataset)
+    const now = await this.#reread(name, options)
+    if (now !== undefined) await work(now)
+    if (!this.#index.has(name)) lock.retire()
   }
 
   /** Discards what a dead builder has left. Answers whether there was something that could be discarded. */
@@ -94,27 +120,24 @@ export class Builds {
     undo.use(lock)
     // Another process may have built here since our listing.
     const lineage = await this.#reread(known.dataset, options)
-    if (lineage === undefined || !endsAt(lineage, base)) return undefined
+    // What a dead builder has left is not built upon before it has been reclaimed.
+    if (lineage === undefined || lineage.unfinished || !endsAt(lineage, base)) return undefined
     undo.defer(async () => {
       await this.#settle(lineage)
     })
-    if (lineage.unfinished) await this.#datasets.rollBack(lineage)
-    else await this.#datasets.mark(lineage.dataset, options)
+    const since = Date.now()
+    await this.#datasets.mark(lineage.dataset, options)
     const rootfs = await this.#datasets.mount(lineage.dataset, options)
     undo.move()
-    return this.#opened({ lock, rootfs, lineage: { ...lineage, unfinished: true } })
+    return this.#opened({ lock, rootfs, since, lineage: { ...lineage, unfinished: true } })
   }
 
   async #branch(base: ChainSnapshot | undefined, options: Abortable): Promise<Build> {
     const dataset = newLineage(this.#tree)
     await using undo = new AsyncDisposableStack()
-    const lock = ProcessLock.tryAcquire(this.#lockFile(dataset))
-    if (lock === undefined)
-      throw new DomainError('busy', `${dataset} is locked by another process; try again.`, {
-        resource: 'chain',
-        name: dataset,
-      })
+    const lock = this.#lock(dataset)
     undo.defer(() => lock.retire())
+    const since = Date.now()
     const lineage = await this.#datasets.create(dataset, base, options)
     undo.defer(async () => {
       await this.#settle(lineage)
@@ -122,7 +145,7 @@ export class Builds {
     const rootfs = await this.#datasets.mount(dataset, options)
     if (base === undefined) await this.#datasets.prepare(rootfs)
     undo.move()
-    return this.#opened({ lock, rootfs, lineage })
+    return this.#opened({ lock, rootfs, since, lineage })
   }
 
   #opened(build: Build): Build {
@@ -144,9 +167,23 @@ export class Builds {
     return lineage
   }
 
+  #lock(dataset: DatasetName): ProcessLock {
+    const lock = ProcessLock.tryAcquire(this.#lockFile(dataset))
+    if (lock !== undefined) return lock
+    throw new DomainError('busy', `${dataset} is locked by another process; try again.`, {
+      resource: 'chain',
+      name: dataset,
+    })
+  }
+
   #lockFile(dataset: DatasetName): string {
     return join(this.#locks, lastComponent(dataset))
   }
+}
+
+/** Without a snapshot it will be destroyed, and under a stranger's it stays as it is. */
+function mayStillBeSnapshot(lineage: Lineage): boolean {
+  return lineage.unfinished && !lineage.covered && lineage.snapshots.length > 0
 }
 
 function endsAt(lineage: Lineage, base: ChainSnapshot): boolean {

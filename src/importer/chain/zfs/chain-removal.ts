@@ -2,7 +2,6 @@ import { isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainId } from '../../../storage/chain-id.ts'
 import { chainInUse, unknownChain } from '../chain-rules.ts'
-import type { ChainSnapshot } from '../chain-store.ts'
 import type { Builds } from './builds.ts'
 import type { ChainIndex, Lineage } from './chain-index.ts'
 import type { LineageDatasets } from './lineage-datasets.ts'
@@ -28,7 +27,7 @@ export async function removeChain(
   for (const copy of copies) {
     const lineage = index.lineageOf(copy)
     if (lineage === undefined) continue
-    const remove = (now: Lineage) => removeSnapshot(context, now, copy)
+    const remove = (now: Lineage) => removeSnapshot(context, now, chain)
     if (!(await builds.exclusively(lineage.dataset, remove, options)) && index.has(lineage.dataset))
       throw chainInUse(chain, `an image is being built in ${lineage.dataset}`)
   }
@@ -38,8 +37,10 @@ export async function removeChain(
  * The head of the lineage has the content of its newest snapshot, or of one that was removed: so it is marked
  * first, and rolled back afterwards. A crash in between leaves an unfinished lineage, which `reclaim` ends.
  */
-async function removeSnapshot(context: RemovalContext, lineage: Lineage, copy: ChainSnapshot): Promise<void> {
+async function removeSnapshot(context: RemovalContext, lineage: Lineage, chain: ChainId): Promise<void> {
   const { datasets, index } = context
+  const copy = lineage.snapshots.find(snapshot => snapshot.chain === chain)
+  if (copy === undefined) return
   await datasets.mark(lineage.dataset)
   const rest = lineage.snapshots.filter(({ location }) => location !== copy.location)
   let left: Lineage = lineage

@@ -11,6 +11,7 @@ import { type Lineage, newestOf, readLineages } from './chain-index.ts'
 import { chainSnapshot, type DatasetName, type DatasetTree, rootfsDirectory } from './dataset-names.ts'
 import { mount, unmount } from './mounts.ts'
 import {
+  chainProperty,
   formatFacts,
   lineageProperties,
   listingArgs,
@@ -39,6 +40,18 @@ export class LineageDatasets {
   async list(options: Abortable = {}): Promise<Lineage[]> {
     const args = [...listingArgs(lineageProperties, '-r'), this.#tree.chains]
     return this.#parse(await this.#zfs.read(subjectOf(this.#tree.chains), args, options))
+  }
+
+  /** Whether a snapshot is still there. */
+  async has({ location, chain }: ChainSnapshot, options: Abortable = {}): Promise<boolean> {
+    const args = [...listingArgs([chainProperty]), location]
+    try {
+      const [listed] = parseListing(await this.#zfs.read(subjectOf(location), args, options))
+      return listed?.local(chainProperty) === chain
+    } catch (error) {
+      if (isDomainError(error, 'not_found')) return false
+      throw error
+    }
   }
 
   /** One lineage as it is now; `undefined` when it is gone or not ours. */
@@ -85,6 +98,12 @@ export class LineageDatasets {
   async prepare(rootfs: string): Promise<void> {
     await onDisk(rootfs, () => chmod(join(rootfs, '..'), 0o700))
     await makeEmptyRootfs(rootfs)
+  }
+
+  /** Unmounted, so that nothing of it stays at the old name. */
+  async rename(dataset: DatasetName, to: DatasetName): Promise<void> {
+    await unmount(this.#zfs, dataset, subjectOf(dataset))
+    await this.#zfs.change(subjectOf(dataset), ['rename', dataset, to])
   }
 
   async mark(dataset: DatasetName, options: Abortable = {}): Promise<void> {

@@ -57,6 +57,7 @@ export class ZfsChainBuilder implements ChainBuilder {
   async #snapshot(chain: ChainId, facts: LayerFacts, options: Abortable): Promise<ChainSnapshot> {
     const build = this.#build
     const snapshot = await this.#context.datasets.snapshot(build.lineage.dataset, chain, facts, options)
+    build.since = Date.now()
     build.lineage = { ...build.lineage, snapshots: [...build.lineage.snapshots, snapshot] }
     this.#context.index.put(build.lineage)
     return snapshot

@@ -60,8 +60,20 @@ export class ZfsChainStore implements ChainStore {
   }
 
   async find(chain: ChainId, options: Abortable = {}): Promise<ChainSnapshot | undefined> {
+    return this.findLast([chain], options)
+  }
+
+  /**
+   * What the index says is asked of the pool again, with one small command when the last chain is there and with a
+   * listing when it is not: after that comes an import, which costs far more.
+   */
+  async findLast(chains: readonly ChainId[], options: Abortable = {}): Promise<ChainSnapshot | undefined> {
     options.signal?.throwIfAborted()
-    return this.#index.find(chain)
+    const known = this.#lastKnown(chains)
+    if (known !== undefined && known.chain === chains.at(-1) && (await this.#datasets.has(known, options)))
+      return known
+    await this.#refresh(options)
+    return this.#lastKnown(chains)
   }
 
   async extend(base: ChainId | null, options: Abortable = {}): Promise<ChainBuilder> {
@@ -133,15 +145,15 @@ export class ZfsChainStore implements ChainStore {
   async [Symbol.asyncDispose](): Promise<void> {}
 
   /**
-   * The index may be behind another process, so what turns out to be gone is looked for once more in the
-   * pool.
+   * The index may be behind another process, so what it does not know, and what turns out to be gone, is looked
+   * for in the pool.
    */
   async #startingAt<Result>(
     chain: ChainId,
     work: (snapshot: ChainSnapshot) => Promise<Result>,
     options: Abortable,
   ): Promise<Result> {
-    const snapshot = this.#index.find(chain)
+    const snapshot = this.#index.find(chain) ?? (await this.find(chain, options))
     if (snapshot === undefined) throw unknownChain(chain)
     try {
       return await work(snapshot)
@@ -153,6 +165,14 @@ export class ZfsChainStore implements ChainStore {
       if (again.location === snapshot.location) throw error
       return work(again)
     }
+  }
+
+  #lastKnown(chains: readonly ChainId[]): ChainSnapshot | undefined {
+    for (const chain of chains.toReversed()) {
+      const snapshot = this.#index.find(chain)
+      if (snapshot !== undefined) return snapshot
+    }
+    return undefined
   }
 
   async #refresh(options: Abortable): Promise<void> {

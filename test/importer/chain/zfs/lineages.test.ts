@@ -5,7 +5,9 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseCloneName } from '../../../../src/importer/chain/clone-name.ts'
+import { formatFacts, optionArgs } from '../../../../src/importer/chain/zfs/properties.ts'
 import { ZfsChainStore } from '../../../../src/importer/chain/zfs/zfs-chain-store.ts'
+import { hexOf } from '../../../../src/storage/digest.ts'
 import { buildLayer, failsWith, filesIn } from '../../../contract/chain-store/suite.ts'
 import { layerOn } from '../../../support/fake-layers.ts'
 import { skipWithout } from '../../../support/programs.ts'
@@ -89,6 +91,24 @@ describe('lineages and clones in a pool', { skip: await skipWithout('zfs') }, ()
     await buildLayer(await ZfsChainStore.open({ dataset }), bottom, middle, 'middle')
     const branch = await buildLayer(store, bottom, other, 'other')
     assert.notEqual(lineageOf(branch.location), lineageOf(first.location))
+  })
+
+  it('gives no name to anything that the snapshot command of a killed builder would take too late', async () => {
+    const dataset = newRoot()
+    const store = await ZfsChainStore.open({ dataset })
+    const { location } = await buildLayer(store, null, bottom, 'bottom')
+    const lineage = lineageOf(location)
+    // As a builder leaves it that was killed after it had asked for the snapshot of its next layer.
+    await zfs('set', 'varve:unfinished=host:1', lineage)
+    const facts = optionArgs(formatFacts(middle.chain, middle.facts))
+    const late = ['snapshot', ...facts, `${lineage}@${hexOf(middle.chain)}`]
+    const again = await ZfsChainStore.open({ dataset })
+    assert.equal(await again.reclaim(), 1)
+    await assert.rejects(zfs(...late), /does not exist/)
+    assert.equal(await again.find(middle.chain), undefined)
+    assert.equal((await buildLayer(again, bottom, middle, 'middle')).chain, middle.chain)
+    await assert.rejects(zfs(...late), /does not exist/)
+    assert.deepEqual(await filesIn((await again.clone(middle.chain, web)).rootfs), ['bottom', 'middle'])
   })
 
   it('says that a clone is in use', async () => {
