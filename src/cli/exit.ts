@@ -1,4 +1,5 @@
 import { type ErrorCode, isAbort, isDomainError } from '../errors.ts'
+import { printable, printableLines } from './printable.ts'
 
 /** Exit codes of every command. They are part of the interface; README lists them. */
 export const exitCodes = Object.freeze({
@@ -28,8 +29,11 @@ export function describeFailure(error: unknown): { message: string; exitCode: nu
   if (isDomainError(error)) {
     const usage = error.code === 'invalid' && error.details.resource === 'config'
     const exitCode = usage ? exitCodes.usage : (exitCodeOf[error.code] ?? exitCodes.failed)
-    return { message: `varve: ${error.message}`, exitCode }
+    return { message: `varve: ${printable(error.message)}`, exitCode }
   }
   const bug = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return { message: `varve: unexpected error, please report it\n${bug}`, exitCode: exitCodes.failed }
+  return {
+    message: `varve: unexpected error, please report it\n${printableLines(bug)}`,
+    exitCode: exitCodes.failed,
+  }
 }

@@ -1,7 +1,11 @@
+import { printable } from './printable.ts'
+
 /** Columns for people: a heading, two spaces between, numbers and all as given. */
 export function formatTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [headings, ...rows]
-  const widths = headings.map((_, column) => Math.max(...all.map(row => row[column]?.length ?? 0)))
+  const all = [headings, ...rows].map(row => row.map(printable))
+  const widths = headings.map((_, column) =>
+    all.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
+  )
   const line = (row: readonly string[]): string =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))

@@ -4,6 +4,7 @@ import { parseCloneName } from '../importer/chain/clone-name.ts'
 import { openImportService } from './open-import-service.ts'
 import { formatBytes, formatTable, shortDigest } from './format.ts'
 import { createImportDisplay } from './import-display.ts'
+import { printable, printableJson } from './printable.ts'
 import { type CommonFlags, configOf, importerCommand, jsonOption } from './options.ts'
 import { abortOnSignals } from './signals.ts'
 
@@ -55,7 +56,7 @@ function imagesCommand(): Command {
     .action(async (flags: ListFlags) => {
       await using service = await openImportService(configOf(flags).config, flags)
       const images = await service.images()
-      if (flags.json) return print(JSON.stringify(images, undefined, 2))
+      if (flags.json) return printJson(images)
       print(
         formatTable(
           ['IMAGE', 'DIGEST', 'PLATFORM', 'LAYERS', 'SIZE', 'CHAIN', 'IMPORTED'],
@@ -80,7 +81,7 @@ function removeImageCommand(): Command {
       await using service = await openImportService(configOf(flags).config, flags)
       for (const image of wanted) {
         const { manifestDigest, removedChains } = await service.removeImage(image)
-        print(`removed ${image} (${shortDigest(manifestDigest)}) and ${removedChains} layers`)
+        print(printable(`removed ${image} (${shortDigest(manifestDigest)}) and ${removedChains} layers`))
       }
     })
 }
@@ -94,9 +95,9 @@ function cloneCommand(): Command {
     .action(async (image: string, name: string, flags: CloneFlags) => {
       await using service = await openImportService(configOf(flags).config, flags)
       const clone = await service.clone(image, parseCloneName(name), { quota: flags.quota })
-      if (flags.json) return print(JSON.stringify(clone, undefined, 2))
-      print(`${clone.dataset} from ${clone.origin}`)
-      print(clone.rootfs)
+      if (flags.json) return printJson(clone)
+      print(printable(`${clone.dataset} from ${clone.origin}`))
+      print(printable(clone.rootfs))
     })
 }
 
@@ -106,7 +107,7 @@ function clonesCommand(): Command {
     .action(async (flags: ListFlags) => {
       await using service = await openImportService(configOf(flags).config, flags)
       const clones = await service.clones()
-      if (flags.json) return print(JSON.stringify(clones, undefined, 2))
+      if (flags.json) return printJson(clones)
       print(
         formatTable(
           ['NAME', 'CHAIN', 'ROOTFS', 'CREATED'],
@@ -140,6 +141,10 @@ function wholeNumber(text: string): number {
   return value
 }
 
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function printJson(value: unknown): void {
+  print(printableJson(value, 2))
 }

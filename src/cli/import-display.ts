@@ -1,6 +1,7 @@
 import cliProgress from 'cli-progress'
 import type { ImportEvent, ImportResult } from '../importer/import-service.ts'
 import { formatBytes, formatDuration, shortDigest } from './format.ts'
+import { printable, printableJson } from './printable.ts'
 
 /** Shows an import while it runs. */
 export interface ImportDisplay {
@@ -23,11 +24,11 @@ class JsonDisplay implements ImportDisplay {
   }
 
   onEvent(event: ImportEvent): void {
-    this.#output.write(`${JSON.stringify(event)}\n`)
+    this.#output.write(`${printableJson(event)}\n`)
   }
 
   done(result: ImportResult): void {
-    this.#output.write(`${JSON.stringify({ type: 'done', ...result })}\n`)
+    this.#output.write(`${printableJson({ type: 'done', ...result })}\n`)
   }
 
   close(): void {}
@@ -57,8 +58,8 @@ class TerminalDisplay implements ImportDisplay {
     switch (event.type) {
       case 'resolved': {
         const present = event.layers.filter(layer => layer.present).length
-        this.#output.write(
-          `${event.image} (${event.platform}) is ${shortDigest(event.manifestDigest)}: ${event.layers.length} layers, ${present} there already\n`,
+        this.#say(
+          `${event.image} (${event.platform}) is ${shortDigest(event.manifestDigest)}: ${event.layers.length} layers, ${present} there already`,
         )
         for (const [index, { blob, size, present: isPresent }] of event.layers.entries())
           if (!isPresent)
@@ -73,7 +74,7 @@ class TerminalDisplay implements ImportDisplay {
         return
       }
       case 'waiting':
-        this.#output.write(`  another import is making ${shortDigest(event.chainId)}; waiting for it\n`)
+        this.#say(`  another import is making ${shortDigest(event.chainId)}; waiting for it`)
         return
       case 'layer-progress':
         this.#layers.get(event.layer)?.update(event.blobBytes, { state: `${event.entries} entries` })
@@ -91,14 +92,18 @@ class TerminalDisplay implements ImportDisplay {
 
   done({ image, chainId, location, imported, milliseconds }: ImportResult): void {
     this.#bars.stop()
-    this.#output.write(
+    this.#say(
       imported === 0
-        ? `${image} is up to date; nothing to do (chain ${shortDigest(chainId)} at ${location})\n`
-        : `imported ${imported} layers of ${image} in ${formatDuration(milliseconds)}: chain ${shortDigest(chainId)} at ${location}\n`,
+        ? `${image} is up to date; nothing to do (chain ${shortDigest(chainId)} at ${location})`
+        : `imported ${imported} layers of ${image} in ${formatDuration(milliseconds)}: chain ${shortDigest(chainId)} at ${location}`,
     )
   }
 
   close(): void {
     this.#bars.stop()
+  }
+
+  #say(line: string): void {
+    this.#output.write(`${printable(line)}\n`)
   }
 }
