@@ -1,0 +1,28 @@
+/**
+ * Runs the benchmarks, or those named as arguments: `make bench`, `node bench/run.ts import`. Each prints its
+ * table; they run one after the other, so that none disturbs another.
+ */
+const benchmarks: Readonly<Record<string, { readonly about: string; readonly run: () => Promise<unknown> }>> =
+  {
+    import: {
+      about: 'import beside umoci unpack, clone beside cp -a',
+      run: async () => await (await import('./import.ts')).run(),
+    },
+    registry: {
+      about: 'the registry beside its peers',
+      run: async () => await (await import('./registry.ts')).run(),
+    },
+  }
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter(name => benchmarks[name] === undefined)
+if (unknown.length > 0) {
+  console.error(`No benchmark ${unknown.join(', ')}. There are:`)
+  for (const [name, { about }] of Object.entries(benchmarks)) console.error(`  ${name.padEnd(10)} ${about}`)
+  process.exit(2)
+}
+for (const [name, { about, run }] of Object.entries(benchmarks)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  console.log(`\n${name}: ${about}`)
+  await run()
+}
