@@ -5,6 +5,7 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, it } from 'node:test'
+import { ProcessLock } from '../../../src/importer/chain/process-lock.ts'
 import type { ChainId } from '../../../src/storage/chain-id.ts'
 import { layerOn } from '../../support/fake-layers.ts'
 import { buildLayer, type ChainStoreSuite, filesAt, filesIn, onFreshStore, walked } from './suite.ts'
@@ -43,6 +44,18 @@ function withoutIds(names: readonly string[]): string[] {
 
 export function crashContract(suite: ChainStoreSuite): void {
   describe('crashes', () => {
+    it(
+      'builder-killed-between-lock-and-dataset: its lock goes with the next reclaim, and that of a live one stays',
+      onFreshStore(suite, async ({ store, reopen, leftovers }) => {
+        const locks = join(store.recordsDirectory, '..', 'locks')
+        ProcessLock.tryAcquire(join(locks, '0123456789abcdef'))?.release()
+        using live = ProcessLock.tryAcquire(join(locks, 'fedcba9876543210'))
+        assert.equal(await (await reopen()).reclaim(), 0)
+        assert.deepEqual(await leftovers(), ['locks/fedcba9876543210'])
+        live?.release()
+      }),
+    )
+
     it(
       'reclaims what a killed builder left, and nothing of a live one',
       onFreshStore(suite, async ({ place, reopen, leftovers }) => {

@@ -102,6 +102,7 @@ export class DirectoryChainStore implements ChainStore {
       options.signal?.throwIfAborted()
       if (await Staging.reclaim(this.#layout, id)) count++
     }
+    await Staging.dropStrayLocks(this.#layout)
     return count
   }
 

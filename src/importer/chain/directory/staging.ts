@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DomainError, isDomainError } from '../../../errors.ts'
@@ -58,6 +59,14 @@ export class Staging implements AsyncDisposable {
     if (lock === undefined) return false
     await using _staging = new Staging(join(layout.building, id), lock)
     return true
+  }
+
+  /** Removes the locks of processes that died before they made a directory, or after it was gone. */
+  static async dropStrayLocks(layout: DirectoryLayout): Promise<void> {
+    for (const id of await onDisk(layout.locks, () => readdir(layout.locks))) {
+      using lock = ProcessLock.tryAcquire(join(layout.locks, id))
+      if (lock !== undefined && !existsSync(join(layout.building, id))) lock.retire()
+    }
   }
 
   static #reserve(layout: DirectoryLayout): Staging {

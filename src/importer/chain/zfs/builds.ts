@@ -1,10 +1,12 @@
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainSnapshot } from '../chain-store.ts'
+import { onDisk } from '../fs-errors.ts'
 import { ProcessLock } from '../process-lock.ts'
 import { type ChainIndex, isUnfinished, type Lineage, newestOf } from './chain-index.ts'
-import { type DatasetName, type DatasetTree, lastComponent, newLineage } from './dataset-names.ts'
+import { asLineage, type DatasetName, type DatasetTree, lastComponent, newLineage } from './dataset-names.ts'
 import type { LineageDatasets } from './lineage-datasets.ts'
 import { relieve } from './relief.ts'
 
@@ -109,6 +111,17 @@ export class Builds {
       options,
     )
     return done
+  }
+
+  /** Removes the locks of builders that died before their lineage was made, or after it was gone. */
+  async dropStrayLocks(options: Abortable = {}): Promise<void> {
+    for (const name of await onDisk(this.#locks, () => readdir(this.#locks))) {
+      options.signal?.throwIfAborted()
+      const dataset = asLineage(this.#tree, `${this.#tree.chains}/${name}`)
+      if (dataset === undefined || this.#index.has(dataset)) continue
+      using lock = ProcessLock.tryAcquire(this.#lockFile(dataset))
+      if (lock !== undefined && (await this.#reread(dataset, options)) === undefined) lock.retire()
+    }
   }
 
   async #continue(base: ChainSnapshot, options: Abortable): Promise<Build | undefined> {

@@ -119,6 +119,7 @@ export class ZfsChainStore implements ChainStore {
         failures.push(error)
       }
     }
+    await this.#builds.dropStrayLocks(options)
     if (failures.length > 0) throw failures[0]
     return count
   }
