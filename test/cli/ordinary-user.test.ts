@@ -5,14 +5,16 @@ import { chmod, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
+import { asNobody } from '../support/nobody.ts'
 import { skipWithout } from '../support/programs.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
+import { varveProgram } from '../support/varve.ts'
 import { createPool, type TestPool, zfs } from '../support/zfs.ts'
 
-const program = join(import.meta.dirname, '../fixtures/programs/as-nobody.ts')
-
-async function asNobody(...args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+async function asOrdinaryUser(...args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
+  const child = spawn('setpriv', [...asNobody, varveProgram, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   const [stderr, [code]] = await Promise.all([
     text(child.stderr),
     once(child, 'close') as Promise<[number | null]>,
@@ -20,7 +22,7 @@ async function asNobody(...args: readonly string[]): Promise<{ code: number | nu
   return { code, stderr }
 }
 
-describe('varve as an ordinary user', { skip: await skipWithout('zfs') }, () => {
+describe('varve as an ordinary user', { skip: await skipWithout('zfs', 'setpriv') }, () => {
   let directory: TemporaryDirectory
   let pool: TestPool
 
@@ -47,7 +49,7 @@ describe('varve as an ordinary user', { skip: await skipWithout('zfs') }, () => 
         ['--pool', pool.name],
         ['--chains', join(directory.path, 'chains')],
       ]) {
-        const { code, stderr } = await asNobody(...command, ...where, ...chains)
+        const { code, stderr } = await asOrdinaryUser(...command, ...where, ...chains)
         assert.equal(code, 4, stderr)
         assert.match(stderr, /^varve: [^\n]*; run Varve as root[^\n]*\n$/)
       }

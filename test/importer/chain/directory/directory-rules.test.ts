@@ -9,6 +9,7 @@ import { convertCoreutilFailure } from '../../../../src/importer/chain/directory
 import { DirectoryChainStore } from '../../../../src/importer/chain/directory/directory-chain-store.ts'
 import { buildLayer, failsWith } from '../../../contract/chain-store/suite.ts'
 import { layerOn } from '../../../support/fake-layers.ts'
+import { asNobody } from '../../../support/nobody.ts'
 import { skipWithout } from '../../../support/programs.ts'
 
 const run = promisify(execFile)
@@ -46,7 +47,7 @@ describe('a directory for chains', { skip }, () => {
         process.stdout.write(error.code + ' ' + error.message)
       })`
     const eval_ = [process.execPath, '--input-type=module', '--eval', script]
-    const { stdout } = await run('setpriv', ['--reuid=65534', '--clear-groups', ...eval_])
+    const { stdout } = await run('setpriv', [...asNobody, ...eval_])
     assert.match(stdout, /^denied .*root/)
   })
 
