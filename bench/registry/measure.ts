@@ -10,16 +10,9 @@ export interface Rate {
 }
 
 /** Asks for one URL over and over with wrk, which takes one thread however many connections. Fails on any error. */
-export async function hammer(
-  url: string,
-  connections: number,
-  seconds: number,
-  method = 'GET',
-): Promise<Rate> {
+export async function hammer(url: string, connections: number, seconds: number): Promise<Rate> {
   const args = ['-t', '1', '-c', String(connections), '-d', `${seconds}s`, '--timeout', '30s', '-H', accept]
-  const script =
-    method === 'GET' ? [] : ['-s', new URL(`./${method.toLowerCase()}.lua`, import.meta.url).pathname]
-  const output = await exec('wrk', [...args, ...script, url])
+  const output = await exec('wrk', [...args, url])
   if (/Non-2xx|Socket errors/.test(output)) throw new Error(`${url}: ${output}`)
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1] ?? Number.NaN),
