@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +11,7 @@ import { ensurePrograms, searchPath, waitForMachineLock, withMachineLock } from 
 
 const run = promisify(execFile)
 const pidFile = join(tmpdir(), 'varve-test-zfs-fuse.pid')
+const logFile = join(tmpdir(), 'varve-test-zfs-fuse.log')
 
 /** A pool of its own on a sparse file; the suite that made it destroys it. */
 export interface TestPool {
@@ -34,15 +35,24 @@ export async function ensureZfs(): Promise<void> {
   })
 }
 
-/** It daemonises itself, and would hold our pipes open for ever. */
+/**
+ * It outlives the suite that starts it, for the next one. Not by daemonising itself: then nobody would hear the
+ * assertion that it died of.
+ */
 async function startDaemon(): Promise<void> {
-  // It does not start while there is the file of one that was killed.
-  if (!(await zfsDaemonRunning())) await rm(pidFile, { force: true })
-  const daemon = spawn('zfs-fuse', ['--no-kstat-mount', '--pidfile', pidFile], {
-    env: { PATH: searchPath, LC_ALL: 'C' },
-    stdio: 'ignore',
-  })
-  await once(daemon, 'exit')
+  const log = await open(logFile, 'w')
+  try {
+    const daemon = spawn('zfs-fuse', ['--no-daemon', '--no-kstat-mount'], {
+      env: { PATH: searchPath, LC_ALL: 'C' },
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    })
+    await once(daemon, 'spawn')
+    await writeFile(pidFile, `${daemon.pid}\n`)
+    daemon.unref()
+  } finally {
+    await log.close()
+  }
 }
 
 /** Whether a zfs-fuse that {@link ensureZfs} started is running. */
@@ -63,6 +73,7 @@ export async function stopZfsDaemon(): Promise<void> {
     }
   }
   await rm(pidFile, { force: true })
+  await rm(logFile, { force: true })
 }
 
 /**
@@ -114,6 +125,8 @@ async function destroyPool(name: string): Promise<void> {
       await command('zpool', ['destroy', '-f', name])
       return
     } catch (error) {
+      if (/Connection refused/.test(String(error)))
+        throw new Error(`zfs-fuse died:\n${await readFile(logFile, 'utf8')}`, { cause: error })
       // zfs-fuse is busy for a moment after every unmount.
       if (!/busy|umount failed/.test(String(error))) throw error
       if (Date.now() > giveUp) {
