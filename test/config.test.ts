@@ -82,6 +82,34 @@ describe('configuration', () => {
     assert.deepEqual(loadConfig({ file: path, environment: {} }).config.registry.trustedProxies, ['10.0.0.1'])
   })
 
+  it('shows no secret, and takes them from files', () => {
+    const environment = {
+      VARVE_STORAGE_DRIVER: 's3',
+      VARVE_STORAGE_S3_BUCKET: 'images',
+      VARVE_STORAGE_S3_ACCESS_KEY_ID: 'AKIA',
+      VARVE_STORAGE_S3_SECRET_ACCESS_KEY_FILE: file('s3cret\n'),
+      VARVE_DATABASE_URL: 'postgres://varve:s3cret@db/varve',
+    }
+    const { config, settings } = loadConfig({ environment })
+    assert.equal(config.storage.s3.secretAccessKey, 's3cret')
+    assert.equal(config.database.url, 'postgres://varve:s3cret@db/varve')
+    assert.doesNotMatch(JSON.stringify(settings), /s3cret/)
+    assert.deepEqual(sourceOf('database.url', { environment }), ['(secret)', 'environment'])
+  })
+
+  it("takes distribution's names for its S3 driver", () => {
+    const environment = {
+      REGISTRY_STORAGE: 's3',
+      REGISTRY_STORAGE_S3_BUCKET: 'images',
+      REGISTRY_STORAGE_S3_REGIONENDPOINT: 'http://127.0.0.1:9000',
+      REGISTRY_STORAGE_S3_FORCEPATHSTYLE: 'true',
+    }
+    const { storage } = loadConfig({ environment }).config
+    assert.equal(storage.driver, 's3')
+    assert.equal(storage.s3.endpoint, 'http://127.0.0.1:9000')
+    assert.equal(storage.s3.pathStyle, true)
+  })
+
   it('takes a section whose lines are all commented out', () => {
     assert.equal(
       loadConfig({ file: file('registry:\n  # address: x\n'), environment: {} }).config.log.level,
@@ -102,6 +130,29 @@ describe('configuration', () => {
       'memory without room for two parts',
       'registry: { partBytes: 9000000, uploadMemoryBytes: 17000000 }',
       /registry\.uploadMemoryBytes is not valid: .*two parts/,
+    ],
+    ['a bucket that is missing', 'storage: { driver: s3 }', /storage\.s3\.bucket is not valid/],
+    [
+      'Manta without an address',
+      'storage: { driver: manta, s3: { bucket: images } }',
+      /storage\.s3\.endpoint is not valid/,
+    ],
+    [
+      'half of the credentials',
+      'storage: { driver: s3, s3: { bucket: images, accessKeyId: a } }',
+      /storage\.s3\.accessKeyId is not valid/,
+    ],
+    [
+      'a secret that is given twice',
+      'database: { url: "postgres://a/b", urlFile: /dev/null }',
+      /database\.url is not valid: .*not both/,
+    ],
+    ['a file that is absent', 'database: { urlFile: /absent }', /database\.urlFile is not valid: \/absent/],
+    ['redirects without a store', 'storage: { redirect: true }', /storage\.redirect is not valid/],
+    [
+      'a misspelt key of a section in a section',
+      'storage: { s3: { buket: x } }',
+      /nearest is storage\.s3\.bucket/,
     ],
     ['YAML that cannot be read', 'registry: [', /varve\.yaml cannot be read/],
     ['a prototype', '__proto__: { address: x }', /__proto__/],

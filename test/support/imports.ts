@@ -19,7 +19,8 @@ const layersBelow: Readonly<Record<string, readonly string[]>> = {
   'src/importer/': ['src/storage/', 'src/errors.ts', 'src/log.ts', 'src/metrics.ts', 'src/version.ts'],
   'src/cli/': ['src/'],
   'src/cli.ts': ['src/'],
-  'src/config.ts': ['src/errors.ts', 'src/nearest.ts'],
+  'src/config.ts': ['src/config/', 'src/errors.ts', 'src/nearest.ts'],
+  'src/config/': ['src/errors.ts'],
   'src/nearest.ts': [],
   'src/log.ts': ['src/errors.ts'],
   'src/metrics.ts': [],
@@ -43,7 +44,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   'tar-stream': ['src/importer/layer/'],
   undici: ['src/storage/remote/'],
   yaml: ['src/config.ts'],
-  zod: ['src/storage/', 'src/importer/', 'src/registry/', 'src/config.ts'],
+  zod: ['src/storage/', 'src/importer/', 'src/registry/', 'src/config/'],
   'node:child_process': ['src/importer/chain/'],
   'node:sqlite': ['src/storage/metadata/', 'src/importer/chain/process-lock.ts'],
 }

@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { invalidSetting } from './invalid.ts'
+import type { Settings } from './schema.ts'
+
+/** The effective configuration, with what depends on other settings, or is in files of its own, filled in. */
+export interface Config extends Settings {
+  readonly importer: Settings['importer'] & { readonly chains: string; readonly socket: string }
+}
+
+/** @throws DomainError `invalid` that names the setting which does not fit the others. */
+export function complete(settings: Settings): Config {
+  const data = resolve(settings.data)
+  checkMemory(settings.registry)
+  return {
+    ...settings,
+    data,
+    storage: completeStorage(settings.storage),
+    database: {
+      ...settings.database,
+      url: secretOf('database.url', settings.database.url, settings.database.urlFile),
+    },
+    importer: {
+      ...settings.importer,
+      chains: resolve(settings.importer.chains ?? `${data}/chains`),
+      socket: resolve(settings.importer.socket ?? `${data}/agent.sock`),
+    },
+  }
+}
+
+function checkMemory({ partBytes, uploadMemoryBytes }: Settings['registry']): void {
+  if (uploadMemoryBytes < 2 * partBytes)
+    throw invalidSetting(
+      'registry.uploadMemoryBytes',
+      `${uploadMemoryBytes} bytes have no room for two parts of ${partBytes} (registry.partBytes)`,
+    )
+}
+
+function completeStorage(storage: Settings['storage']): Settings['storage'] {
+  const { driver, redirect, s3 } = storage
+  if (driver === 'filesystem') {
+    if (redirect) throw invalidSetting('storage.redirect', 'the driver filesystem has no URLs to redirect to')
+    return storage
+  }
+  if (s3.bucket === undefined) throw invalidSetting('storage.s3.bucket', `the driver ${driver} needs it`)
+  if (driver === 'manta' && s3.endpoint === undefined)
+    throw invalidSetting('storage.s3.endpoint', 'the driver manta needs it')
+  const secretAccessKey = secretOf('storage.s3.secretAccessKey', s3.secretAccessKey, s3.secretAccessKeyFile)
+  if ((s3.accessKeyId === undefined) !== (secretAccessKey === undefined))
+    throw invalidSetting('storage.s3.accessKeyId', 'give it and secretAccessKeyFile, or neither')
+  return { ...storage, s3: { ...s3, secretAccessKey } }
+}
+
+/** A secret that is written in the configuration itself, or in the file that `<key>File` names. */
+function secretOf(key: string, value: string | undefined, file: string | undefined): string | undefined {
+  if (file === undefined) return value
+  if (value !== undefined) throw invalidSetting(key, `give it or ${key}File, not both`)
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (cause) {
+    throw invalidSetting(`${key}File`, `${file} cannot be read`, cause)
+  }
+}

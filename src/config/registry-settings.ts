@@ -1,0 +1,58 @@
+import * as z from 'zod'
+import { flag, list, positiveInteger } from './kinds.ts'
+
+export const registrySettings = z.strictObject({
+  address: z
+    .string()
+    .default('127.0.0.1:5000')
+    .describe('host:port to listen on. There is no authentication yet, so the default is this machine only.'),
+  idleTimeoutSeconds: positiveInteger()
+    .default(60)
+    .describe(
+      'A connection on which nothing moves for so long is closed; there is no limit on a whole request.',
+    ),
+  drainSeconds: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(10)
+    .describe('How long running requests may take to end after a stop was asked for.'),
+  partBytes: z.coerce
+    .number()
+    .int()
+    .min(5 * 1024 * 1024)
+    .default(8 * 1024 * 1024)
+    .describe('Bytes of one part of a multipart upload; an upload holds at most two parts in memory.'),
+  uploadMemoryBytes: positiveInteger()
+    .default(64 * 1024 * 1024)
+    .describe(
+      'Bytes of request bodies that are in memory at once, two parts at least; who finds none left waits.',
+    ),
+  minBodyBytesPerSecond: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(1024)
+    .describe(
+      'A request body that arrives more slowly, over idleTimeoutSeconds, is cut off; 0 for no bound.',
+    ),
+  trustedProxies: list().describe(
+    'Addresses (CIDR) whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are believed; comma-separated or a list.',
+  ),
+  metricsAddress: z
+    .string()
+    .default('127.0.0.1:5001')
+    .describe('host:port of metrics, health and debug; empty (or off) for none.'),
+  uploadExpiryHours: z.coerce
+    .number()
+    .positive()
+    .default(24)
+    .describe('How long an upload session that nobody continues is kept.'),
+  readOnly: flag().default(false).describe('Whether pushes and deletes are refused with 405.'),
+  requireReferences: z
+    .enum(['none', 'blobs', 'all'])
+    .default('blobs')
+    .describe(
+      'What must be there before a manifest is taken: nothing (none), its config and layers (blobs), or the children of an index as well (all).',
+    ),
+})

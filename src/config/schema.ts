@@ -1,0 +1,59 @@
+import * as z from 'zod'
+import { databaseSettings } from './database-settings.ts'
+import { importerSettings } from './importer-settings.ts'
+import { registrySettings } from './registry-settings.ts'
+import { storageSettings } from './storage-settings.ts'
+
+/**
+ * Every setting, once. Units are in the names. What is not named here is an error, so that a misspelt key is
+ * never silently ignored.
+ */
+export const schema = z.strictObject({
+  data: z.string().default('./data').describe('Directory of everything that the embedded defaults keep.'),
+  log: z.strictObject({
+    level: z
+      .enum(['debug', 'info', 'warn', 'error', 'silent'])
+      .default('info')
+      .describe('How much is logged; each level includes those after it.'),
+  }),
+  registry: registrySettings,
+  storage: storageSettings,
+  database: databaseSettings,
+  importer: importerSettings,
+})
+
+export type Settings = z.output<typeof schema>
+
+/** What is known about one setting. */
+export interface Leaf {
+  readonly description: string
+  /** Its value is shown to nobody. */
+  readonly secret: boolean
+}
+
+/** All settings by key, such as `registry.address`. */
+export function leavesOf(object: z.ZodObject = schema, prefix = ''): Map<string, Leaf> {
+  const leaves = new Map<string, Leaf>()
+  for (const [name, field] of Object.entries(object.shape)) {
+    const key = prefix + name
+    if (field instanceof z.ZodObject) for (const leaf of leavesOf(field, `${key}.`)) leaves.set(...leaf)
+    else leaves.set(key, leafOf(field as z.ZodType))
+  }
+  return leaves
+}
+
+function leafOf(field: z.ZodType): Leaf {
+  const { description = '', secret } = z.globalRegistry.get(field) ?? {}
+  return { description, secret: secret === true }
+}
+
+/** A tree in which every section is there: they may be left out of a file, and have their defaults then. */
+export function withSections(tree: object, object: z.ZodObject = schema): object {
+  const full: Record<string, unknown> = { ...tree }
+  for (const [name, field] of Object.entries(object.shape)) {
+    if (!(field instanceof z.ZodObject)) continue
+    const section = full[name] ?? {}
+    full[name] = typeof section === 'object' ? withSections(section, field) : section
+  }
+  return full
+}
