@@ -11,6 +11,8 @@ export interface DataSet {
   readonly manifests: readonly PushedManifest[]
   /** Whether it names content that is pushed never. */
   readonly isSparse: boolean
+  /** Whether its tags are set by `tag` parameters, as they must be for any algorithm but sha256. */
+  readonly tagsByParameter: boolean
 }
 
 export interface PushedManifest {
@@ -19,6 +21,8 @@ export interface PushedManifest {
   readonly digest: Digest
   readonly subject?: Digest | undefined
 }
+
+type DataSetTraits = Partial<Pick<DataSet, 'algorithm' | 'isSparse' | 'tagsByParameter'>>
 
 const empty = Buffer.from('{}')
 const emptyType = 'application/vnd.oci.empty.v1+json'
@@ -68,12 +72,11 @@ class Builder {
 function dataSet(
   name: string,
   build: (builder: Builder) => unknown,
-  algorithm: DigestAlgorithm = 'sha256',
-  isSparse = false,
+  { algorithm = 'sha256', isSparse = false, tagsByParameter = algorithm !== 'sha256' }: DataSetTraits = {},
 ): DataSet {
   const builder = new Builder(algorithm)
   build(builder)
-  return { name, algorithm, blobs: builder.blobs, manifests: builder.manifests, isSparse }
+  return { name, algorithm, blobs: builder.blobs, manifests: builder.manifests, isSparse, tagsByParameter }
 }
 
 const artifact = (set: Builder, artifactType: string, subject?: PushedManifest): PushedManifest =>
@@ -117,16 +120,26 @@ export function dataSets(): DataSet[] {
       const subject = set.image()
       set.index([set.image()], { artifactType: 'a/index', annotations: { a: 'b' } }, subject)
     }),
+    // The children refer to the subject as well as their index does.
+    dataSet('index as subject', set => {
+      const subject = set.index([set.image(), set.image()])
+      const children = ['a/one', 'a/two'].map(type => artifact(set, type, subject))
+      set.index(children, { artifactType: 'a/index', annotations: { a: 'b' } }, subject)
+    }),
     dataSet('missing subject', set => {
       const absent = new Builder('sha256').image()
       artifact(set, 'a/orphan', absent)
     }),
-    dataSet('data field', set =>
+    dataSet('data field', set => {
+      const withData = (mediaType: string, bytes: Buffer) => ({
+        ...set.blob(mediaType, bytes),
+        data: bytes.toString('base64'),
+      })
       set.image({
-        config: { ...set.blob(emptyType, empty), data: empty.toString('base64') },
-        layers: [set.blob(layerType)],
-      }),
-    ),
+        config: withData(mediaTypes.ociConfig, Buffer.from('{"os":"linux"}')),
+        layers: [withData(layerType, randomBytes(512)), withData(layerType, randomBytes(512))],
+      })
+    }),
     dataSet('non-distributable layers', set =>
       set.image({
         layers: ['', '+gzip'].map(suffix => ({
@@ -139,19 +152,22 @@ export function dataSets(): DataSet[] {
       }),
     ),
     dataSet('custom fields', set => {
-      const child = set.image({ 'org.example.field': { nested: [1, null] } })
+      const config = set.blob(mediaTypes.ociConfig, Buffer.from('{"os":"linux","org.example.field":1}'))
+      const child = set.image({ config, 'org.example.field': { nested: [1, null] } })
       set.index([child], { 'org.example.field': 'text' })
     }),
     dataSet('no layers', set => set.image({ layers: [] })),
-    dataSet('sha512', set => set.index([set.image(), artifact(set, 'a/sha512', set.image())]), 'sha512'),
+    dataSet('sha512', set => set.index([set.image(), artifact(set, 'a/sha512', set.image())]), {
+      algorithm: 'sha512',
+    }),
+    dataSet('tag parameters', set => set.index([set.image(), set.image()]), { tagsByParameter: true }),
     dataSet(
       'sparse',
       set => {
         const absent = new Builder('sha256')
         set.index([absent.image(), set.image({ layers: [set.descriptor(layerType, randomBytes(9))] })])
       },
-      'sha256',
-      true,
+      { isSparse: true },
     ),
   ]
 }
