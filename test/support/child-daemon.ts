@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, readFile, realpath } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { removeWithMounts } from './mounts.ts'
 import { searchPath } from './programs.ts'
@@ -14,13 +14,30 @@ export interface ChildDaemon {
   stop(): Promise<void>
 }
 
+/** A running program, without the directory that it works in. */
+export interface DaemonProcess {
+  readonly pid: number
+  /** Ends it, by force if it does not in time. */
+  end(): Promise<void>
+}
+
 export interface DaemonStart {
+  /** Its name, or its path. */
   readonly program: string
   readonly args: readonly string[]
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>> | undefined
+  /** This process's own by default. */
+  readonly user?: DaemonUser | undefined
+  /** What makes it end in good order without waiting for its clients; SIGTERM by default. */
+  readonly stopSignal?: 'SIGTERM' | 'SIGINT' | undefined
   /** Resolves when the daemon answers, rejects while it does not yet. */
   readonly ask: () => Promise<unknown>
+}
+
+export interface DaemonUser {
+  readonly uid: number
+  readonly gid: number
 }
 
 const startSeconds = 60
@@ -37,26 +54,43 @@ export async function daemonDirectory(program: string): Promise<string> {
  * @throws Error with the end of its log when it does not answer.
  */
 export async function startDaemon(directory: string, start: DaemonStart): Promise<ChildDaemon> {
-  const logFile = join(directory, `${start.program}.log`)
-  const daemon = await spawnWithLog(start, logFile)
-  const stop = async (): Promise<void> => {
-    await end(daemon)
-    await removeWithMounts(directory)
+  const remove = (): Promise<void> => removeWithMounts(directory)
+  try {
+    const daemon = await startDaemonProcess(join(directory, `${basename(start.program)}.log`), start)
+    return { stop: () => daemon.end().finally(remove) }
+  } catch (error) {
+    await remove()
+    throw error
   }
+}
+
+/**
+ * Starts the program and waits until it answers; what it prints is added to the log.
+ *
+ * @throws Error with the end of the log when it does not answer; it has ended then.
+ */
+export async function startDaemonProcess(logFile: string, start: DaemonStart): Promise<DaemonProcess> {
+  const daemon = await spawnWithLog(start, logFile)
+  const end = (): Promise<void> => endProcess(daemon, start.stopSignal ?? 'SIGTERM')
   try {
     await untilReady(daemon, logFile, start)
   } catch (error) {
-    await stop()
+    await end()
     throw error
   }
-  return { stop }
+  if (daemon.pid === undefined) throw new Error(`${start.program}: a process that was spawned has a number`)
+  return { pid: daemon.pid, end }
 }
 
-async function spawnWithLog({ program, args, env }: DaemonStart, logFile: string): Promise<ChildProcess> {
+async function spawnWithLog(
+  { program, args, env, user, stopSignal = 'SIGTERM' }: DaemonStart,
+  logFile: string,
+): Promise<ChildProcess> {
   const log = openSync(logFile, 'a')
+  const identity = user === undefined ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
   try {
     // Ends the daemon even when this process is killed.
-    const daemon = spawn('setpriv', ['--pdeathsig=TERM', program, ...args], {
+    const daemon = spawn('setpriv', [`--pdeathsig=${stopSignal.slice(3)}`, ...identity, program, ...args], {
       stdio: ['ignore', log, log],
       env: { ...process.env, PATH: searchPath, ...env },
     })
@@ -87,10 +121,10 @@ async function untilReady(
   }
 }
 
-async function end(daemon: ChildProcess): Promise<void> {
+async function endProcess(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (hasEnded(daemon)) return
   const ended = once(daemon, 'exit')
-  daemon.kill('SIGTERM')
+  daemon.kill(signal)
   const timer = setTimeout(() => daemon.kill('SIGKILL'), stopSeconds * 1000)
   await ended
   clearTimeout(timer)

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { access, constants } from 'node:fs/promises'
+import { access, constants, glob, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,9 +16,15 @@ const debianPackageOf: Readonly<Record<string, string>> = {
   dockerd: 'docker.io',
   go: 'golang-go',
   podman: 'podman',
+  postgres: 'postgresql',
   skopeo: 'skopeo',
   umoci: 'umoci',
   zfs: 'zfs-fuse',
+}
+
+/** Where Debian puts what several versions may be installed of. */
+const versionedDirectories: Readonly<Record<string, string>> = {
+  postgres: '/usr/lib/postgresql/*/bin',
 }
 
 /**
@@ -56,30 +62,53 @@ export async function ensurePrograms(...programs: readonly string[]): Promise<vo
 }
 
 async function apt(args: readonly string[]): Promise<void> {
+  await using _services = await withoutServices()
   await run('apt-get', ['--quiet', ...args], {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', PATH: searchPath },
     maxBuffer: 64 * 1024 * 1024,
   })
 }
 
+/** Debian's packages ask this file whether they may start what they bring (invoke-rc.d(8)). */
+const servicePolicy = '/usr/sbin/policy-rc.d'
+
+/** Suites start their own daemons; none of this machine's is to run because a suite has run once. */
+async function withoutServices(): Promise<AsyncDisposable> {
+  const isOurs = await writeFile(servicePolicy, '#!/bin/sh\nexit 101\n', { mode: 0o755, flag: 'wx' }).then(
+    () => true,
+    () => false,
+  )
+  return {
+    [Symbol.asyncDispose]: async () => {
+      if (isOurs) await rm(servicePolicy, { force: true })
+    },
+  }
+}
+
 /** Daemons live in sbin, which a plain user's PATH lacks. */
 export const searchPath = [process.env['PATH'] ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter)
 
 async function missing(programs: readonly string[]): Promise<string[]> {
-  const found = await Promise.all(programs.map(isInstalled))
-  return programs.filter((_, index) => !found[index])
+  const found = await Promise.all(programs.map(pathOf))
+  return programs.filter((_, index) => found[index] === undefined)
 }
 
-async function isInstalled(program: string): Promise<boolean> {
-  for (const directory of searchPath.split(delimiter))
-    if (
-      await access(join(directory, program), constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return true
-  return false
+/** The newest of what is installed of the program; undefined when there is none. */
+export async function pathOf(program: string): Promise<string | undefined> {
+  const versions = await Array.fromAsync(glob(versionedDirectories[program] ?? []))
+  const newestFirst = versions.sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))
+  for (const directory of [...newestFirst, ...searchPath.split(delimiter)]) {
+    const path = join(directory, program)
+    if (await isExecutable(path)) return path
+  }
+  return undefined
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  return await access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** One holder on this machine at a time. */

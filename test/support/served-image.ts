@@ -1,4 +1,4 @@
-import { digestOf, type Digest } from '../../src/storage/digest.ts'
+import { type Digest, digestOf } from '../../src/storage/digest.ts'
 import { mediaTypes } from '../../src/storage/media-types.ts'
 import { dir, file, gzipOf, tar } from './tar.ts'
 
