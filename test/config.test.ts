@@ -154,6 +154,11 @@ describe('configuration', () => {
       'storage: { s3: { buket: x } }',
       /nearest is storage\.s3\.bucket/,
     ],
+    [
+      'a socket that no system can make',
+      `importer: { socket: /${'a'.repeat(107)} }`,
+      /importer\.socket is not valid: .* 107 bytes/,
+    ],
     ['YAML that cannot be read', 'registry: [', /varve\.yaml cannot be read/],
     ['a prototype', '__proto__: { address: x }', /__proto__/],
   ] as const)

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Config } from '../config.ts'
 import { isDomainError } from '../errors.ts'
@@ -14,6 +13,7 @@ import type { Logger } from '../log.ts'
 import type { Abortable } from '../storage/abortable.ts'
 import { RegistryImageSource } from '../storage/remote/registry-image-source.ts'
 import type { CommonFlags } from './options.ts'
+import { useDirectory } from './use-directory.ts'
 
 export interface RunningAgent extends AsyncDisposable {
   readonly socket: string
@@ -30,7 +30,7 @@ export async function startAgent(
   await using stack = new AsyncDisposableStack()
   const warn = (message: string): void => log.warn(message)
   const importer = stack.use(await openImporter(config, {}, { ...options, warn }))
-  await mkdir(dirname(socket), { recursive: true, mode: 0o700 })
+  await useDirectory(dirname(socket), '--socket')
   const server = await serveAgent(createAgentApp(importer, log), socket)
   stack.defer(async () => await server.close())
   const description = await importer.describe()

@@ -23,9 +23,21 @@ export function complete(settings: Settings): Config {
     importer: {
       ...settings.importer,
       chains: resolve(settings.importer.chains ?? `${data}/chains`),
-      socket: resolve(settings.importer.socket ?? `${data}/agent.sock`),
+      socket: socketPath(resolve(settings.importer.socket ?? `${data}/agent.sock`)),
     },
   }
+}
+
+/** unix(7): `sun_path` has 108 bytes, the NUL at its end included. */
+const maxSocketBytes = 107
+
+function socketPath(path: string): string {
+  if (Buffer.byteLength(path) > maxSocketBytes)
+    throw invalidSetting(
+      'importer.socket',
+      `${path} is longer than the ${maxSocketBytes} bytes that the path of a socket may have`,
+    )
+  return path
 }
 
 function checkMemory({ partBytes, uploadMemoryBytes }: Settings['registry']): void {

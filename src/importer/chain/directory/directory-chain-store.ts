@@ -1,8 +1,9 @@
-import { chmod, mkdir, readdir } from 'node:fs/promises'
+import { chmod, readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { DomainError, isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainId } from '../../../storage/chain-id.ts'
+import { makeDirectories } from '../../../storage/make-directories.ts'
 import { chainInUse, unknownChain } from '../chain-rules.ts'
 import type {
   ChainBuilder,
@@ -53,10 +54,10 @@ export class DirectoryChainStore implements ChainStore {
     options.signal?.throwIfAborted()
     const layout = new DirectoryLayout(resolve(options.directory))
     requireRoot(layout.directory)
-    await onDisk(layout.directory, () => mkdir(layout.directory, { recursive: true, mode: 0o700 }))
+    await onDisk(layout.directory, () => makeDirectories(layout.directory))
     await claim(layout)
     for (const directory of [layout.images, layout.locks, layout.building, layout.chains, layout.clones])
-      await onDisk(directory, () => mkdir(directory, { recursive: true, mode: 0o700 }))
+      await onDisk(directory, () => makeDirectories(directory))
     return new DirectoryChainStore(layout)
   }
 

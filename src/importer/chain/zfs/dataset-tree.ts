@@ -1,7 +1,8 @@
-import { chmod, mkdir } from 'node:fs/promises'
+import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DomainError, isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
+import { makeDirectories } from '../../../storage/make-directories.ts'
 import { onDisk } from '../fs-errors.ts'
 import type { DatasetName, DatasetTree } from './dataset-names.ts'
 import { mount } from './mounts.ts'
@@ -125,8 +126,7 @@ async function makePrivateDirectories(mountpoint: string): Promise<PrivateDirect
   const directories = { records: join(mountpoint, 'records'), locks: join(mountpoint, 'locks') }
   await onDisk(mountpoint, async () => {
     await chmod(mountpoint, 0o700)
-    for (const directory of Object.values(directories))
-      await mkdir(directory, { recursive: true, mode: 0o700 })
+    for (const directory of Object.values(directories)) await makeDirectories(directory)
   })
   return directories
 }
