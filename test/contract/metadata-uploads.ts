@@ -51,7 +51,7 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
           { number: 1, size: 1024, etag: '"one"' },
           { number: 2, size: 1024, etag: '"two"' },
         ],
-        tail: { objectKey: newObjectKey(), size: 52 },
+        tail: { objectKey: newObjectKey(), size: Number.MAX_SAFE_INTEGER },
         nextTailKey: null,
         hashState: digester.save(),
         digestAtOffset: digester.digest(),
@@ -117,6 +117,9 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
       await metadata.saveUpload(upload.id, upload.holder, progressOf(upload, { multipartToken: mine }))
       assert.deepEqual(await metadata.knownMultiparts([other, mine]), new Set([mine]))
       assert.deepEqual(await metadata.knownMultiparts([]), new Set())
+      // More than a statement of any database has room for.
+      const many = Array.from({ length: 70_000 }, (_, index) => `token ${index}`)
+      assert.deepEqual(await metadata.knownMultiparts([...many, mine]), new Set([mine]))
       await metadata.deleteUpload(upload.id)
       assert.deepEqual(await metadata.knownMultiparts([mine]), new Set())
     })
@@ -211,7 +214,8 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
       await commitText(metadata, repository, 'same', clock.time)
       const [key] = await metadata.listGarbage(1)
       assert.ok(key)
-      await metadata.forgetGarbage([key, newObjectKey()])
+      const others = Array.from({ length: 1200 }, () => newObjectKey())
+      await metadata.forgetGarbage([...others, key])
       await metadata.forgetGarbage([])
       assert.deepEqual(await isGarbage(metadata, key), [false])
     })

@@ -14,11 +14,14 @@ import {
 } from '../support/records.ts'
 import { rejectsWith } from '../support/rejects.ts'
 import { metadataConditionContract } from './metadata-conditions.ts'
+import { metadataRaceContract } from './metadata-races.ts'
 import { metadataReferrerContract } from './metadata-referrers.ts'
 import { metadataUploadContract } from './metadata-uploads.ts'
 
 export interface OpenedMetadata {
   readonly metadata: Metadata
+  /** The same database, opened once more, as another process or replica would. */
+  readonly replica: Metadata
   close(): Promise<void>
 }
 
@@ -158,6 +161,32 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
         await metadata.putManifest(repository, imageManifest({ config: digest, layers: many }))
       })
 
+      it('have annotations with any character, but no NUL in a media type', async () => {
+        const repository = freshRepository()
+        const { digest } = await commitText(metadata, repository, 'config', clock.time)
+        const annotations = { 'nul \0': '\0 and \ud800, half a character, and \u{1f4a5}' }
+        const manifest = { ...imageManifest({ config: digest, subject: absent, annotations }), annotations }
+        await rejectsWith(
+          'invalid',
+          metadata.putManifest(repository, { ...manifest, artifactType: 'text/nul\0' }),
+        )
+        await rejectsWith('not_found', metadata.statManifest(repository, parseReference(manifest.digest)))
+        await metadata.putManifest(repository, { ...manifest, artifactType: 'text/x' })
+        const list = (...artifactTypes: string[]) =>
+          metadata.listReferrers(repository, absent, { artifactTypes, maxBytes: 1_000_000 })
+        assert.deepEqual((await list('text/x', 'text/\0')).referrers[0]?.annotations, annotations)
+        assert.deepEqual((await list('text/\0')).referrers, [])
+      })
+
+      it('may be as large as the registry takes', async () => {
+        const repository = freshRepository()
+        const bytes = Buffer.alloc(4 * 1024 * 1024, 0xff)
+        const manifest = { ...looseManifest('large'), bytes, size: bytes.length, digest: digestOf(bytes) }
+        await metadata.putManifest(repository, manifest)
+        const stored = await metadata.getManifest(repository, parseReference(manifest.digest))
+        assert.ok(bytes.equals(stored.bytes))
+      })
+
       it('are deleted with their tags', async () => {
         const repository = freshRepository()
         const [kept, gone] = [looseManifest('kept', 'kept'), looseManifest('gone', 'x', 'y')]
@@ -196,6 +225,7 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
         }
         assert.deepEqual(seen, sorted)
         assert.deepEqual(await metadata.listTags(repository, { limit: 1, after: 'a-c' }), ['a.b'])
+        assert.deepEqual(await metadata.listTags(repository, { limit: 1, after: 'a\0b' }), ['a-b'])
       })
 
       it('say when there is no repository to list', async () => {
@@ -218,6 +248,7 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
         for (const name of wanted.toReversed()) await metadata.putManifest(name, looseManifest('any'))
         assert.deepEqual(await metadata.listRepositories({ limit: 9, after: 'zz' }), wanted.toSorted())
         assert.deepEqual(await metadata.listRepositories({ limit: 1, after: 'zz/a' }), ['zz/a-b'])
+        assert.deepEqual(await metadata.listRepositories({ limit: 1, after: 'zz/a\0' }), ['zz/a-b'])
         assert.equal(await metadata.hasRepository(parseRepositoryName('zz/a')), true)
         assert.equal(await metadata.hasRepository(parseRepositoryName('zz')), false)
       })
@@ -285,6 +316,7 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
     metadataConditionContract(() => metadata)
     metadataReferrerContract(() => metadata, clock)
     metadataUploadContract(() => metadata, clock)
+    metadataRaceContract(() => opened, clock)
 
     it('throws the reason of a signal that is aborted already, from every method', async () => {
       const reason = new Error('not wanted any more')

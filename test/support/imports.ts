@@ -30,6 +30,8 @@ const layersBelow: Readonly<Record<string, readonly string[]>> = {
 
 /** Where a package may be imported: each has one home, so that it can be replaced there. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
+  '@aws-sdk/client-s3': ['src/storage/objects/s3/'],
+  '@aws-sdk/s3-request-presigner': ['src/storage/objects/s3/'],
   '@koa/router': ['src/registry/', 'src/importer/agent/'],
   '@noble/hashes': ['src/storage/digest.ts'],
   'cli-progress': ['src/cli/'],
@@ -38,6 +40,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   kysely: ['src/storage/metadata/'],
   'lru-cache': ['src/storage/metadata/'],
   'p-limit': ['src/importer/'],
+  pg: ['src/storage/metadata/postgres'],
   pino: ['src/log.ts'],
   'prom-client': ['src/metrics.ts'],
   pumpify: ['src/importer/layer/'],

@@ -6,21 +6,31 @@ import type { RepositoryName } from '../reference.ts'
 import type { Database } from './database.ts'
 import { addGarbage } from './garbage.ts'
 import type { BlobRecords, NewBlob, NewBlobLink, StoredBlob } from './metadata.ts'
-import { ensureRepository } from './repositories.ts'
-import type { Schema } from './schema.ts'
+import type { PreparedQuery } from './prepared.ts'
+import { ensureRepository, lockRepository } from './repositories.ts'
+import type { BlobLinkRow, BlobRow, Schema } from './schema.ts'
 import { lostLease, unknownUpload } from './upload-errors.ts'
 
 export class KyselyBlobs implements BlobRecords {
   readonly #database: Database
   readonly #now: () => number
+  readonly #linked: PreparedQuery<LinkKey, ObjectColumns>
 
   constructor(database: Database, now: () => number) {
     this.#database = database
     this.#now = now
+    this.#linked = database.prepare((db, placeholder) =>
+      selectBlobs(db)
+        .where('blob_links.repository', '=', placeholder('repository'))
+        .where('blob_links.digest', '=', placeholder('digest')),
+    )
   }
 
-  findBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<StoredBlob> {
-    return this.#database.read(options, db => selectLinked(db, repository, digest))
+  async findBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<StoredBlob> {
+    const key = { repository, digest }
+    const row = await this.#database.read(options, db => this.#linked.takeFirst(db, key))
+    if (row === undefined) throw unknownBlob(repository, digest)
+    return storedBlob(digest, row)
   }
 
   commitBlob(commit: NewBlob, options?: Abortable): Promise<StoredBlob> {
@@ -31,10 +41,15 @@ export class KyselyBlobs implements BlobRecords {
         .select(['committed', 'holder', 'tail_key'])
         .where('id', '=', uploadId)
         .where('repository', '=', repository)
+        .forUpdate()
         .executeTakeFirst()
       if (upload === undefined || (upload.committed !== null && upload.committed !== digest))
         throw unknownUpload(uploadId)
-      if (upload.committed === digest) return selectLinked(db, repository, digest)
+      if (upload.committed === digest) {
+        const linked = await this.#linked.takeFirst(db, { repository, digest })
+        if (linked === undefined) throw unknownBlob(repository, digest)
+        return storedBlob(digest, linked)
+      }
       if (upload.holder !== commit.holder) throw lostLease(uploadId)
 
       const now = this.#now()
@@ -50,14 +65,19 @@ export class KyselyBlobs implements BlobRecords {
 
   linkBlob({ repository, from, digest }: NewBlobLink, options?: Abortable): Promise<StoredBlob> {
     return this.#database.write(options, async db => {
-      const stored = await selectLinked(db, from ?? (await selectHolder(db, repository, digest)), digest)
+      const row =
+        from === undefined
+          ? await selectBlobs(db).where('blob_links.digest', '=', digest).limit(1).executeTakeFirst()
+          : await this.#linked.takeFirst(db, { repository: from, digest })
+      if (row === undefined) throw unknownBlob(from ?? repository, digest)
       await insertLink(db, repository, digest, this.#now())
-      return stored
+      return storedBlob(digest, row)
     })
   }
 
   async unlinkBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void> {
     await this.#database.write(options, async db => {
+      await lockRepository(db, repository)
       const named = await db
         .selectFrom('manifest_references')
         .select('manifest')
@@ -80,40 +100,25 @@ export class KyselyBlobs implements BlobRecords {
   }
 }
 
-async function selectLinked(
-  db: Kysely<Schema>,
-  repository: RepositoryName,
-  digest: Digest,
-): Promise<StoredBlob> {
-  const row = await db
+type LinkKey = Pick<BlobLinkRow, 'repository' | 'digest'>
+
+type ObjectColumns = Pick<BlobRow, 'size' | 'object_key'>
+
+function selectBlobs(db: Kysely<Schema>) {
+  return db
     .selectFrom('blob_links')
     .innerJoin('blobs', 'blobs.digest', 'blob_links.digest')
     .select(['blobs.size', 'blobs.object_key'])
-    .where('blob_links.repository', '=', repository)
-    .where('blob_links.digest', '=', digest)
-    .executeTakeFirst()
-  if (row === undefined) throw unknownBlob(repository, digest)
-  return { digest, size: row.size, objectKey: row.object_key }
 }
 
-/** Any repository that has the blob; else the one that would like to. */
-async function selectHolder(
-  db: Kysely<Schema>,
-  repository: RepositoryName,
-  digest: Digest,
-): Promise<RepositoryName> {
-  const row = await db
-    .selectFrom('blob_links')
-    .select('repository')
-    .where('digest', '=', digest)
-    .executeTakeFirst()
-  return row?.repository ?? repository
+function storedBlob(digest: Digest, { size, object_key: objectKey }: ObjectColumns): StoredBlob {
+  return { digest, size, objectKey }
 }
 
 /** The blob that is known afterwards: this one, or the one that came earlier. */
-async function insertBlob(
+export async function insertBlob(
   db: Transaction<Schema>,
-  { digest, objectKey, size }: NewBlob,
+  { digest, objectKey, size }: StoredBlob,
   now: number,
 ): Promise<StoredBlob> {
   await db
@@ -126,10 +131,10 @@ async function insertBlob(
     .select(['size', 'object_key'])
     .where('digest', '=', digest)
     .executeTakeFirstOrThrow()
-  return { digest, size: row.size, objectKey: row.object_key }
+  return storedBlob(digest, row)
 }
 
-async function insertLink(
+export async function insertLink(
   db: Transaction<Schema>,
   repository: RepositoryName,
   digest: Digest,

@@ -13,3 +13,10 @@ export interface ColumnTypes {
 
 /** SQLite compares text bytewise (collation BINARY) unless told otherwise: sqlite.org/datatype3.html, section 7. */
 export const sqliteColumnTypes: ColumnTypes = { text: sql`text`, integer: 'bigint', bytes: 'blob' }
+
+/** Without `collate`, the database's locale decides: in most, "a" < "B". `bigint` is 64 bits wide. */
+export const postgresColumnTypes: ColumnTypes = {
+  text: sql`text collate "C"`,
+  integer: 'bigint',
+  bytes: 'bytea',
+}

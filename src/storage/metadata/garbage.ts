@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { Abortable } from '../abortable.ts'
 import type { ObjectKey } from '../objects/keys.ts'
+import { batches } from './batches.ts'
 import type { Database } from './database.ts'
 import type { GarbageRecords } from './metadata.ts'
 import type { Schema } from './schema.ts'
@@ -28,9 +29,10 @@ export class KyselyGarbage implements GarbageRecords {
   async forgetGarbage(keys: readonly ObjectKey[], options?: Abortable): Promise<void> {
     options?.signal?.throwIfAborted()
     if (keys.length === 0) return
-    await this.#database.write(options, db =>
-      db.deleteFrom('garbage').where('object_key', 'in', keys).execute(),
-    )
+    await this.#database.write(options, async db => {
+      for (const batch of batches(keys))
+        await db.deleteFrom('garbage').where('object_key', 'in', batch).execute()
+    })
   }
 }
 

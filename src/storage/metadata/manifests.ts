@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import type { Transaction } from 'kysely'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
@@ -6,6 +6,7 @@ import { formatReference, type Reference, type RepositoryName } from '../referen
 import { batches } from './batches.ts'
 import type { Database } from './database.ts'
 import { holds, type ManifestCondition } from './manifest-condition.ts'
+import { ManifestLookup } from './manifest-lookup.ts'
 import type {
   ManifestInfo,
   ManifestRecords,
@@ -17,16 +18,19 @@ import type {
 } from './metadata.ts'
 import { missingReferences } from './missing-references.ts'
 import { listReferrers } from './referrers.ts'
-import { ensureRepository } from './repositories.ts'
+import { lockNewRepository, lockRepository } from './repositories.ts'
 import type { ManifestReferenceRow, Schema } from './schema.ts'
+import { isStorable } from './storable-text.ts'
 
 export class KyselyManifests implements ManifestRecords {
   readonly #database: Database
   readonly #now: () => number
+  readonly #lookup: ManifestLookup
 
   constructor(database: Database, now: () => number) {
     this.#database = database
     this.#now = now
+    this.#lookup = new ManifestLookup(database)
   }
 
   async putManifest(
@@ -34,8 +38,11 @@ export class KyselyManifests implements ManifestRecords {
     manifest: NewManifest,
     options?: PutManifestOptions,
   ): Promise<void> {
+    assertStorable(manifest)
     await this.#database.write(options, async db => {
-      if (options?.condition !== undefined) await assertHolds(db, repository, options.condition)
+      const now = this.#now()
+      await lockNewRepository(db, repository, now)
+      if (options?.condition !== undefined) await this.#assertHolds(db, repository, options.condition)
       const missing = await missingReferences(db, repository, manifest)
       if (missing.length > 0)
         throw new DomainError(
@@ -43,8 +50,6 @@ export class KyselyManifests implements ManifestRecords {
           `The manifest ${manifest.digest} names content that ${repository} does not have: ${listSome(missing)}; push them first.`,
           { resource: 'manifest', name: manifest.digest, missing },
         )
-      const now = this.#now()
-      await ensureRepository(db, repository, now)
       if (await insertManifest(db, repository, manifest, now)) await insertEdges(db, repository, manifest)
       await pointTags(db, repository, manifest, now)
     })
@@ -55,9 +60,7 @@ export class KyselyManifests implements ManifestRecords {
     reference: Reference,
     options?: Abortable,
   ): Promise<StoredManifest> {
-    const row = await this.#database.read(options, db =>
-      selectManifest(db, repository, reference).select('manifests.bytes').executeTakeFirst(),
-    )
+    const row = await this.#database.read(options, db => this.#lookup.manifest(db, repository, reference))
     if (row === undefined) throw unknownManifest(repository, formatReference(reference))
     return { digest: row.digest, mediaType: row.media_type, size: row.size, bytes: row.bytes }
   }
@@ -67,15 +70,14 @@ export class KyselyManifests implements ManifestRecords {
     reference: Reference,
     options?: Abortable,
   ): Promise<ManifestInfo> {
-    const row = await this.#database.read(options, db =>
-      selectManifest(db, repository, reference).executeTakeFirst(),
-    )
+    const row = await this.#database.read(options, db => this.#lookup.info(db, repository, reference))
     if (row === undefined) throw unknownManifest(repository, formatReference(reference))
     return { digest: row.digest, mediaType: row.media_type, size: row.size }
   }
 
   async deleteManifest(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void> {
     await this.#database.write(options, async db => {
+      await lockRepository(db, repository)
       await db.deleteFrom('tags').where('repository', '=', repository).where('digest', '=', digest).execute()
       const { numDeletedRows } = await db
         .deleteFrom('manifests')
@@ -94,36 +96,30 @@ export class KyselyManifests implements ManifestRecords {
   ): Promise<ReferrerList> {
     return this.#database.read(options, db => listReferrers(db, repository, subject, page))
   }
+
+  /** Decided where the write happens, so that of two conditional pushes one wins. */
+  async #assertHolds(
+    db: Transaction<Schema>,
+    repository: RepositoryName,
+    condition: ManifestCondition,
+  ): Promise<void> {
+    const row = await this.#lookup.info(db, repository, condition.reference)
+    if (holds(condition, row?.digest)) return
+    const name = formatReference(condition.reference)
+    throw new DomainError(
+      'conflict',
+      `${name} in ${repository} is ${row?.digest ?? 'absent'}, which the condition of the request does not allow; read it again and decide anew.`,
+      { resource: 'manifest', name },
+    )
+  }
 }
 
-function selectManifest(db: Kysely<Schema>, repository: RepositoryName, reference: Reference) {
-  const manifests = db
-    .selectFrom('manifests')
-    .select(['manifests.digest', 'manifests.media_type', 'manifests.size'])
-    .where('manifests.repository', '=', repository)
-  if (reference.kind === 'digest') return manifests.where('manifests.digest', '=', reference.digest)
-  return manifests.where('manifests.digest', '=', tags =>
-    tags
-      .selectFrom('tags')
-      .select('tags.digest')
-      .where('tags.repository', '=', repository)
-      .where('tags.name', '=', reference.tag),
-  )
-}
-
-/** Decided where the write happens, so that of two conditional pushes one wins. */
-async function assertHolds(
-  db: Transaction<Schema>,
-  repository: RepositoryName,
-  condition: ManifestCondition,
-): Promise<void> {
-  const row = await selectManifest(db, repository, condition.reference).executeTakeFirst()
-  if (holds(condition, row?.digest)) return
-  const name = formatReference(condition.reference)
+function assertStorable({ digest, artifactType = '', edges }: NewManifest): void {
+  if ([artifactType, ...edges.map(edge => edge.descriptor.mediaType)].every(isStorable)) return
   throw new DomainError(
-    'conflict',
-    `${name} in ${repository} is ${row?.digest ?? 'absent'}, which the condition of the request does not allow; read it again and decide anew.`,
-    { resource: 'manifest', name },
+    'invalid',
+    `The manifest ${digest} has a type with a NUL character in it, which no media type has (RFC 6838, 4.2).`,
+    { resource: 'manifest', name: digest },
   )
 }
 

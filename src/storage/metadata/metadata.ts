@@ -37,7 +37,8 @@ export interface ManifestRecords {
   /**
    * Stores the manifest, its edges and its tags together, and makes the repository exist.
    * @throws DomainError `missing_reference` when a required edge's blob is not linked in the repository (a child of
-   * an index may be a manifest of the repository instead); `conflict` when the condition does not hold.
+   * an index may be a manifest of the repository instead); `conflict` when the condition does not hold; `invalid`
+   * when a media type has a NUL character in it.
    */
   putManifest(repository: RepositoryName, manifest: NewManifest, options?: PutManifestOptions): Promise<void>
   /** A tag answers with the digest that it was set with. @throws DomainError `not_found`. */

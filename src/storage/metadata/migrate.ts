@@ -10,29 +10,44 @@ type Migrate = (db: Kysely<unknown>, types: ColumnTypes) => Promise<void>
 /** Every change of the schema, oldest first. Never edit one that has been released; add another. */
 const migrations: Readonly<Record<string, Migrate>> = { '0001-initial': initial }
 
+export interface MigrateOptions {
+  /** Of the database, for messages. */
+  readonly name: string
+  readonly types: ColumnTypes
+  /** Whether an old schema is brought up to date; otherwise it is refused. */
+  readonly mayChange: boolean
+}
+
 /**
- * Brings the schema up to date. Processes that start at the same time wait for one another.
+ * Brings the schema up to date, in one transaction. Processes that start at the same time wait for one another.
  *
- * @throws DomainError `unsupported` when a newer Varve has changed the database already.
+ * @throws DomainError `unsupported` when a newer Varve has changed the database already, or when it is old and may
+ * not be changed.
  */
-export async function migrate(db: Kysely<Schema>, types: ColumnTypes, name: string): Promise<void> {
-  const provided = Object.fromEntries(
-    Object.entries(migrations).map(([title, run]): [string, Migration] => [
-      title,
-      { up: db => run(db, types) },
-    ]),
-  )
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => provided } })
-  const unknown = (await executedMigrations(db)).filter(title => !Object.hasOwn(provided, title))
+export async function migrate(db: Kysely<Schema>, { name, types, mayChange }: MigrateOptions): Promise<void> {
+  const executed = await executedMigrations(db)
+  const unknown = executed.filter(title => !Object.hasOwn(migrations, title))
   if (unknown.length > 0)
-    throw new DomainError(
-      'unsupported',
-      `The database ${name} was changed by a newer Varve (${unknown.join(', ')}); run that version or restore a backup.`,
-      { resource: 'database', name },
+    throw unsupported(
+      name,
+      `was changed by a newer Varve (${unknown.join(', ')}); run that version or restore a backup`,
     )
-  const { error } = await migrator.migrateToLatest()
+  const pending = Object.keys(migrations).filter(title => !executed.includes(title))
+  if (pending.length === 0) return
+  if (!mayChange)
+    throw unsupported(name, `lacks changes of its schema (${pending.join(', ')}); run \`varve db migrate\``)
+  const { error } = await new Migrator({
+    db,
+    provider: { getMigrations: async () => provided(types) },
+  }).migrateToLatest()
   if (error !== undefined)
     throw error instanceof Error ? error : new Error('a migration failed', { cause: error })
+}
+
+function provided(types: ColumnTypes): Record<string, Migration> {
+  return Object.fromEntries(
+    Object.entries(migrations).map(([title, run]) => [title, { up: db => run(db, types) }]),
+  )
 }
 
 async function executedMigrations(db: Kysely<Schema>): Promise<string[]> {
@@ -40,6 +55,10 @@ async function executedMigrations(db: Kysely<Schema>): Promise<string[]> {
   if (!tables.some(table => table.name === migrationTable)) return []
   const rows = await db.withTables<MigrationTables>().selectFrom(migrationTable).select('name').execute()
   return rows.map(row => row.name)
+}
+
+function unsupported(name: string, why: string): DomainError {
+  return new DomainError('unsupported', `The database ${name} ${why}.`, { resource: 'database', name })
 }
 
 /** Kysely's own default. */

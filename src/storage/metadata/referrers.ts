@@ -4,6 +4,7 @@ import type { RepositoryName } from '../reference.ts'
 import { batches } from './batches.ts'
 import type { Referrer, ReferrerList, ReferrerPage, ReferrerPosition } from './metadata.ts'
 import type { ManifestRow, Schema } from './schema.ts'
+import { isStorable } from './storable-text.ts'
 
 /** No page has more: descriptors are longer than that share of the 4 MiB that a page may have. */
 const maxRows = 20_000
@@ -62,7 +63,11 @@ async function selectKeys(
     )
     .where('repository', '=', repository)
     .where('subject', '=', subject)
-  if (artifactTypes.length > 0) query = query.where('artifact_type', 'in', artifactTypes)
+  if (artifactTypes.length > 0) {
+    const storable = artifactTypes.filter(isStorable)
+    if (storable.length === 0) return []
+    query = query.where('artifact_type', 'in', storable)
+  }
   if (after !== undefined)
     query = query.where(row =>
       row.or([

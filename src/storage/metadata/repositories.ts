@@ -4,6 +4,7 @@ import type { RepositoryName } from '../reference.ts'
 import type { Database } from './database.ts'
 import type { Page, RepositoryRecords } from './metadata.ts'
 import type { Schema } from './schema.ts'
+import { storablePrefix } from './storable-text.ts'
 
 export class KyselyRepositories implements RepositoryRecords {
   readonly #database: Database
@@ -24,13 +25,40 @@ export class KyselyRepositories implements RepositoryRecords {
       db
         .selectFrom('repositories')
         .select('name')
-        .where(sql<boolean>`name > ${after}`)
+        .where(sql<boolean>`name > ${storablePrefix(after)}`)
         .orderBy('name')
         .limit(limit)
         .execute(),
     )
     return rows.map(row => row.name)
   }
+}
+
+/**
+ * For transactions that change a repository's manifests or tags, or take links away: they go one after another, and
+ * each sees what those before have done. Answers whether there is such a repository.
+ */
+export async function lockRepository(db: Transaction<Schema>, name: RepositoryName): Promise<boolean> {
+  const row = await db
+    .selectFrom('repositories')
+    .select('name')
+    .where('name', '=', name)
+    // Links and uploads, which refer to the row, go on meanwhile.
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** As {@link lockRepository}, and makes the repository exist. */
+export async function lockNewRepository(
+  db: Transaction<Schema>,
+  name: RepositoryName,
+  now: number,
+): Promise<void> {
+  if (await lockRepository(db, name)) return
+  await ensureRepository(db, name, now)
+  // Another one may have made it meanwhile, and be at work on it.
+  await lockRepository(db, name)
 }
 
 /** For transactions that store something under a name: the first one makes the repository exist. */

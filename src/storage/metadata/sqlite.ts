@@ -12,6 +12,8 @@ import { fromSqlite } from './sqlite-errors.ts'
 
 export interface SqliteMetadataOptions extends Abortable {
   readonly now?: Clock | undefined
+  /** Whether an old schema is brought up to date, as it is by default; otherwise it is refused. */
+  readonly migrate?: boolean | undefined
 }
 
 /**
@@ -19,11 +21,11 @@ export interface SqliteMetadataOptions extends Abortable {
  * processes of one machine may open it. What is acknowledged survives a crash of the machine.
  *
  * @throws DomainError `unavailable` when the file cannot be opened and written, `unsupported` when a newer Varve
- * has changed it.
+ * has changed it, or when it is old and may not be changed.
  */
 export async function openSqliteMetadata(
   path: string,
-  { signal, now = Date.now }: SqliteMetadataOptions = {},
+  { signal, now = Date.now, migrate: mayChange = true }: SqliteMetadataOptions = {},
 ): Promise<KyselyMetadata> {
   signal?.throwIfAborted()
   const convert = (error: unknown) => fromSqlite(error, path)
@@ -32,12 +34,12 @@ export async function openSqliteMetadata(
       dialect: new NodeSqliteDialect(await whileBusy(() => openFile(path))),
     })
     try {
-      await migrate(kysely, sqliteColumnTypes, path)
+      await migrate(kysely, { name: path, types: sqliteColumnTypes, mayChange })
     } catch (error) {
       await kysely.destroy()
       throw error
     }
-    return new KyselyMetadata(new Database(kysely, convert), now)
+    return new KyselyMetadata(new Database(kysely, { convert, isTransient: () => false }), now)
   } catch (error) {
     throw convert(error)
   }

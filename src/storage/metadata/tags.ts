@@ -4,6 +4,8 @@ import type { Abortable } from '../abortable.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
 import type { Database } from './database.ts'
 import type { Page, RepositoryRecords, TagRecords } from './metadata.ts'
+import { lockRepository } from './repositories.ts'
+import { storablePrefix } from './storable-text.ts'
 
 export class KyselyTags implements TagRecords {
   readonly #database: Database
@@ -24,7 +26,7 @@ export class KyselyTags implements TagRecords {
         .selectFrom('tags')
         .select('name')
         .where('repository', '=', repository)
-        .where(sql<boolean>`name > ${after}`)
+        .where(sql<boolean>`name > ${storablePrefix(after)}`)
         .orderBy('name')
         .limit(limit)
         .execute(),
@@ -38,13 +40,14 @@ export class KyselyTags implements TagRecords {
   }
 
   async deleteTag(repository: RepositoryName, tag: Tag, options?: Abortable): Promise<void> {
-    const { numDeletedRows } = await this.#database.write(options, db =>
-      db
+    const { numDeletedRows } = await this.#database.write(options, async db => {
+      await lockRepository(db, repository)
+      return db
         .deleteFrom('tags')
         .where('repository', '=', repository)
         .where('name', '=', tag)
-        .executeTakeFirstOrThrow(),
-    )
+        .executeTakeFirstOrThrow()
+    })
     if (numDeletedRows === 0n)
       throw new DomainError('not_found', `The repository ${repository} has no tag ${tag}.`, {
         resource: 'tag',

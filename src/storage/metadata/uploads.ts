@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import type { Abortable } from '../abortable.ts'
 import type { UploadId } from '../blobs/blob-store.ts'
 import type { RepositoryName } from '../reference.ts'
+import { batches } from './batches.ts'
 import type { Database } from './database.ts'
 import { addGarbage } from './garbage.ts'
 import type {
@@ -50,7 +51,11 @@ export class KyselyUploads implements UploadRecords {
   }
 
   async getUpload(repository: RepositoryName, id: UploadId, options?: Abortable): Promise<UploadRecord> {
-    return toRecord(await this.#database.read(options, db => this.#selectLive(db, repository, id)))
+    const row = await this.#database.read(options, db =>
+      selectLive(db, repository, id, this.#now()).executeTakeFirst(),
+    )
+    if (row === undefined) throw unknownUpload(id)
+    return toRecord(row)
   }
 
   leaseUpload(
@@ -60,8 +65,9 @@ export class KyselyUploads implements UploadRecords {
     options?: Abortable,
   ): Promise<LeasedUpload> {
     return this.#database.write(options, async db => {
-      const row = await this.#selectLive(db, repository, id)
       const now = this.#now()
+      const row = await selectLive(db, repository, id, now).forUpdate().executeTakeFirst()
+      if (row === undefined) throw unknownUpload(id)
       if (isRenewal && row.holder !== holder) throw lostLease(id)
       const isOthers = row.holder !== null && row.holder !== holder
       if (isOthers && row.lease_until !== null && row.lease_until > now) throw uploadBusy(id)
@@ -94,6 +100,7 @@ export class KyselyUploads implements UploadRecords {
         .select(['tail_key', 'next_tail_key'])
         .where('id', '=', id)
         .where('holder', '=', holder)
+        .forUpdate()
         .executeTakeFirst()
       if (before === undefined) throw lostLease(id)
       const columns = toColumns(progress)
@@ -134,22 +141,22 @@ export class KyselyUploads implements UploadRecords {
 
   async knownMultiparts(tokens: readonly string[], options?: Abortable): Promise<ReadonlySet<string>> {
     options?.signal?.throwIfAborted()
-    if (tokens.length === 0) return new Set()
-    const rows = await this.#database.read(options, db =>
-      db.selectFrom('uploads').select('multipart_token').where('multipart_token', 'in', tokens).execute(),
-    )
-    return new Set(rows.flatMap(row => row.multipart_token ?? []))
+    const known = new Set<string>()
+    for (const batch of batches(tokens)) {
+      const rows = await this.#database.read(options, db =>
+        db.selectFrom('uploads').select('multipart_token').where('multipart_token', 'in', batch).execute(),
+      )
+      for (const { multipart_token: token } of rows) if (token !== null) known.add(token)
+    }
+    return known
   }
+}
 
-  async #selectLive(db: Kysely<Schema>, repository: RepositoryName, id: UploadId): Promise<UploadRow> {
-    const row = await db
-      .selectFrom('uploads')
-      .selectAll()
-      .where('id', '=', id)
-      .where('repository', '=', repository)
-      .where('expires_at', '>', this.#now())
-      .executeTakeFirst()
-    if (row === undefined) throw unknownUpload(id)
-    return row
-  }
+function selectLive(db: Kysely<Schema>, repository: RepositoryName, id: UploadId, now: number) {
+  return db
+    .selectFrom('uploads')
+    .selectAll()
+    .where('id', '=', id)
+    .where('repository', '=', repository)
+    .where('expires_at', '>', now)
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -101,16 +100,5 @@ describe('A SQLite database', () => {
     } finally {
       process.seteuid?.(0)
     }
-  })
-
-  it('that a newer version has changed is left alone', async () => {
-    await using directory = await temporaryDirectory()
-    const path = join(directory.path, 'varve.db')
-    await (await openSqliteMetadata(path))[Symbol.asyncDispose]()
-    const newer = new DatabaseSync(path)
-    newer.exec(`insert into kysely_migration values ('9999-later', '2100-01-01T00:00:00.000Z')`)
-    newer.close()
-    const error = await rejectsWith('unsupported', openSqliteMetadata(path))
-    assert.match(error.message, /9999-later/)
   })
 })

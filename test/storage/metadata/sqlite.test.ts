@@ -5,11 +5,15 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 metadataContract('SQLite', async now => {
   const directory = await temporaryDirectory()
-  const metadata = await openSqliteMetadata(join(directory.path, 'varve.db'), { now })
+  const path = join(directory.path, 'varve.db')
+  const metadata = await openSqliteMetadata(path, { now })
+  const replica = await openSqliteMetadata(path, { now })
   return {
     metadata,
+    replica,
     async close() {
       await metadata[Symbol.asyncDispose]()
+      await replica[Symbol.asyncDispose]()
       await directory.remove()
     },
   }

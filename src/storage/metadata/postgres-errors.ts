@@ -1,0 +1,152 @@
+import pg from 'pg'
+import { DomainError, type ErrorCode, errnoOf } from '../../errors.ts'
+import type { Failures } from './database.ts'
+
+/** No connection could be had. */
+export class NotConnected extends Error {
+  constructor(cause: unknown) {
+    super('no connection to the database', { cause })
+  }
+}
+
+/** The connection broke while a transaction was being committed: it may have been. */
+class CommitInDoubt extends Error {
+  constructor(cause: unknown) {
+    super('a commit got no answer', { cause })
+  }
+}
+
+interface Failure {
+  readonly code: ErrorCode
+  readonly what: string
+}
+
+const unavailable = (what: string): Failure => ({ code: 'unavailable', what })
+
+const stopping = unavailable('it is starting, stopping or restarting; try again')
+const broken = unavailable('the connection broke; try again')
+const unreachable = unavailable('its host cannot be reached; check the network')
+const silent = unavailable('it does not answer in time; look at its load and the network')
+const refused = unavailable('it does not accept the user and the password; check database.url')
+const damaged = unavailable('its disk or its data are damaged; look at its log')
+const untrusted = unavailable('its certificate is not trusted; check sslmode and sslrootcert in database.url')
+
+/** By SQLSTATE: postgresql.org/docs/current/errcodes-appendix.html. What only a bug can cause is left out. */
+const byState: ReadonlyMap<string, Failure> = new Map([
+  ['08000', broken],
+  ['08001', broken],
+  ['08003', broken],
+  ['08004', refused],
+  ['08006', broken],
+  ['25006', unavailable('it is read-only, as a standby is; point database.url at the primary server')],
+  ['25P03', silent],
+  ['28000', refused],
+  ['28P01', refused],
+  ['3D000', unavailable('there is no database of that name; create it first')],
+  ['40001', unavailable('too many transactions were in the way; try again')],
+  ['40P01', unavailable('too many transactions were in the way; try again')],
+  ['42501', unavailable('the user lacks a right to it; grant that, or run `varve db migrate` as its owner')],
+  ['53100', { code: 'no_space', what: 'its disk is full; free some space and try again' }],
+  ['53200', unavailable('it is out of memory; try again')],
+  ['53300', unavailable('it has no connection left; raise its max_connections or lower database.poolSize')],
+  ['55P03', unavailable('another transaction has kept a row locked for too long; try again')],
+  ['57014', silent],
+  ['57P01', stopping],
+  ['57P02', stopping],
+  ['57P03', stopping],
+  ['57P04', stopping],
+  ['57P05', stopping],
+  ['58030', damaged],
+  ['XX001', damaged],
+  ['XX002', damaged],
+])
+
+/** By the code of Node's network and TLS errors. */
+const byErrno: ReadonlyMap<string, Failure> = new Map([
+  ['ECONNREFUSED', unavailable('nothing listens there; start it or check database.url')],
+  ['ENOENT', unavailable('nothing listens there; start it or check database.url')],
+  ['EACCES', unavailable('its socket may not be used by this user')],
+  ['ENOTFOUND', unavailable('its host has no address; check database.url and the DNS')],
+  ['EAI_AGAIN', unavailable('its host has no address at the moment; check the DNS')],
+  ['ECONNRESET', broken],
+  ['EPIPE', broken],
+  ['ETIMEDOUT', unreachable],
+  ['EHOSTUNREACH', unreachable],
+  ['ENETUNREACH', unreachable],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', untrusted],
+  ['CERT_HAS_EXPIRED', untrusted],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', untrusted],
+  ['SELF_SIGNED_CERT_IN_CHAIN', untrusted],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', untrusted],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', untrusted],
+])
+
+/** pg gives its own errors no code. */
+const byMessage: ReadonlyMap<string, Failure> = new Map([
+  ['Connection terminated', broken],
+  ['Connection terminated unexpectedly', broken],
+  ['Client has encountered a connection error and is not queryable', broken],
+  ['Client was closed and is not queryable', broken],
+  ['Query read timeout', silent],
+  ['Connection terminated due to connection timeout', silent],
+  [
+    'timeout exceeded when trying to connect',
+    unavailable('all connections of this process are busy; raise database.poolSize'),
+  ],
+  [
+    'The server does not support SSL connections',
+    unavailable('it does not offer TLS; check sslmode in database.url'),
+  ],
+])
+
+/** What others' transactions cause: serialization_failure, deadlock_detected. */
+const inTheWay: ReadonlySet<string> = new Set(['40001', '40P01'])
+/** foreign_key_violation: what a transaction has found is deleted before it can refer to it. */
+const gone = '23503'
+
+/** The one place that knows pg's errors. @param name of the database, for messages. */
+export function postgresFailures(name: string): Failures {
+  return {
+    isTransient: error =>
+      // Of a connection that has been idle, nobody knows whether it still is one. The next attempt takes another.
+      failureOf(error) === broken ||
+      failureOf(error) === stopping ||
+      (error instanceof pg.DatabaseError && (inTheWay.has(error.code ?? '') || error.code === gone)),
+    convert: error => {
+      const failure = describe(error)
+      if (failure === undefined) return error
+      return new DomainError(
+        failure.code,
+        `The database ${name} cannot be used: ${failure.what}.`,
+        { resource: 'database', name },
+        { cause: error },
+      )
+    },
+  }
+}
+
+/** Whether the connection that a statement failed on is not to be used again. */
+export function endsSession(error: unknown): boolean {
+  if (!(error instanceof pg.DatabaseError)) return true
+  // A server that has become read-only has a successor, which a new connection may find.
+  return /^(?:08|57P|25P03|25006)/.test(error.code ?? '')
+}
+
+/** The server says no, and has rolled back; or it says nothing, and nobody knows. */
+export function asCommitFailure(error: unknown): unknown {
+  return endsSession(error) ? new CommitInDoubt(error) : error
+}
+
+function describe(error: unknown): Failure | undefined {
+  if (error instanceof NotConnected)
+    return failureOf(error.cause) ?? unavailable('it cannot be connected to; the log says why')
+  if (error instanceof CommitInDoubt)
+    return unavailable('the connection broke at a commit, so the change may have been stored; try again')
+  return failureOf(error)
+}
+
+function failureOf(error: unknown): Failure | undefined {
+  if (!(error instanceof Error)) return undefined
+  if (error instanceof pg.DatabaseError) return byState.get(error.code ?? '')
+  return byErrno.get(errnoOf(error) ?? '') ?? byMessage.get(error.message)
+}

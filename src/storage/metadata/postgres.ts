@@ -1,0 +1,71 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import { type Abortable, orAbort } from '../abortable.ts'
+import { postgresColumnTypes } from './column-types.ts'
+import { Database } from './database.ts'
+import { type Clock, KyselyMetadata } from './kysely-metadata.ts'
+import { migrate } from './migrate.ts'
+import { ReadCommittedDialect } from './postgres-dialect.ts'
+import { postgresFailures } from './postgres-errors.ts'
+import { PostgresPool, type PostgresPoolSettings } from './postgres-pool.ts'
+import { databaseNameOf } from './postgres-url.ts'
+import type { Schema } from './schema.ts'
+
+export interface PostgresMetadataOptions extends Abortable {
+  readonly now?: Clock | undefined
+  /** Connections that this process has at most; 10 by default. */
+  readonly poolSize?: number | undefined
+  /** How long a call waits for a connection; 10 s by default. */
+  readonly connectTimeoutMs?: number | undefined
+  /** How long a statement may take; 30 s by default. */
+  readonly queryTimeoutMs?: number | undefined
+  /** Whether an old schema is brought up to date, as it is by default; otherwise it is refused. */
+  readonly migrate?: boolean | undefined
+}
+
+/**
+ * Metadata in a PostgreSQL database (14 or later), which any number of replicas share. A database that goes away
+ * makes calls fail with `unavailable` until it is back; nothing has to be opened again.
+ *
+ * A pooler that shares sessions between transactions may stand in between, but not while the schema is changed: the
+ * lock that makes others wait belongs to a session. So `migrate` past it, and open through it with `migrate: false`.
+ *
+ * Leases are timed by the replicas' clocks, so these must not differ by more than a small part of a lease.
+ *
+ * A call that fails while its transaction is being committed may have done its work nevertheless, and may be made
+ * again. Then `commitBlob`, `linkBlob`, `putManifest`, `saveUpload`, `releaseUpload`, `deleteUpload`, `leaseUpload`
+ * of the same holder and `forgetGarbage` succeed as if for the first time. A deletion answers `not_found`, a push
+ * whose condition was that there be nothing `conflict`. The session of a `createUpload` expires.
+ *
+ * @param url `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with pg's parameters (`sslmode` …); messages never
+ * show the user or the password.
+ * @throws DomainError `invalid` for a URL that is none, `unavailable`, `unsupported` when a newer Varve has changed
+ * the database, or when it is old and may not be changed.
+ */
+export async function openPostgresMetadata(
+  url: string,
+  options: PostgresMetadataOptions = {},
+): Promise<KyselyMetadata> {
+  const { signal, now = Date.now, migrate: mayChange = true } = options
+  const { poolSize = 10, connectTimeoutMs = 10_000, queryTimeoutMs = 30_000 } = options
+  signal?.throwIfAborted()
+  const name = databaseNameOf(url)
+  const failures = postgresFailures(name)
+  try {
+    await orAbort(updateSchema({ url, size: 1, connectTimeoutMs }, name, mayChange), signal)
+  } catch (error) {
+    throw failures.convert(error)
+  }
+  const pool = new PostgresPool({ url, size: poolSize, connectTimeoutMs, queryTimeoutMs })
+  const kysely = new Kysely<Schema>({ dialect: new ReadCommittedDialect(pool, queryTimeoutMs) })
+  return new KyselyMetadata(new Database(kysely, failures), now)
+}
+
+/** On a connection without time limits: a change of a large table takes long, and so does waiting for another's. */
+async function updateSchema(pool: PostgresPoolSettings, name: string, mayChange: boolean): Promise<void> {
+  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: new PostgresPool(pool) }) })
+  try {
+    await migrate(kysely, { name, types: postgresColumnTypes, mayChange })
+  } finally {
+    await kysely.destroy()
+  }
+}

@@ -1,0 +1,13 @@
+/**
+ * PostgreSQL's text has no NUL (postgresql.org/docs/current/datatype-character.html), so nothing with one is ever
+ * stored; but clients may ask for it.
+ */
+export function isStorable(text: string): boolean {
+  return !text.includes('\0')
+}
+
+/** What comes after `text` in byte order is, of storable text, what comes after this. */
+export function storablePrefix(text: string): string {
+  const end = text.indexOf('\0')
+  return end < 0 ? text : text.slice(0, end)
+}

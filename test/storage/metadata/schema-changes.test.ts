@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { after, before, describe, it } from 'node:test'
+import pg from 'pg'
+import type { Metadata } from '../../../src/storage/metadata/metadata.ts'
+import { openPostgresMetadata } from '../../../src/storage/metadata/postgres.ts'
+import { openSqliteMetadata } from '../../../src/storage/metadata/sqlite.ts'
+import { type PostgresTestServer, startPostgres } from '../../support/postgres.ts'
+import { skipWithout } from '../../support/programs.ts'
+import { freshRepository, looseManifest } from '../../support/records.ts'
+import { rejectsWith } from '../../support/rejects.ts'
+import { temporaryDirectory } from '../../support/temporary-directory.ts'
+
+interface OpenOptions {
+  readonly migrate?: boolean
+  readonly signal?: AbortSignal
+}
+
+interface Engine {
+  readonly open: (location: string, options?: OpenOptions) => Promise<Metadata>
+  readonly run: (location: string, statement: string) => Promise<void>
+}
+
+const sqlite: Engine = {
+  open: openSqliteMetadata,
+  run: async (path, statement) => {
+    const database = new DatabaseSync(path)
+    database.exec(statement)
+    database.close()
+  },
+}
+
+const postgres: Engine = {
+  open: openPostgresMetadata,
+  run: async (url, statement) => {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    await client.query(statement)
+    await client.end()
+  },
+}
+
+describe('The schema of a SQLite database', () => {
+  schemaContract(sqlite, async test => {
+    await using directory = await temporaryDirectory()
+    await test(join(directory.path, 'varve.db'))
+  })
+})
+
+describe('The schema of a PostgreSQL database', { skip: await skipWithout('postgres') }, () => {
+  let server: PostgresTestServer
+  before(async () => {
+    server = await startPostgres()
+  })
+  after(() => server[Symbol.asyncDispose]())
+  schemaContract(postgres, async test => test(await server.createDatabase()))
+})
+
+/** @param withEmpty gives a place for a database that has nothing in it yet. */
+function schemaContract(
+  { open, run }: Engine,
+  withEmpty: (test: (location: string) => Promise<void>) => Promise<void>,
+): void {
+  it('is made once, however many open the database at the same time', () =>
+    withEmpty(async location => {
+      const opened = await Promise.all(Array.from({ length: 8 }, () => open(location)))
+      const repository = freshRepository()
+      await Promise.all(
+        opened.map((metadata, index) =>
+          metadata.putManifest(repository, looseManifest(`${index}`, `tag-${index}`)),
+        ),
+      )
+      for (const metadata of opened) {
+        assert.equal((await metadata.listTags(repository, { limit: 9 })).length, 8)
+        await metadata[Symbol.asyncDispose]()
+      }
+    }))
+
+  it('is left alone when it may not be changed, and needs no change when it is up to date', () =>
+    withEmpty(async location => {
+      const error = await rejectsWith('unsupported', open(location, { migrate: false }))
+      assert.match(error.message, /0001-initial.*varve db migrate/)
+      assert.equal(error.details.resource, 'database')
+      await (await open(location, { migrate: true }))[Symbol.asyncDispose]()
+      await using metadata = await open(location, { migrate: false })
+      await metadata.ping()
+    }))
+
+  it('of a newer version is left alone', () =>
+    withEmpty(async location => {
+      await (await open(location))[Symbol.asyncDispose]()
+      await run(location, "insert into kysely_migration values ('9999-later', '2100-01-01T00:00:00.000Z')")
+      for (const migrate of [true, false]) {
+        const error = await rejectsWith('unsupported', open(location, { migrate }))
+        assert.match(error.message, /9999-later/)
+      }
+    }))
+
+  it('is not touched for a caller that has gone', () =>
+    withEmpty(async location => {
+      const reason = new Error('not wanted any more')
+      const signal = AbortSignal.abort(reason)
+      await assert.rejects(open(location, { signal }), (thrown: unknown) => thrown === reason)
+      await rejectsWith('unsupported', open(location, { migrate: false }))
+    }))
+}
