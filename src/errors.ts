@@ -48,6 +48,8 @@ export interface ErrorDetails {
   readonly missing?: readonly string[] | undefined
   /** Bytes that an upload session holds (`out_of_range` on an upload). */
   readonly offset?: number | undefined
+  /** Seconds after which it is worth another try, where the service said so (`unavailable`). */
+  readonly retryAfterSeconds?: number | undefined
 }
 
 /**

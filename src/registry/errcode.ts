@@ -82,7 +82,7 @@ const ownMessages: Readonly<Record<number, string>> = {
   507: 'The registry has no space left.',
 }
 
-/** Seconds after which a client that honours Retry-After comes back. */
+/** Seconds after which a client that honours Retry-After comes back, where the cause has not said. */
 const retryAfterSeconds = 5
 
 /** A manifest can name tens of thousands of blobs; the client learns enough from these. */
@@ -101,7 +101,11 @@ export function errorReply(error: unknown): Reply {
     own === undefined && isDomainError(error)
       ? entriesOf(error, code)
       : [{ code, message: own ?? 'The request failed.' }]
-  return json(status, { errors }, status === 503 ? { 'Retry-After': String(retryAfterSeconds) } : {})
+  return json(status, { errors }, status === 503 ? { 'Retry-After': String(retryAfterOf(error)) } : {})
+}
+
+function retryAfterOf(error: unknown): number {
+  return (isDomainError(error) ? error.details.retryAfterSeconds : undefined) ?? retryAfterSeconds
 }
 
 function entriesOf({ message, details }: DomainError, code: OciErrorCode): object[] {

@@ -8,6 +8,7 @@ import { FilesystemObjectStore } from '../../src/storage/objects/filesystem.ts'
 import { MemoryObjectStore } from '../../src/storage/objects/memory.ts'
 import type { ObjectStore } from '../../src/storage/objects/object-store.ts'
 import { keysIn } from '../contract/object-store.ts'
+import { SharedUploadStore } from './shared-upload-store.ts'
 import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts'
 
 export const testSettings: BlobStoreSettings = {
@@ -27,6 +28,10 @@ export const backends: Readonly<Record<string, (directory: string, now: () => nu
     },
     async memory(_directory, now) {
       const objects = new MemoryObjectStore(now)
+      return { objects, unfinished: async () => objects.unfinishedUploads }
+    },
+    async 'shared uploads'(_directory, now) {
+      const objects = new SharedUploadStore(now)
       return { objects, unfinished: async () => objects.unfinishedUploads }
     },
   }

@@ -9,6 +9,9 @@ import { DomainError } from '../../errors.ts'
  * Keys are random, so they say nothing about content, and are never used twice: a delete that comes late
  * can hit nothing that was written later. Which digest an object has is known to the database alone.
  * Only `[a-z0-9/]` is used; Manta's S3 layer stores other characters percent-encoded.
+ *
+ * Beside those, the database may name objects that another program has left in the same bucket: `/` and the store's
+ * whole name for it (see {@link adoptedObjectKey}). They are read and deleted as any other, and never listed.
  */
 export type ObjectKey = string & { readonly __brand: 'ObjectKey' }
 
@@ -19,8 +22,26 @@ export function newObjectKey(random: (bytes: number) => Uint8Array = randomBytes
   return `blobs/${hex.slice(0, 2)}/${hex.slice(2)}` as ObjectKey
 }
 
+/** Whether it is a key of our own. */
 export function isObjectKey(text: string): text is ObjectKey {
   return keyPattern.test(text)
+}
+
+/** Nothing that a path could be led astray by: no empty part, no dots alone, no control character. */
+const adoptedPattern = /^(?:\/(?!\.{1,2}(?:\/|$))[^/\p{Cc}]+)+$/u
+
+/**
+ * The key of an object that was there before us, by its whole name in the bucket; undefined for a name that cannot be
+ * one. Whatever the prefix of our own keys is, it does not stand before this one.
+ */
+export function adoptedObjectKey(name: string): ObjectKey | undefined {
+  const key = `/${name}`
+  return adoptedPattern.test(key) ? (key as ObjectKey) : undefined
+}
+
+/** The whole name in the bucket that {@link adoptedObjectKey} was made from; undefined for a key of our own. */
+export function adoptedNameOf(key: string): string | undefined {
+  return key.startsWith('/') ? key.slice(1) : undefined
 }
 
 /** @throws DomainError `invalid`. */

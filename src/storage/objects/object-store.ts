@@ -27,18 +27,25 @@ export interface ObjectStore {
   /** Keys that start with `prefix`, in byte order, after `after`. For sweeps and scrubs, never in a request's path. */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
   createMultipart(key: ObjectKey, options: CreateMultipartOptions): Promise<MultipartUpload>
-  /** Continues an upload that this or another process began. @throws DomainError `not_found` when it is gone. */
+  /**
+   * Continues an upload that this or another process began.
+   * @throws DomainError `not_found` when it is gone; where only another request could tell, the upload's next call
+   * does.
+   */
   resumeMultipart(key: ObjectKey, token: string, options: CreateMultipartOptions): Promise<MultipartUpload>
   /**
-   * Continues an upload whose earlier writer may still be at work: nothing that one sends from now on, or has under
-   * way, can reach the object. Keeps the first `keptParts` parts, under the etags that they have; the token may be
-   * another one afterwards, and the earlier one is gone then.
-   * @throws DomainError `not_found` when the upload is gone.
+   * Continues an upload whose earlier writer may still be at work. What that one sends from now on, or has under way,
+   * never gets among the parts that `complete` is given: either it cannot reach them, or `complete` rejects with
+   * `invalid` and the parts can be sent again. Keeps the first `keptParts` parts, under the etags that they have; the
+   * token may be another one afterwards, and the earlier one is gone then. With the same token, an upload that the
+   * earlier writer completes or aborts is gone.
+   * @throws DomainError `not_found` when the upload is gone, as {@link resumeMultipart}.
    */
   takeOverMultipart(key: ObjectKey, token: string, options: TakeOverOptions): Promise<MultipartUpload>
   /**
    * What has been begun and neither finished nor given up, in no particular order. Most of it is work in hand: only
-   * what is old, and what nobody knows the token of, has been left behind by a crash. For sweeps.
+   * what is old, and what nobody knows the token of, has been left behind by a crash. For sweeps. Nothing, of a store
+   * that cannot list it: records of our own are all that leads to it then.
    */
   unfinished(options?: Abortable): AsyncIterable<UnfinishedWrite>
   /** Resolves when objects can be read and written; one cheap question. @throws DomainError `unavailable`. */
@@ -55,8 +62,10 @@ export interface MultipartUpload {
   readonly token: string
   uploadPart(number: number, body: Uint8Array, options?: Abortable): Promise<UploadedPart>
   /**
-   * Makes the object appear. Idempotent: completing what is complete is success.
-   * @throws DomainError `not_found` after an abort; `invalid` for a part that was never sent.
+   * Makes the object appear, of exactly these parts. Idempotent: completing what is complete is success. That is told
+   * by the object's size, so of two lists of parts for one upload one must begin with the other.
+   * @throws DomainError `not_found` after an abort; `invalid` for a part that was never sent, or whose bytes have been
+   * replaced since.
    */
   complete(parts: readonly UploadedPart[], options?: Abortable): Promise<ObjectInfo>
   /** Drops all parts. Idempotent. */

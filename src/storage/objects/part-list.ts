@@ -43,7 +43,7 @@ export function checkEtags(key: ObjectKey, parts: readonly UploadedPart[]): void
       throw invalidPart(key, `part ${number} was never sent with ${size} bytes`)
 }
 
-export function uploadGone(key: ObjectKey, cause?: unknown): DomainError {
+export function uploadGone(key: string, cause?: unknown): DomainError {
   return new DomainError(
     'not_found',
     `The multipart upload of the object ${key} is gone; begin a new one.`,
