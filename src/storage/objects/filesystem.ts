@@ -4,6 +4,7 @@ import type { Abortable } from '../abortable.ts'
 import { abortWith } from '../streams/abort-with.ts'
 import { selectRange } from './byte-range.ts'
 import { FileRangeStream } from './file-range-stream.ts'
+import type { FileTaker } from './file-taker.ts'
 import { fromFilesystem } from './filesystem-errors.ts'
 import { FilesystemMultipart } from './filesystem-multipart.ts'
 import type { ObjectKey } from './keys.ts'
@@ -27,7 +28,7 @@ import { uploadGone } from './part-list.ts'
  * Objects as files of one local directory. What is acknowledged has been synced to the disk: the file and
  * the name that leads to it. Several processes of one machine may share the directory.
  */
-export class FilesystemObjectStore implements ObjectStore {
+export class FilesystemObjectStore implements ObjectStore, FileTaker {
   readonly #directory: ObjectDirectory
 
   private constructor(directory: ObjectDirectory) {
@@ -93,6 +94,11 @@ export class FilesystemObjectStore implements ObjectStore {
       }
     })
     return { key, size: body.length }
+  }
+
+  async takeFile(key: ObjectKey, path: string, options?: Abortable): Promise<boolean> {
+    options?.signal?.throwIfAborted()
+    return await converted(key, () => this.#directory.takeFile(path, key))
   }
 
   async delete(keys: readonly ObjectKey[], options?: Abortable): Promise<void> {

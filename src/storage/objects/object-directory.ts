@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { access, copyFile, link, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { DomainError, errnoOf } from '../../errors.ts'
+import { makeDirectories } from '../make-directories.ts'
 import { sizeOfFile, syncDirectory, writeFully } from './durable-files.ts'
 import type { ObjectKey } from './keys.ts'
+import { cloneFile, linkFile } from './share-file.ts'
 
 const tokenPattern = /^[0-9a-f]{32}$/
 
@@ -148,10 +150,30 @@ export class ObjectDirectory {
     await syncDirectory(dirname(target))
   }
 
+  /**
+   * Gives a file that is on the same file system the name of an object, or an object of its own that shares the file's
+   * space. The file's bytes are synced, whoever has written them.
+   *
+   * @returns false, and nothing is changed, where the file system can do neither.
+   */
+  async takeFile(path: string, key: ObjectKey): Promise<boolean> {
+    const target = this.objectPath(key)
+    await this.#makeDirectory(dirname(target))
+    // Not by way of staging: its time is the file's, so a sweep would take it for something that is long forgotten.
+    if (await linkFile(path, target)) {
+      await syncDirectory(dirname(target))
+      return true
+    }
+    const token = this.newToken()
+    if (!(await cloneFile(path, this.stagingPath(token)))) return false
+    await this.publish(token, key, { ifAbsent: false })
+    return true
+  }
+
   /** Makes a directory and its parents, and syncs the names that lead to it. */
   async #makeDirectory(directory: string): Promise<void> {
     if (this.#durable.has(directory)) return
-    const made = await mkdir(directory, { recursive: true, mode: 0o700 })
+    const made = await makeDirectories(directory)
     // What is outside the root is not ours to open, unless it has just been made here.
     const top = made !== undefined && made.length <= this.#root.length ? made : this.#root
     for (let path = directory; path.length > top.length || path === made; path = dirname(path)) {
