@@ -19,7 +19,7 @@ import {
   repository,
   streamBlob,
 } from './registry/content.ts'
-import { hammer, timesPerSecond } from './registry/measure.ts'
+import { hammer, median, timesPerSecond } from './registry/measure.ts'
 
 interface Line {
   readonly what: string
@@ -141,10 +141,6 @@ function list(what: string, path: string): Line {
     measure: async ({ url }) => (await hammer(`${url}${path}`, 8, seconds)).perSecond,
     show: perSecond,
   }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
 if (import.meta.main) await run(process.argv[2])

@@ -12,6 +12,10 @@ const benchmarks: Readonly<Record<string, { readonly about: string; readonly run
       about: 'the registry beside its peers',
       run: async () => await (await import('./registry.ts')).run(),
     },
+    storage: {
+      about: 'S3 beside docker-registry on the same server, databases and workers beside each other',
+      run: async () => await (await import('./storage.ts')).run(),
+    },
   }
 
 const wanted = process.argv.slice(2)

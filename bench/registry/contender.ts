@@ -5,6 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { stringify } from 'yaml'
 import { ensurePrograms, searchPath } from '../../test/support/programs.ts'
 import { varveProgram } from '../../test/support/varve.ts'
 
@@ -19,26 +20,39 @@ export interface Contender {
 
 export type StartContender = (directory: string) => Promise<Contender>
 
-export const startVarve: StartContender = async directory => {
-  const port = await freePort()
-  const args = ['serve', '--data', directory, '--address', `127.0.0.1:${port}`]
-  return await contend('varve', varveProgram, args, directory, port)
+export const startVarve: StartContender = varveWith({})
+
+/** @param settings those of varve.yaml. */
+export function varveWith(settings: Readonly<Record<string, unknown>>): StartContender {
+  return async directory => {
+    const port = await freePort()
+    const config = join(directory, 'varve.yaml')
+    // It may have secrets in it.
+    await writeFile(config, stringify(settings), { mode: 0o600 })
+    const args = ['serve', '--config', config, '--data', directory, '--address', `127.0.0.1:${port}`]
+    return await contend('varve', varveProgram, args, directory, port)
+  }
 }
 
 /** Debian's package of distribution/distribution. */
-export const startDockerRegistry: StartContender = async directory => {
-  await ensurePrograms('docker-registry')
-  const port = await freePort()
-  const config = join(directory, 'config.yml')
-  await writeFile(
-    config,
-    `version: 0.1
-log: { level: info }
-storage: { filesystem: { rootdirectory: ${directory} }, delete: { enabled: true }, maintenance: { uploadpurging: { enabled: false } } }
-http: { addr: "127.0.0.1:${port}" }
-`,
-  )
-  return await contend('docker-registry', 'docker-registry', ['serve', config], directory, port)
+export const startDockerRegistry: StartContender = directory =>
+  dockerRegistryWith({ filesystem: { rootdirectory: directory } })(directory)
+
+/** @param storage the driver with its parameters, and what else belongs to `storage` in its config.yml. */
+export function dockerRegistryWith(storage: Readonly<Record<string, unknown>>): StartContender {
+  return async directory => {
+    await ensurePrograms('docker-registry')
+    const port = await freePort()
+    const config = join(directory, 'config.yml')
+    const settings = {
+      version: 0.1,
+      log: { level: 'info' },
+      storage: { ...storage, delete: { enabled: true }, maintenance: { uploadpurging: { enabled: false } } },
+      http: { addr: `127.0.0.1:${port}` },
+    }
+    await writeFile(config, stringify(settings), { mode: 0o600 })
+    return await contend('docker-registry', 'docker-registry', ['serve', config], directory, port)
+  }
 }
 
 async function contend(
@@ -51,12 +65,17 @@ async function contend(
   const log = openSync(join(directory, 'access.log'), 'a')
   const child = spawn(program, args, {
     stdio: ['ignore', log, log],
-    env: { ...process.env, PATH: searchPath, VARVE_REGISTRY_METRICS_ADDRESS: '' },
+    env: { ...ownEnvironment(), PATH: searchPath, VARVE_REGISTRY_METRICS_ADDRESS: 'off' },
   })
   closeSync(log)
   const url = `http://127.0.0.1:${port}`
   await untilReady(child, url, join(directory, 'access.log'))
   return { name, url, peakMemory: () => peakMemoryOf(child), stop: () => stop(child) }
+}
+
+/** Without what this machine tells clients of AWS: not meant for a server of ours, and the peer stops at a CA bundle. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_')))
 }
 
 async function untilReady(child: ChildProcess, url: string, log: string): Promise<void> {

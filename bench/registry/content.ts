@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Readable } from 'node:stream'
 import { request } from 'undici'
 import { type Digest, digestOf } from '../../src/storage/digest.ts'
 import { mediaTypes } from '../../src/storage/media-types.ts'
@@ -84,23 +85,33 @@ export async function putWhole(url: string, name: string, bytes: Buffer, digest:
   await expect(201, 'PUT', `${await startUpload(url, name)}&digest=${digest}`, bytes)
 }
 
-async function startUpload(url: string, name: string): Promise<string> {
+export async function startUpload(url: string, name: string): Promise<string> {
   return await expect(202, 'POST', `${url}/v2/${name}/blobs/uploads/`)
 }
 
-async function putManifest(url: string, name: string, reference: string, bytes: Buffer): Promise<void> {
+export async function putManifest(
+  url: string,
+  name: string,
+  reference: string,
+  bytes: Buffer,
+): Promise<void> {
   await expect(201, 'PUT', `${url}/v2/${name}/manifests/${reference}`, bytes, mediaTypes.ociManifest)
 }
 
+/** To the end of a copy, however long it takes. */
+const patience = { headersTimeout: 0, bodyTimeout: 0 }
+
 /** Answers the absolute Location, with a query to add to. */
-async function expect(
+export async function expect(
   status: number,
   method: 'POST' | 'PUT' | 'PATCH',
   url: string,
-  body?: Buffer,
+  body?: Buffer | Readable,
   type = 'application/octet-stream',
+  more: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  const response = await request(url, { method, body: body ?? null, headers: { 'content-type': type } })
+  const headers = { 'content-type': type, ...more }
+  const response = await request(url, { method, body: body ?? null, headers, ...patience })
   const answer = await response.body.text()
   if (response.statusCode !== status) throw new Error(`${method} ${url}: ${response.statusCode} ${answer}`)
   const location = new URL(String(response.headers['location'] ?? '/'), url)

@@ -40,3 +40,7 @@ export async function timesPerSecond(
   await Promise.all(Array.from({ length: concurrency }, worker))
   return times / ((performance.now() - started) / 1000)
 }
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+}
