@@ -15,7 +15,7 @@ export type Source = 'default' | 'file' | 'environment' | 'flag'
 export interface EffectiveSetting {
   /** Such as `registry.address`. */
   readonly key: string
-  /** `(secret)` for a secret that is set. */
+  /** `(secret)` for a secret that is set; of what has secrets in it, the rest. */
   readonly value: unknown
   readonly source: Source
   readonly environment: string
@@ -53,16 +53,13 @@ export function loadConfig({ file, environment = process.env, flags = {} }: Conf
   for (const [key, value] of Object.entries(flags)) if (value !== undefined) place(key, value, 'flag')
 
   const config = complete(check(tree, [...leaves.keys()]))
-  const settings = [...leaves].map(([key, { description, secret }]) => {
-    const value = getIn(config, key.split('.'))
-    return {
-      key,
-      value: secret && value !== undefined ? '(secret)' : value,
-      source: sources.get(key) ?? ('default' as const),
-      environment: environmentName(key),
-      description,
-    }
-  })
+  const settings = [...leaves].map(([key, leaf]) => ({
+    key,
+    value: leaf.show(getIn(config, key.split('.'))),
+    source: sources.get(key) ?? ('default' as const),
+    environment: environmentName(key),
+    description: leaf.description,
+  }))
   return { config, settings }
 }
 

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 /** One request that has been answered, or broken off. */
 export interface RequestMeasure {
@@ -33,8 +33,30 @@ export interface Metrics {
   /** @returns what is to be called when the request is done with. */
   requestStarted(handler: string): () => void
   requestDone(measure: RequestMeasure): void
+  /** In a cluster worker: lets {@link createClusterMetrics} read these. */
+  joinCluster(): void
+  /**
+   * One HTTP request to the object store, those that are sent again too.
+   * @param operation such as `PutObject`.
+   * @param status of HTTP; undefined when no answer came.
+   * @param bytes of the body that was sent or, for `GetObject`, announced.
+   */
+  storeRequest(operation: string, status: number | undefined, bytes: number): void
+  /** A request to the object store is sent again. */
+  storeRetry(operation: string): void
+  /** Events of pulls that could not be written, because the database was away for too long. */
+  pullEventsDropped(count: number): void
   /** @param seconds until the store has answered; the reading of what it answers is not in it. */
   storageAction(driver: string, action: string, seconds: number): void
+}
+
+/** What /metrics tells. */
+export type MetricsText = Pick<Metrics, 'contentType' | 'text'>
+
+/** In the process that forked the workers: the sums over all that have joined. */
+export function createClusterMetrics(): MetricsText {
+  const aggregator = new AggregatorRegistry()
+  return { contentType: aggregator.contentType, text: () => aggregator.clusterMetrics() }
 }
 
 /** Distribution's, and below them those that a registry needs which answers in less than 5 ms. */
@@ -90,6 +112,29 @@ export function createMetrics({ uploadBuffers, uploads }: MetricSources): Metric
     help: 'Seconds until the object store has answered.',
     labelNames: ['driver', 'action'] as const,
     buckets: durationBuckets,
+    registers,
+  })
+  const storeRequests = new Counter({
+    name: 'varve_object_store_requests_total',
+    help: 'HTTP requests to the object store; code none when no answer came.',
+    labelNames: ['operation', 'code'] as const,
+    registers,
+  })
+  const storeRetries = new Counter({
+    name: 'varve_object_store_retries_total',
+    help: 'Requests to the object store that were sent again.',
+    labelNames: ['operation'] as const,
+    registers,
+  })
+  const storeBytes = new Counter({
+    name: 'varve_object_store_bytes_total',
+    help: 'Bytes of bodies that were sent to the object store or, by GetObject, read from it.',
+    labelNames: ['operation'] as const,
+    registers,
+  })
+  const pullsDropped = new Counter({
+    name: 'varve_pull_events_dropped_total',
+    help: 'Events of pulls that could not be written.',
     registers,
   })
   observe(
@@ -153,6 +198,17 @@ export function createMetrics({ uploadBuffers, uploads }: MetricSources): Metric
       }
       count(measure)
     },
+    joinCluster: () => {
+      AggregatorRegistry.setRegistries(registry)
+      // It is its constructor that begins to listen.
+      void new AggregatorRegistry()
+    },
+    storeRequest: (operation, status, bytes) => {
+      storeRequests.labels(operation, String(status ?? 'none')).inc()
+      storeBytes.labels(operation).inc(bytes)
+    },
+    storeRetry: operation => storeRetries.labels(operation).inc(),
+    pullEventsDropped: count => pullsDropped.inc(count),
     storageAction: (driver, action, seconds) => storage.labels(driver, action).observe(seconds),
   }
 }

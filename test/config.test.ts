@@ -97,6 +97,27 @@ describe('configuration', () => {
     assert.deepEqual(sourceOf('database.url', { environment }), ['(secret)', 'environment'])
   })
 
+  it('reads webhooks with their secrets from files, and shows none of these', () => {
+    const [secretFile, headersFile] = ['secret', 'headers'].map(name => join(directory, name))
+    const secret = `whsec_${Buffer.alloc(24, 'x').toString('base64')}`
+    writeFileSync(secretFile ?? '', `${secret}\n`)
+    writeFileSync(headersFile ?? '', '# for the proxy\nAuthorization: Bearer t0ken\n\nX-A:b\n')
+    const endpoint = { name: 'ci', url: 'https://ci.example.com/hooks/p4th', secretFile, headersFile }
+    for (const input of [
+      { file: file(JSON.stringify({ events: { endpoints: [endpoint] } })), environment: {} },
+      { environment: { VARVE_EVENTS_ENDPOINTS: JSON.stringify([endpoint]) } },
+    ]) {
+      const { config, settings } = loadConfig(input)
+      const [complete] = config.events.endpoints
+      assert.equal(complete?.secret, secret)
+      assert.deepEqual(complete.headers, { authorization: 'Bearer t0ken', 'x-a': 'b' })
+      assert.deepEqual([complete.format, complete.batch, complete.repositories], ['distribution', 1, ['**']])
+      const shown = JSON.stringify(settings)
+      assert.match(shown, /https:\/\/ci\.example\.com\/…/)
+      assert.doesNotMatch(shown, /p4th|t0ken|whsec_[A-Za-z0-9]/)
+    }
+  })
+
   it("takes distribution's names for its S3 driver", () => {
     const environment = {
       REGISTRY_STORAGE: 's3',
@@ -148,6 +169,26 @@ describe('configuration', () => {
       /database\.url is not valid: .*not both/,
     ],
     ['a file that is absent', 'database: { urlFile: /absent }', /database\.urlFile is not valid: \/absent/],
+    [
+      'two webhooks of one name',
+      'events: { endpoints: [{ name: a, url: "http://x" }, { name: a, url: "http://y" }] }',
+      /events\.endpoints is not valid: .*name a/,
+    ],
+    [
+      'a password in a URL',
+      'events: { endpoints: [{ name: a, url: "http://u:p@x" }] }',
+      /events\.endpoints\.0\.url is not valid: .*headersFile/,
+    ],
+    [
+      'a misspelt key of a webhook',
+      'events: { endpoints: [{ name: a, ulr: "http://x" }] }',
+      /events\.endpoints\.0/,
+    ],
+    [
+      'a secret that is none',
+      'events: { endpoints: [{ name: a, url: "http://x", secretFile: /dev/null }] }',
+      /secretFile is not valid: .*whsec_/,
+    ],
     ['redirects without a store', 'storage: { redirect: true }', /storage\.redirect is not valid/],
     [
       'a misspelt key of a section in a section',

@@ -8,6 +8,7 @@ export interface CommonFlags {
   readonly logLevel?: string
   readonly address?: string
   readonly metricsAddress?: string
+  readonly workers?: string
   readonly pool?: string
   readonly chains?: string
   readonly socket?: string
@@ -29,7 +30,8 @@ export const logLevelOption = () =>
   ])
 export const addressOption = () => new Option('--address <host:port>', 'where the registry listens')
 export const metricsAddressOption = () =>
-  new Option('--metrics-address <host:port>', 'where metrics and health are; empty for nowhere')
+  new Option('--metrics-address <host:port>', 'where metrics and health are; off for nowhere')
+export const workersOption = () => new Option('--workers <count>', 'processes that serve requests')
 export const poolOption = () => new Option('--pool <pool>', 'ZFS pool or dataset for chains and clones')
 export const chainsOption = () =>
   new Option('--chains <directory>', 'directory for chains and clones, without ZFS')
@@ -47,6 +49,7 @@ function settingsOf(flags: CommonFlags): ConfigInput['flags'] {
     'log.level': flags.logLevel,
     'registry.address': flags.address,
     'registry.metricsAddress': flags.metricsAddress,
+    'registry.workers': flags.workers,
     'importer.pool': flags.pool,
     'importer.chains': flags.chains,
     'importer.socket': flags.socket,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { RunningRegistry } from './compose-registry.ts'
+import type { RunningRegistry } from './registry/start-registry.ts'
 import {
   addressOption,
   type CommonFlags,
@@ -7,6 +7,7 @@ import {
   configOf,
   importerCommand,
   metricsAddressOption,
+  workersOption,
 } from './options.ts'
 import { aborted, abortOnSignals } from './signals.ts'
 
@@ -16,6 +17,7 @@ export function serverCommands(): Command[] {
     commandWithConfig('serve', 'run the registry')
       .addOption(addressOption())
       .addOption(metricsAddressOption())
+      .addOption(workersOption())
       .action(async (flags: CommonFlags) => {
         const { signal } = abortOnSignals()
         const { config } = configOf(flags)
@@ -38,6 +40,7 @@ export function serverCommands(): Command[] {
     importerCommand('up', 'run the registry and the agent together, for one machine')
       .addOption(addressOption())
       .addOption(metricsAddressOption())
+      .addOption(workersOption())
       .action(async (flags: CommonFlags) => await up(flags)),
   ]
 }
@@ -45,7 +48,7 @@ export function serverCommands(): Command[] {
 /** Loaded only when needed: no other command has to wait for it. */
 async function servers() {
   const [registry, importer, log] = await Promise.all([
-    import('./compose-registry.ts'),
+    import('./registry/start-registry.ts'),
     import('./compose-importer.ts'),
     import('../log.ts'),
   ])

@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { type CompleteEvents, completeEvents } from './complete-events.ts'
 import { invalidSetting } from './invalid.ts'
 import type { Settings } from './schema.ts'
+import { secretOf } from './secrets.ts'
 
 /** The effective configuration, with what depends on other settings, or is in files of its own, filled in. */
-export interface Config extends Settings {
+export interface Config extends Omit<Settings, 'events'> {
+  readonly events: CompleteEvents
   readonly importer: Settings['importer'] & { readonly chains: string; readonly socket: string }
 }
 
@@ -20,6 +22,7 @@ export function complete(settings: Settings): Config {
       ...settings.database,
       url: secretOf('database.url', settings.database.url, settings.database.urlFile),
     },
+    events: completeEvents(settings.events),
     importer: {
       ...settings.importer,
       chains: resolve(settings.importer.chains ?? `${data}/chains`),
@@ -61,15 +64,4 @@ function completeStorage(storage: Settings['storage']): Settings['storage'] {
   if ((s3.accessKeyId === undefined) !== (secretAccessKey === undefined))
     throw invalidSetting('storage.s3.accessKeyId', 'give it and secretAccessKeyFile, or neither')
   return { ...storage, s3: { ...s3, secretAccessKey } }
-}
-
-/** A secret that is written in the configuration itself, or in the file that `<key>File` names. */
-function secretOf(key: string, value: string | undefined, file: string | undefined): string | undefined {
-  if (file === undefined) return value
-  if (value !== undefined) throw invalidSetting(key, `give it or ${key}File, not both`)
-  try {
-    return readFileSync(file, 'utf8').trim()
-  } catch (cause) {
-    throw invalidSetting(`${key}File`, `${file} cannot be read`, cause)
-  }
 }

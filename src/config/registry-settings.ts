@@ -6,6 +6,12 @@ export const registrySettings = z.strictObject({
     .string()
     .default('127.0.0.1:5000')
     .describe('host:port to listen on. There is no authentication yet, so the default is this machine only.'),
+  workers: positiveInteger()
+    .max(256)
+    .default(1)
+    .describe(
+      'Processes that serve requests; each has its own memory for uploads and connections to the database.',
+    ),
   idleTimeoutSeconds: positiveInteger()
     .default(60)
     .describe(
@@ -42,7 +48,7 @@ export const registrySettings = z.strictObject({
   metricsAddress: z
     .string()
     .default('127.0.0.1:5001')
-    .describe('host:port of metrics, health and debug; empty (or off) for none.'),
+    .describe('host:port of metrics, health and debug; off for none.'),
   uploadExpiryHours: z.coerce
     .number()
     .positive()

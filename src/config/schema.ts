@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { databaseSettings } from './database-settings.ts'
+import { eventsSettings } from './events-settings.ts'
 import { importerSettings } from './importer-settings.ts'
 import { registrySettings } from './registry-settings.ts'
 import { storageSettings } from './storage-settings.ts'
@@ -19,6 +20,7 @@ export const schema = z.strictObject({
   registry: registrySettings,
   storage: storageSettings,
   database: databaseSettings,
+  events: eventsSettings,
   importer: importerSettings,
 })
 
@@ -27,8 +29,8 @@ export type Settings = z.output<typeof schema>
 /** What is known about one setting. */
 export interface Leaf {
   readonly description: string
-  /** Its value is shown to nobody. */
-  readonly secret: boolean
+  /** What may be seen of its value. */
+  show(value: unknown): unknown
 }
 
 /** All settings by key, such as `registry.address`. */
@@ -43,8 +45,9 @@ export function leavesOf(object: z.ZodObject = schema, prefix = ''): Map<string,
 }
 
 function leafOf(field: z.ZodType): Leaf {
-  const { description = '', secret } = z.globalRegistry.get(field) ?? {}
-  return { description, secret: secret === true }
+  const { description = '', secret, show } = z.globalRegistry.get(field) ?? {}
+  if (secret === true) return { description, show: value => (value === undefined ? undefined : '(secret)') }
+  return { description, show: value => (typeof show === 'function' ? show(value) : value) }
 }
 
 /** A tree in which every section is there: they may be left out of a file, and have their defaults then. */

@@ -17,6 +17,11 @@ export const storageSettings = z.strictObject({
   redirectExcept: list().describe(
     'Addresses (CIDR) of clients that cannot reach the store, and so get blobs from the registry itself.',
   ),
+  verifyReads: flag()
+    .optional()
+    .describe(
+      'Whether a blob that is sent whole is checked on the way, and broken off before its end when the store gave other bytes; default true for s3 and manta. Ranges and redirects are never checked.',
+    ),
   s3: z.strictObject({
     bucket: z.string().min(1).optional().describe('The bucket, which must exist.'),
     prefix: z
@@ -50,6 +55,8 @@ export const storageSettings = z.strictObject({
     contentMd5: flag()
       .optional()
       .describe('Whether uploads carry Content-MD5 for the store to check; default true for manta.'),
-    maxSockets: positiveInteger().default(64).describe('Connections to the store at once, at most.'),
+    maxSockets: positiveInteger()
+      .default(256)
+      .describe('Connections to the store at once, at most; each blob that is being read has one.'),
   }),
 })

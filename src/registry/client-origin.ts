@@ -1,45 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { BlockList, isIP } from 'node:net'
-import { DomainError } from '../errors.ts'
+import { isIP } from 'node:net'
+import type { AddressRanges } from './address-ranges.ts'
 
 /** Who sent a request, as far as that can be believed. */
 export interface ClientOrigin {
   /** IP address without brackets or port; an IPv4 address is never written as IPv6. Empty when the peer is gone. */
   readonly address: string
   readonly scheme: 'http' | 'https'
-}
-
-/** Addresses whose word about others is believed. */
-export interface TrustedProxies {
-  includes(address: string): boolean
-}
-
-/**
- * @param cidrs such as `10.0.0.0/8`, `fd00::/8` or a single address.
- * @throws DomainError `invalid`.
- */
-export function trustedProxies(cidrs: readonly string[]): TrustedProxies {
-  const list = new BlockList()
-  for (const cidr of cidrs) {
-    const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(cidr) ?? []
-    const version = isIP(address)
-    const widest = version === 4 ? 32 : 128
-    const prefix = bits === undefined ? widest : Number(bits)
-    if (version === 0 || prefix > widest)
-      throw new DomainError(
-        'invalid',
-        `${JSON.stringify(cidr)} is not a range of addresses; write it such as 10.0.0.0/8 or fd00::/8.`,
-        { resource: 'config', name: cidr },
-      )
-    list.addSubnet(address, prefix, version === 4 ? 'ipv4' : 'ipv6')
-  }
-  if (cidrs.length === 0) return { includes: () => false }
-  return {
-    includes: address => {
-      const version = isIP(address)
-      return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6')
-    },
-  }
 }
 
 /** One proxy's word about who it was called by. */
@@ -59,7 +26,7 @@ interface Hop {
 export function clientOrigin(
   headers: IncomingHttpHeaders,
   peer: string | undefined,
-  trusted: TrustedProxies,
+  trusted: AddressRanges,
 ): ClientOrigin {
   const direct: ClientOrigin = { address: normalize(peer ?? ''), scheme: 'http' }
   if (!trusted.includes(direct.address)) return direct
@@ -71,7 +38,7 @@ export function clientOrigin(
   return second === undefined || second.address === first.address ? first : direct
 }
 
-function walk(direct: ClientOrigin, hops: readonly Hop[], trusted: TrustedProxies): ClientOrigin {
+function walk(direct: ClientOrigin, hops: readonly Hop[], trusted: AddressRanges): ClientOrigin {
   let origin = direct
   for (const { address, scheme } of hops.toReversed()) {
     if (!trusted.includes(origin.address)) return origin

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isDomainError } from '../../src/errors.ts'
-import { clientOrigin, trustedProxies } from '../../src/registry/client-origin.ts'
+import { addressRanges } from '../../src/registry/address-ranges.ts'
+import { clientOrigin } from '../../src/registry/client-origin.ts'
 
-const trusted = trustedProxies(['10.0.0.0/8', '192.0.2.7', 'fd00::/8'])
+const trusted = addressRanges(['10.0.0.0/8', '192.0.2.7', 'fd00::/8'])
 const of = (headers: Record<string, string>, peer = '10.0.0.1') => clientOrigin(headers, peer, trusted)
 
 const proxy = fc.ipV4().map(address => address.replace(/^\d+/, '10'))
@@ -96,15 +97,15 @@ describe('The origin of a request', () => {
   it('refuses what is no range of addresses, by name', () => {
     for (const cidr of ['10.0.0.0/33', 'fd00::/129', 'proxy', '10.0.0/8', '', '10.0.0.0/-1'])
       assert.throws(
-        () => trustedProxies([cidr]),
+        () => addressRanges([cidr]),
         error => isDomainError(error, 'invalid'),
         cidr,
       )
   })
 
   it('knows no trusted proxy unless told', () => {
-    assert.equal(trustedProxies([]).includes('127.0.0.1'), false)
-    assert.equal(trustedProxies(['::1']).includes('::1'), true)
-    assert.equal(trustedProxies(['127.0.0.1']).includes('not an address'), false)
+    assert.equal(addressRanges([]).includes('127.0.0.1'), false)
+    assert.equal(addressRanges(['::1']).includes('::1'), true)
+    assert.equal(addressRanges(['127.0.0.1']).includes('not an address'), false)
   })
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { request } from 'undici'
-import { trustedProxies } from '../../src/registry/client-origin.ts'
+import { addressRanges } from '../../src/registry/address-ranges.ts'
 import { connectRaw } from '../support/raw-http.ts'
 import { serveStub } from '../support/stub-registry.ts'
 
@@ -119,7 +119,7 @@ describe('Addresses of clients', () => {
       [[], '127.0.0.1'],
       [['127.0.0.0/8'], '198.51.100.4'],
     ] as const) {
-      await using registry = await serveStub({}, { trustedProxies: trustedProxies(cidrs) })
+      await using registry = await serveStub({}, { trustedProxies: addressRanges(cidrs) })
       const headers = { 'x-forwarded-for': '203.0.113.9, 198.51.100.4' }
       await (await request(`${registry.url}/v2/`, { headers })).body.dump()
       const line = await registry.kept.find(({ message }) => message === 'request')

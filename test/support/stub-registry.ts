@@ -1,7 +1,7 @@
 import type { Metrics } from '../../src/metrics.ts'
+import type { AddressRanges } from '../../src/registry/address-ranges.ts'
 import { createRegistryApp } from '../../src/registry/app.ts'
 import type { BodyPace } from '../../src/registry/body-pace.ts'
-import type { TrustedProxies } from '../../src/registry/client-origin.ts'
 import type { LeftoverLimits } from '../../src/registry/leftover.ts'
 import { defaultServerTimeouts, listen, type ServerTimeouts } from '../../src/registry/server.ts'
 import { type KeptLog, keepLog } from './log-lines.ts'
@@ -17,7 +17,7 @@ export interface StubRegistryOptions {
   readonly timeouts?: Partial<ServerTimeouts>
   readonly leftoverLimits?: LeftoverLimits
   readonly bodyPace?: BodyPace
-  readonly trustedProxies?: TrustedProxies
+  readonly trustedProxies?: AddressRanges
   readonly metrics?: Metrics
 }
 

@@ -1,8 +1,8 @@
-import { DomainError, isDomainError } from '../errors.ts'
-import type { Logger } from '../log.ts'
-import { createDebugApp, type DebugAppOptions } from '../registry/debug-app.ts'
-import { defaultServerTimeouts, listen, type RunningServer } from '../registry/server.ts'
-import { parseAddress } from './address.ts'
+import { DomainError, isDomainError } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
+import { createDebugApp, type DebugAppOptions } from '../../registry/debug-app.ts'
+import { defaultServerTimeouts, listen, type RunningServer } from '../../registry/server.ts'
+import { parseAddress } from '../address.ts'
 
 /**
  * The second server: metrics, health and debug.

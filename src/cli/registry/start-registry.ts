@@ -1,20 +1,13 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { Config } from '../config.ts'
-import { DomainError } from '../errors.ts'
-import type { Logger } from '../log.ts'
-import { createMetrics } from '../metrics.ts'
-import { createRegistryApp } from '../registry/app.ts'
-import { trustedProxies } from '../registry/client-origin.ts'
-import type { HealthChecks } from '../registry/health.ts'
-import { defaultServerTimeouts, listen } from '../registry/server.ts'
-import { BufferBudget } from '../storage/blobs/buffer-budget.ts'
-import { ObjectBlobStore } from '../storage/blobs/object-blob-store.ts'
-import { openSqliteMetadata } from '../storage/metadata/sqlite.ts'
-import { FilesystemObjectStore } from '../storage/objects/filesystem.ts'
-import { observedObjectStore } from '../storage/objects/observed.ts'
-import { parseAddress } from './address.ts'
-import { startDebugServer } from './compose-debug.ts'
+import type { Config } from '../../config.ts'
+import { joinMetrics } from '../../event-metrics.ts'
+import type { Logger } from '../../log.ts'
+import { startDebugServer } from './debug-server.ts'
+import { deleteOldEvents } from './event-retention.ts'
+import { startEvents } from './events.ts'
+import { createBlobs, createBuffers, startService } from './service.ts'
+import { openStores } from './stores.ts'
+import { sweepHourly } from './upkeep.ts'
+import { startWorkers } from './workers.ts'
 
 export interface RunningRegistry extends AsyncDisposable {
   /** `host:port` that it listens on. */
@@ -23,101 +16,51 @@ export interface RunningRegistry extends AsyncDisposable {
   readonly metricsAddress: string | undefined
 }
 
-const hourMs = 60 * 60 * 1000
-
-/** The registry on the embedded defaults: SQLite and a directory of objects below `data`. @throws DomainError. */
+/**
+ * The registry: in this process, or in `registry.workers` processes that share one address while this one looks after
+ * what has to be done once: the schema, the sweeps, the delivery of events, the metrics of all.
+ *
+ * @throws DomainError.
+ */
 export async function startRegistry(config: Config, log: Logger): Promise<RunningRegistry> {
-  const address = parseAddress(config.registry.address)
-  const trusted = trustedProxies(config.registry.trustedProxies)
-  const directory = join(config.data, 'registry')
-  await mkdir(directory, { recursive: true, mode: 0o700 })
   await using stack = new AsyncDisposableStack()
-  const { partBytes, uploadMemoryBytes } = config.registry
-  const store = await FilesystemObjectStore.open(directory)
-  const buffers = new BufferBudget({ limitBytes: uploadMemoryBytes, partBytes })
-  const objects = observedObjectStore(store, (action, seconds) =>
-    metrics.storageAction('filesystem', action, seconds),
-  )
-  const metadata = stack.use(await openSqliteMetadata(join(directory, 'varve.db')))
-  const blobs = new ObjectBlobStore({
-    objects,
-    metadata,
-    buffers,
-    settings: {
-      partSizeBytes: partBytes,
-      uploadTtlMs: config.registry.uploadExpiryHours * hourMs,
-    },
-  })
-  const metrics = createMetrics({ uploadBuffers: buffers, uploads: blobs })
-  stack.use(sweepHourly(blobs, log))
-
-  let isStopping = false
-  const checks: HealthChecks = {
-    metadata: options => metadata.ping(options),
-    objects: options => objects.ping(options),
-    server: async () => {
-      if (isStopping)
-        throw new DomainError('unavailable', 'The registry is stopping.', { resource: 'request' })
-    },
-  }
-  const debug = await startDebugServer(config.registry.metricsAddress, { log, metrics, checks }, log)
-  if (debug !== undefined) stack.defer(async () => await debug.close())
-
-  const app = createRegistryApp({
-    blobs,
-    metadata,
-    checks,
-    buffers,
-    metrics,
-    trustedProxies: trusted,
-    bodyPace: {
-      minBytesPerSecond: config.registry.minBodyBytesPerSecond,
-      windowMs: config.registry.idleTimeoutSeconds * 1000,
+  const stores = stack.use(await openStores(config, { migrate: config.database.migrate }))
+  stack.use(sweepHourly(createBlobs(config, stores, createBuffers(config)), log))
+  stack.use(deleteOldEvents(stores.metadata, config.events.retentionDays, log))
+  const events = stack.use(await startEvents(config, stores.metadata, log))
+  // Before the service, so that it answers until the service has ended.
+  const debugging = stack.use(new AsyncDisposableStack())
+  const service =
+    config.registry.workers > 1
+      ? await startWorkers(config, stores, log)
+      : await startService(config, stores, log)
+  stack.defer(async () => await service.close())
+  const stopping = new AbortController()
+  const debug = await startDebugServer(
+    config.registry.metricsAddress,
+    {
+      checks: service.checks,
+      metrics: joinMetrics(service.metrics, events.metrics),
+      events: stores.metadata,
+      stopping: stopping.signal,
+      log,
     },
     log,
-    rules: {
-      readOnly: config.registry.readOnly,
-      requireReferences: config.registry.requireReferences,
-    },
-  })
-  const timeouts = {
-    ...defaultServerTimeouts,
-    idleMs: config.registry.idleTimeoutSeconds * 1000,
-    stopMs: config.registry.drainSeconds * 1000,
-  }
-  const server = await listen(app.callback(), address, timeouts, malformed =>
-    log.info(malformed, 'malformed request'),
   )
-  stack.defer(async () => {
-    isStopping = true
-    await server.close()
-  })
-  const listening = `${server.host}:${server.port}`
-  log.info({ address: listening, data: directory }, 'registry is listening')
-  const owned = stack.move()
-  const metricsAddress = debug && `${debug.host}:${debug.port}`
-  return { address: listening, metricsAddress, [Symbol.asyncDispose]: async () => await owned.disposeAsync() }
-}
+  if (debug !== undefined)
+    debugging.defer(async () => {
+      stopping.abort()
+      await debug.close()
+    })
 
-/** Drops the uploads that nobody continued. A sweep that fails is tried again an hour later. */
-function sweepHourly(blobs: ObjectBlobStore, log: Logger): AsyncDisposable {
-  const closing = new AbortController()
-  let sweeping = Promise.resolve()
-  const sweep = (): void => {
-    sweeping = blobs
-      .sweepUploads(new Date(), { signal: closing.signal })
-      .then(swept => log.info({ swept }, 'expired uploads swept'))
-      .catch((error: unknown) => {
-        if (!closing.signal.aborted) log.error({ error }, 'sweep of expired uploads failed')
-      })
-  }
-  const timer = setInterval(sweep, hourMs)
-  sweep()
+  log.info(
+    { address: service.address, workers: config.registry.workers, storage: stores.driver, data: config.data },
+    'registry is listening',
+  )
+  const owned = stack.move()
   return {
-    [Symbol.asyncDispose]: async () => {
-      clearInterval(timer)
-      closing.abort()
-      await sweeping
-    },
+    address: service.address,
+    metricsAddress: debug && `${debug.host}:${debug.port}`,
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
   }
 }

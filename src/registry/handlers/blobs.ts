@@ -9,7 +9,9 @@ import { errorReply } from '../errcode.ts'
 import type { Handler } from '../handler.ts'
 import { multipartRanges } from '../multipart-ranges.ts'
 import type { Headers, Reply } from '../reply.ts'
-import { digestParamOf, repositoryOf } from '../request.ts'
+import type { BlobRedirects } from '../redirects.ts'
+import { digestParamOf, type RegistryRequest, repositoryOf } from '../request.ts'
+import { requesterOf } from '../requester.ts'
 
 export interface BlobHandlers {
   readonly get: Handler
@@ -20,12 +22,18 @@ export interface BlobHandlers {
 const blobType = 'application/octet-stream'
 
 /** distribution-spec, "Pulling blobs" and "Deleting blobs". */
-export function createBlobHandlers(blobs: BlobStore, records: Pick<BlobRecords, 'unlinkBlob'>): BlobHandlers {
+export function createBlobHandlers(
+  blobs: BlobStore,
+  records: Pick<BlobRecords, 'unlinkBlob'>,
+  redirects?: BlobRedirects,
+): BlobHandlers {
   return {
     get: async request => {
       const digest = digestParamOf(request)
       const repository = blobs.repository(repositoryOf(request))
       const { headers, signal } = request
+      const url = await redirectUrl(repository, digest, request)
+      if (url !== undefined) return redirectTo(url, digest)
       const range = rangeStillCounts(headers['if-range']?.toString(), digest) ? headers.range : undefined
       // Most pulls ask for the whole blob, and then `open` alone is one question fewer to the database.
       if (range === undefined && headers['if-none-match'] === undefined)
@@ -53,9 +61,30 @@ export function createBlobHandlers(blobs: BlobStore, records: Pick<BlobRecords, 
     },
 
     delete: async request => {
-      await records.unlinkBlob(repositoryOf(request), digestParamOf(request), { signal: request.signal })
+      await records.unlinkBlob(repositoryOf(request), digestParamOf(request), {
+        by: requesterOf(request),
+        signal: request.signal,
+      })
       return { status: 202 }
     },
+  }
+
+  async function redirectUrl(
+    repository: BlobProvider,
+    digest: Digest,
+    { client, signal }: RegistryRequest,
+  ): Promise<URL | undefined> {
+    if (redirects === undefined || redirects.exempts(client)) return undefined
+    return repository.presign(digest, redirects.expiresInSeconds, { signal })
+  }
+}
+
+/** The store answers ranges and conditions as well, so the request is sent on with all that it has. */
+function redirectTo(url: URL, digest: Digest): Reply {
+  return {
+    status: 307,
+    // The URL is good for a while only, and nobody else's.
+    headers: { Location: url.href, 'Docker-Content-Digest': digest, 'Cache-Control': 'private, no-store' },
   }
 }
 

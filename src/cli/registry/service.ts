@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto'
+import type { Config } from '../../config.ts'
+import { DomainError } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
+import { createMetrics, type Metrics } from '../../metrics.ts'
+import { createRegistryApp } from '../../registry/app.ts'
+import { addressRanges } from '../../registry/address-ranges.ts'
+import { PullRecorder } from '../../registry/events/pull-recorder.ts'
+import type { HealthChecks } from '../../registry/health.ts'
+import type { BlobRedirects } from '../../registry/redirects.ts'
+import { defaultServerTimeouts, listen } from '../../registry/server.ts'
+import { BufferBudget } from '../../storage/blobs/buffer-budget.ts'
+import { ObjectBlobStore } from '../../storage/blobs/object-blob-store.ts'
+import { observedObjectStore } from '../../storage/objects/observed.ts'
+import { parseAddress } from '../address.ts'
+import type { Stores } from './stores.ts'
+
+/** What answers requests, in this process. */
+export interface Service {
+  /** `host:port` that it listens on. */
+  readonly address: string
+  readonly metrics: Metrics
+  readonly checks: HealthChecks
+  /** Lets running requests end. Idempotent. */
+  close(): Promise<void>
+}
+
+const hourMs = 60 * 60 * 1000
+
+/** Blobs as the configuration wants them. */
+export function createBlobs(config: Config, stores: Stores, buffers: BufferBudget): ObjectBlobStore {
+  const { partBytes, uploadExpiryHours } = config.registry
+  const { driver, verifyReads } = config.storage
+  return new ObjectBlobStore({
+    objects: stores.objects,
+    metadata: stores.metadata,
+    presigner: stores.presigner,
+    buffers,
+    settings: {
+      partSizeBytes: partBytes,
+      uploadTtlMs: uploadExpiryHours * hourMs,
+      verifyReads: verifyReads ?? driver !== 'filesystem',
+    },
+  })
+}
+
+/** The memory that one process has for bodies. */
+export function createBuffers({ registry: { partBytes, uploadMemoryBytes } }: Config): BufferBudget {
+  return new BufferBudget({ limitBytes: uploadMemoryBytes, partBytes })
+}
+
+/** @throws DomainError `unavailable` when the address is taken. */
+export async function startService(config: Config, stores: Stores, log: Logger): Promise<Service> {
+  const { registry } = config
+  const address = parseAddress(registry.address)
+  const trusted = addressRanges(registry.trustedProxies)
+  const buffers = createBuffers(config)
+  const objects = observedObjectStore(stores.objects, (action, seconds) =>
+    metrics.storageAction(stores.driver, action, seconds),
+  )
+  const blobs = createBlobs(config, { ...stores, objects }, buffers)
+  const metrics = createMetrics({ uploadBuffers: buffers, uploads: blobs })
+  stores.observe(metrics)
+
+  let isStopping = false
+  const checks: HealthChecks = {
+    metadata: options => stores.metadata.ping(options),
+    objects: options => stores.objects.ping(options),
+    server: async () => {
+      if (isStopping)
+        throw new DomainError('unavailable', 'The registry is stopping.', { resource: 'request' })
+    },
+  }
+  const pulls = config.events.pulls
+    ? new PullRecorder({
+        records: stores.metadata,
+        log,
+        onDropped: count => metrics.pullEventsDropped(count),
+      })
+    : undefined
+  const app = createRegistryApp({
+    blobs,
+    metadata: stores.metadata,
+    pulls,
+    uploadSecret: await uploadSecretOf(stores),
+    checks,
+    buffers,
+    metrics,
+    trustedProxies: trusted,
+    bodyPace: {
+      minBytesPerSecond: registry.minBodyBytesPerSecond,
+      windowMs: registry.idleTimeoutSeconds * 1000,
+    },
+    log,
+    rules: {
+      readOnly: registry.readOnly,
+      requireReferences: registry.requireReferences,
+      redirects: redirectsOf(config.storage),
+    },
+  })
+  const timeouts = {
+    ...defaultServerTimeouts,
+    idleMs: registry.idleTimeoutSeconds * 1000,
+    stopMs: registry.drainSeconds * 1000,
+  }
+  const server = await listen(app.callback(), address, timeouts, malformed =>
+    log.info(malformed, 'malformed request'),
+  )
+  return {
+    address: `${server.host}:${server.port}`,
+    metrics,
+    checks,
+    close: async () => {
+      isStopping = true
+      await server.close()
+      await pulls?.[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The same for all processes that serve this database's uploads. */
+async function uploadSecretOf({ metadata }: Stores): Promise<Uint8Array> {
+  const proposed = randomBytes(32).toString('base64')
+  return Buffer.from(await metadata.agreeOn('upload-secret', proposed), 'base64')
+}
+
+function redirectsOf({
+  redirect,
+  redirectSeconds,
+  redirectExcept,
+}: Config['storage']): BlobRedirects | undefined {
+  if (!redirect) return undefined
+  const exempt = addressRanges(redirectExcept)
+  return { expiresInSeconds: redirectSeconds, exempts: client => exempt.includes(client) }
+}
