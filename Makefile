@@ -1,7 +1,7 @@
-# make up · make test · make demo: each does all its own set-up on a machine with npm.
+# make up · make test · make demo · make chaos: each does all its own set-up on a machine with npm.
 # The machine's own Node and npm may be old: they only install those that toolchain/ pins, which do all the rest.
 
-.PHONY: up test demo check format build bench clean
+.PHONY: up test chaos demo check format build bench clean
 .DEFAULT_GOAL := help
 
 TOOLS := $(CURDIR)/toolchain/node_modules/.bin
@@ -16,6 +16,7 @@ help:
 	@echo 'make up [POOL=tank] [ADDRESS=127.0.0.1:5000] [DATA=./data]   run registry and importer agent'
 	@echo 'make test [ONLY=path]                                       all checks and tests'
 	@echo 'make demo                                                   push, import and clone a real image on a real pool'
+	@echo 'make chaos [SECONDS=600] [SEED=1]                           three replicas while everything fails'
 	@echo 'make check | format | build | bench | clean'
 
 # Installs npm packages only.
@@ -34,6 +35,10 @@ check: $(INSTALLED)
 # Installs zfs-fuse, debootstrap, buildah, skopeo, umoci and docker.io from Debian, and says so.
 demo: $(INSTALLED)
 	@$(NODE) test/demo/demo.ts
+
+# Builds an S3 server by Go and installs PostgreSQL from Debian.
+chaos: $(INSTALLED)
+	@$(NODE) test/chaos/chaos.ts $(or $(SECONDS),600) $(SEED)
 
 bench: $(INSTALLED)
 	@$(NODE) bench/run.ts

@@ -2,11 +2,14 @@ import { isDomainError } from '../../errors.ts'
 import type { BlobRecords, GarbageRecords, UploadRecords } from '../metadata/metadata.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
+import type { Presigner } from '../objects/presigner.ts'
 import type { BufferBudget } from './buffer-budget.ts'
 
 /** What a blob store is made of. */
 export interface BlobStoreParts {
   readonly objects: ObjectStore
+  /** Where the objects have URLs of their own. */
+  readonly presigner: Presigner | undefined
   readonly metadata: BlobRecords & UploadRecords & GarbageRecords
   readonly settings: BlobStoreSettings
   /** Where the memory of all uploads comes from. */
@@ -24,6 +27,11 @@ export interface BlobStoreSettings {
   readonly leaseMs: number
   /** How long an upload may take to fill a part while others wait for memory; it then stores what it has and waits, too. */
   readonly partHoldMs: number
+  /**
+   * Whether whole blobs are checked against their digest on their way out. Ranges never are: for them there is the
+   * store's word only, and that every answer has the length and the place that was asked for.
+   */
+  readonly verifyReads: boolean
 }
 
 export const defaultBlobStoreSettings: BlobStoreSettings = Object.freeze({
@@ -31,6 +39,7 @@ export const defaultBlobStoreSettings: BlobStoreSettings = Object.freeze({
   uploadTtlMs: 24 * 60 * 60 * 1000,
   leaseMs: 60 * 1000,
   partHoldMs: 5 * 1000,
+  verifyReads: false,
 })
 
 /**

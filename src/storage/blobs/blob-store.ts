@@ -3,6 +3,7 @@ import type { Abortable } from '../abortable.ts'
 import type { Digest, DigestAlgorithm } from '../digest.ts'
 import type { ByteRange } from '../objects/object-store.ts'
 import type { RepositoryName } from '../reference.ts'
+import type { ChangeOptions } from '../requester.ts'
 
 /**
  * CONTRACT. Content-addressed blobs, seen from one repository.
@@ -22,8 +23,17 @@ export type RepositoryBlobs = BlobProvider & BlobIngester & BlobLinker
 export interface BlobProvider {
   /** @throws DomainError `not_found`. */
   stat(digest: Digest, options?: Abortable): Promise<BlobInfo>
-  /** The caller must read or destroy the stream. @throws DomainError `not_found`, `out_of_range`. */
+  /**
+   * The caller must read or destroy the stream. It fails with DomainError `unavailable` when the store breaks off, or
+   * gives other bytes where those are checked; before the first byte the call does.
+   * @throws DomainError `not_found`, `out_of_range`, `unavailable`.
+   */
   open(digest: Digest, options?: OpenBlobOptions): Promise<BlobBody>
+  /**
+   * A URL of the object store with which anybody can read the blob for a while; undefined where there is none.
+   * @throws DomainError `not_found`.
+   */
+  presign(digest: Digest, expiresInSeconds: number, options?: Abortable): Promise<URL | undefined>
 }
 
 export interface BlobIngester {
@@ -43,7 +53,7 @@ export interface BlobLinker {
    * @param from undefined: whichever repository holds it.
    * @throws DomainError `not_found` when `from` does not hold it.
    */
-  link(digest: Digest, from: RepositoryName | undefined, options?: Abortable): Promise<BlobInfo>
+  link(digest: Digest, from: RepositoryName | undefined, options?: ChangeOptions): Promise<BlobInfo>
 }
 
 export interface BlobWriter extends AsyncDisposable {
@@ -100,7 +110,7 @@ export interface WriteOptions extends Abortable {
   readonly length?: number | undefined
 }
 
-export interface CommitOptions extends Abortable {
+export interface CommitOptions extends ChangeOptions {
   readonly digest: Digest
   /** Bytes, when the client said so. */
   readonly size?: number | undefined

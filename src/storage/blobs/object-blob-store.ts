@@ -2,7 +2,11 @@ import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import { unknownUpload } from '../metadata/upload-errors.ts'
 import { selectRange } from '../objects/byte-range.ts'
+import type { Presigner } from '../objects/presigner.ts'
 import type { RepositoryName } from '../reference.ts'
+import type { ChangeOptions } from '../requester.ts'
+import { isDirect } from '../streams/direct.ts'
+import { untilReadable } from '../streams/readable.ts'
 import type {
   BlobBody,
   BlobInfo,
@@ -19,8 +23,10 @@ import { BufferBudget } from './buffer-budget.ts'
 import { ObjectBlobWriter } from './object-blob-writer.ts'
 import { UploadSession } from './upload-session.ts'
 import { type SweepReport, sweepUploads } from './upload-sweep.ts'
+import { trustedBody } from './trusted-body.ts'
 
 export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' | 'metadata'> {
+  readonly presigner?: Presigner | undefined
   readonly settings?: Partial<BlobStoreSettings> | undefined
   /** Shared with whatever else reads bodies in this process; eight parts of its own unless given. */
   readonly buffers?: BufferBudget | undefined
@@ -37,12 +43,20 @@ export class ObjectBlobStore implements BlobStore {
   readonly #parts: BlobStoreParts
   readonly #writers = new Set<BlobWriter>()
 
-  constructor({ objects, metadata, settings: given, buffers, now = Date.now }: ObjectBlobStoreOptions) {
+  constructor({
+    objects,
+    metadata,
+    presigner,
+    settings: given,
+    buffers,
+    now = Date.now,
+  }: ObjectBlobStoreOptions) {
     const settings = { ...defaultBlobStoreSettings, ...given }
     const partBytes = settings.partSizeBytes
     this.#parts = {
       objects,
       metadata,
+      presigner,
       settings,
       buffers: buffers ?? new BufferBudget({ limitBytes: 8 * partBytes, partBytes }),
       now,
@@ -83,8 +97,18 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
   async open(digest: Digest, options?: OpenBlobOptions): Promise<BlobBody> {
     const { size, objectKey } = await this.#parts.metadata.findBlob(this.#name, digest, options)
     selectRange(size, options?.range, { resource: 'blob', name: digest })
-    const { stream } = await this.#parts.objects.get(objectKey, options)
-    return { digest, size, stream }
+    const object = await this.#parts.objects.get(objectKey, options)
+    const body = trustedBody(
+      { digest, size, stream: object.stream },
+      { storedSize: object.size, verifies: this.#parts.settings.verifyReads && options?.range === undefined },
+    )
+    if (!isDirect(body.stream)) await untilReadable(body.stream)
+    return body
+  }
+
+  async presign(digest: Digest, expiresInSeconds: number, options?: Abortable): Promise<URL | undefined> {
+    const { objectKey } = await this.#parts.metadata.findBlob(this.#name, digest, options)
+    return this.#parts.presigner?.presignGet(objectKey, expiresInSeconds, options)
   }
 
   async create(options?: CreateUploadOptions): Promise<BlobWriter> {
@@ -107,7 +131,7 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
     return { id, offset }
   }
 
-  async link(digest: Digest, from: RepositoryName | undefined, options?: Abortable): Promise<BlobInfo> {
+  async link(digest: Digest, from: RepositoryName | undefined, options?: ChangeOptions): Promise<BlobInfo> {
     const { size } = await this.#parts.metadata.linkBlob({ repository: this.#name, from, digest }, options)
     return { digest, size }
   }

@@ -4,6 +4,7 @@ import type { Abortable } from '../abortable.ts'
 import { algorithmOf, createDigester, type Digest } from '../digest.ts'
 import { unknownUpload } from '../metadata/upload-errors.ts'
 import type { ObjectKey } from '../objects/keys.ts'
+import type { Requester } from '../requester.ts'
 import type { BlobInfo, BlobWriter, CommitOptions, UploadId, WriteOptions } from './blob-store.ts'
 import { type BlobStoreParts, dropObjects } from './blob-store-parts.ts'
 import { PartWriter } from './part-writer.ts'
@@ -54,7 +55,7 @@ export class ObjectBlobWriter implements BlobWriter {
     return this.offset
   }
 
-  async commit({ digest, size, signal }: CommitOptions): Promise<BlobInfo> {
+  async commit({ digest, size, by, signal }: CommitOptions): Promise<BlobInfo> {
     signal?.throwIfAborted()
     const { id, committed, repository } = this.#session.record
     if (committed === digest)
@@ -70,8 +71,8 @@ export class ObjectBlobWriter implements BlobWriter {
     if (known !== undefined) await this.#endUnless(known, digest)
     const objectKey = await finishObject(this.#parts, this.#session.record)
     if (known === undefined)
-      await this.#endUnless(await this.#readBack(objectKey, digest, { signal }), digest)
-    return this.#publish(objectKey, digest)
+      await this.#endUnless(await this.#readBackTwice(objectKey, digest, { signal }), digest)
+    return this.#publish(objectKey, digest, by)
   }
 
   async cancel(options?: Abortable): Promise<void> {
@@ -119,6 +120,12 @@ export class ObjectBlobWriter implements BlobWriter {
       )
   }
 
+  /** Another digest may be the store's mistake once; nobody's upload is refused for that. */
+  async #readBackTwice(objectKey: ObjectKey, digest: Digest, options: Abortable): Promise<Digest> {
+    const actual = await this.#readBack(objectKey, digest, options)
+    return actual === digest ? actual : await this.#readBack(objectKey, digest, options)
+  }
+
   async #readBack(objectKey: ObjectKey, digest: Digest, { signal }: Abortable): Promise<Digest> {
     const digester = createDigester(algorithmOf(digest))
     const { stream } = await this.#parts.objects.get(objectKey, { signal })
@@ -139,10 +146,10 @@ export class ObjectBlobWriter implements BlobWriter {
     )
   }
 
-  async #publish(objectKey: ObjectKey, digest: Digest): Promise<BlobInfo> {
+  async #publish(objectKey: ObjectKey, digest: Digest, by: Requester | undefined): Promise<BlobInfo> {
     const { id, repository, offset, tail } = this.#session.record
     const blob = { digest, size: offset, objectKey, repository, uploadId: id, holder: this.#session.holder }
-    const stored = await this.#parts.metadata.commitBlob(blob)
+    const stored = await this.#parts.metadata.commitBlob(blob, { by })
     this.#session.close(digest)
     const replaced = new Set([objectKey, ...(tail === null ? [] : [tail.objectKey])])
     replaced.delete(stored.objectKey)

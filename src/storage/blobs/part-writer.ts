@@ -5,7 +5,7 @@ import { unknownUpload } from '../metadata/upload-errors.ts'
 import type { MultipartUpload, UploadedPart } from '../objects/object-store.ts'
 import type { BlobStoreParts } from './blob-store-parts.ts'
 import { PartBuffer } from './part-buffer.ts'
-import { readTail, resumeParts } from './upload-bytes.ts'
+import { readTail, resumeParts, tailDigestOf } from './upload-bytes.ts'
 import type { HashMark, UploadHash } from './upload-hash.ts'
 import type { UploadSession } from './upload-session.ts'
 
@@ -87,7 +87,7 @@ export class PartWriter {
   async finish(): Promise<boolean> {
     try {
       await this.#settle()
-      if (!this.#hasGap) await this.#putTail()
+      if (!this.#hasGap) await this.#storeRest()
     } finally {
       this.#filling?.[Symbol.dispose]()
       await this.#session.save(this.#reached)
@@ -129,6 +129,8 @@ export class PartWriter {
 
   async #send(full: PartBuffer): Promise<void> {
     await this.#settle()
+    // Not a part for whoever has waited so long that the upload may be another writer's.
+    if (this.#session.isRenewalDue) await this.#session.renew()
     this.#upload ??= await this.#beginOrResume()
     this.#sending = this.#sendPart(this.#upload, full, this.#hash.mark())
     // It is waited for later; until then its failure is nobody's.
@@ -187,10 +189,19 @@ export class PartWriter {
     this.#unread = this.#session.record.tail
   }
 
+  async #storeRest(): Promise<void> {
+    // After other parts a full one is as good as in place: as a tail it would be stored, read and stored again.
+    if (this.#filling?.size === this.#session.record.partSize && this.#storedParts.length > 0) {
+      await this.#send(this.#filling)
+      await this.#settle()
+    } else await this.#putTail()
+  }
+
   async #putTail(): Promise<void> {
     const filling = this.#filling
     if (filling === undefined || filling.size === 0) return
     const objectKey = await this.#session.reservedTailKey()
+    const digest = tailDigestOf(filling.bytes)
     // Whether it succeeds or not, something may be stored under this key from now on.
     this.#reached = { ...this.#reached, nextTailKey: null }
     try {
@@ -204,7 +215,7 @@ export class PartWriter {
       ...this.#reached,
       ...this.#hash.mark(),
       offset,
-      tail: { objectKey, size: filling.size },
+      tail: { objectKey, size: filling.size, digest },
     }
   }
 

@@ -1,5 +1,6 @@
 import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
+import { createDigester, type Digest } from '../digest.ts'
 import type { UploadRecord } from '../metadata/metadata.ts'
 import { unknownUpload } from '../metadata/upload-errors.ts'
 import type { ObjectKey } from '../objects/keys.ts'
@@ -53,6 +54,20 @@ export async function readTail(
       `The object ${tail.objectKey} has ${size} bytes where ${tail.size} were stored.`,
       { resource: 'object', name: tail.objectKey },
     )
+  // The running digest has these bytes already, so nothing after this would notice others.
+  if (tail.digest !== null && tailDigestOf(into.bytes) !== tail.digest)
+    throw new DomainError(
+      'unavailable',
+      `The object ${tail.objectKey} has other bytes than were stored; try again, or begin the upload anew.`,
+      { resource: 'object', name: tail.objectKey },
+    )
+}
+
+/** What a tail is known by when it is read again. */
+export function tailDigestOf(bytes: Uint8Array): Digest {
+  const digester = createDigester('sha256')
+  digester.update(bytes)
+  return digester.digest()
 }
 
 /**
@@ -68,6 +83,8 @@ export async function finishObject(parts: BlobStoreParts, record: UploadRecord):
     const last = tail === null ? [] : [await sendTail(parts, record, upload, tail.size)]
     await upload.complete([...record.parts, ...last])
   } catch (error) {
+    // A writer that was taken over has replaced a part, whose bytes nobody has any more but the client.
+    if (isDomainError(error, 'invalid')) throw unknownUpload(record.id)
     // A commit that broke off after this point has left nothing to upload to, but the object.
     if (!isDomainError(error, 'not_found')) throw error
     if (!(await isWhole(parts, record))) throw unknownUpload(record.id)

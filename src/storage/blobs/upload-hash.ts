@@ -48,9 +48,11 @@ export class UploadHash {
 
 /** The digest of all bytes of a session, when it is known without reading them. */
 export function knownDigest(
-  { offset, digestAtOffset }: UploadRecord,
+  { offset, digestAtOffset, parts, tail }: UploadRecord,
   algorithm: DigestAlgorithm,
 ): Digest | undefined {
   if (offset === 0) return digestOf(new Uint8Array(), algorithm)
-  return digestAtOffset?.startsWith(`${algorithm}:`) ? digestAtOffset : undefined
+  // A tail without parts before it is the whole.
+  const candidates = [digestAtOffset, parts.length === 0 ? tail?.digest : null]
+  return candidates.find(digest => digest?.startsWith(`${algorithm}:`)) ?? undefined
 }

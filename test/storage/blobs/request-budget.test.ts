@@ -58,6 +58,16 @@ describe('Calls to the object store', () => {
     assert.deepEqual(others, { put: 1, resumeMultipart: 1, get: 1, delete: 1 })
   })
 
+  it('are a call per part and two, for a blob that fills its last part', async () => {
+    await push(randomBytes(5 * partSizeBytes))
+    assert.deepEqual(counting.take(), {
+      createMultipart: 1,
+      uploadPart: 5,
+      resumeMultipart: 1,
+      complete: 1,
+    })
+  })
+
   it('are none to see whether a blob is there, and one to read it', async () => {
     const { digest } = await push(randomBytes(10))
     counting.take()

@@ -16,9 +16,12 @@ export class S3Bucket {
   readonly name: string
   readonly settings: S3Settings
   readonly #client: S3Client
+  readonly #patientClient: S3Client
 
-  constructor(client: S3Client, settings: S3Settings) {
+  /** @param patientClient for what a store may think about for long. */
+  constructor(client: S3Client, patientClient: S3Client, settings: S3Settings) {
     this.#client = client
+    this.#patientClient = patientClient
     this.name = settings.bucket
     this.settings = settings
   }
@@ -51,9 +54,10 @@ export class S3Bucket {
     key: string | undefined,
     options: Abortable | undefined,
     send: S3Call<Answer>,
+    client = this.#client,
   ): Promise<Answer> {
     try {
-      return await this.attempt(key, options, send)
+      return await this.attempt(key, options, send, client)
     } catch (error) {
       // Nobody who did not expect it can do anything about it.
       if (!isDomainError(error, 'conflict', 'unsupported')) throw error
@@ -61,16 +65,26 @@ export class S3Bucket {
     }
   }
 
+  /** As {@link call}, for what a store may think about for minutes before it says anything. */
+  callPatiently<Answer>(
+    key: string | undefined,
+    options: Abortable | undefined,
+    send: S3Call<Answer>,
+  ): Promise<Answer> {
+    return this.call(key, options, send, this.#patientClient)
+  }
+
   /** As {@link call}, for what may also fail with `conflict`, or with `unsupported` where the store cannot do it. */
   async attempt<Answer>(
     key: string | undefined,
     options: Abortable | undefined,
     send: S3Call<Answer>,
+    client = this.#client,
   ): Promise<Answer> {
     const signal = options?.signal
     signal?.throwIfAborted()
     try {
-      return await send(this.#client, signal === undefined ? {} : { abortSignal: signal })
+      return await send(client, signal === undefined ? {} : { abortSignal: signal })
     } catch (error) {
       signal?.throwIfAborted()
       throw fromS3(error, this.about(key))

@@ -69,7 +69,7 @@ export class S3Multipart implements MultipartUpload {
     const named = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }))
     const input = { ...this.#target, MultipartUpload: { Parts: named } }
     try {
-      await this.#bucket.call(this.key, options, (client, sending) =>
+      await this.#bucket.callPatiently(this.key, options, (client, sending) =>
         client.send(new CompleteMultipartUploadCommand(input), sending),
       )
     } catch (error) {

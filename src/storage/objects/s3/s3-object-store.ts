@@ -41,14 +41,14 @@ export type { S3ObjectStoreOptions } from './s3-options.ts'
 export class S3ObjectStore implements ObjectStore, Presigner, AsyncDisposable {
   readonly #bucket: S3Bucket
   readonly #conditionalPut: ConditionalPut
-  readonly #client: S3Client
+  readonly #clients: readonly S3Client[]
   /** Of the name by which clients know the store. */
   readonly #publicClient: S3Client
 
-  private constructor(bucket: S3Bucket, client: S3Client, publicClient: S3Client) {
+  private constructor(bucket: S3Bucket, clients: readonly S3Client[], publicClient: S3Client) {
     this.#bucket = bucket
     this.#conditionalPut = new ConditionalPut(bucket)
-    this.#client = client
+    this.#clients = clients
     this.#publicClient = publicClient
   }
 
@@ -65,7 +65,10 @@ export class S3ObjectStore implements ObjectStore, Presigner, AsyncDisposable {
       settings.publicEndpoint === undefined
         ? client
         : createS3Client(settings, settings.publicEndpoint, trusted)
-    return new S3ObjectStore(new S3Bucket(client, settings), client, publicClient)
+    const { completeTimeoutMs: idleTimeoutMs } = settings
+    const patientClient = createS3Client({ ...settings, idleTimeoutMs }, settings.endpoint, trusted)
+    const clients = [client, patientClient, publicClient]
+    return new S3ObjectStore(new S3Bucket(client, patientClient, settings), clients, publicClient)
   }
 
   async ping(options?: Abortable): Promise<void> {
@@ -150,7 +153,6 @@ export class S3ObjectStore implements ObjectStore, Presigner, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#client.destroy()
-    this.#publicClient.destroy()
+    for (const client of this.#clients) client.destroy()
   }
 }

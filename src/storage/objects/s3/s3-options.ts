@@ -31,6 +31,11 @@ export interface S3ObjectStoreOptions {
   readonly connectTimeoutMs?: number | undefined
   /** Milliseconds without a byte, in either direction, after which a request has failed. Half a minute by default. */
   readonly idleTimeoutMs?: number | undefined
+  /**
+   * The same for the end of a multipart upload, which takes some stores minutes (Amazon S3 API reference,
+   * CompleteMultipartUpload). Ten minutes by default.
+   */
+  readonly completeTimeoutMs?: number | undefined
   /** How often a request is sent, at most. 4 by default. */
   readonly maxAttempts?: number | undefined
   /** Connections at once, at most; whoever reads an object holds one until the end. 256 by default. */
@@ -69,6 +74,7 @@ export interface S3Settings
   readonly contentMd5: boolean
   readonly connectTimeoutMs: number
   readonly idleTimeoutMs: number
+  readonly completeTimeoutMs: number
   readonly maxAttempts: number
   readonly maxSockets: number
 }
@@ -84,6 +90,7 @@ export function settingsOf(options: S3ObjectStoreOptions): S3Settings {
     contentMd5: options.contentMd5 ?? profile.contentMd5,
     connectTimeoutMs: options.connectTimeoutMs ?? 5000,
     idleTimeoutMs: options.idleTimeoutMs ?? 30_000,
+    completeTimeoutMs: options.completeTimeoutMs ?? 600_000,
     maxAttempts: options.maxAttempts ?? 4,
     maxSockets: options.maxSockets ?? 256,
   }
