@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
+import { adoptCommand } from './cli/adopt-command.ts'
 import { configCommand } from './cli/config-command.ts'
+import { databaseCommand } from './cli/database-command.ts'
 import { describeFailure, exitCodes } from './cli/exit.ts'
 import { imageCommands } from './cli/image-commands.ts'
 import { openApiCommand } from './cli/openapi-command.ts'
 import { serverCommands } from './cli/server-commands.ts'
+import { storageCommand } from './cli/storage-command.ts'
 import { errnoOf } from './errors.ts'
 import { version } from './version.ts'
 
@@ -15,7 +18,10 @@ const program = new Command('varve')
   .commandsGroup('Servers:')
 for (const command of serverCommands()) program.addCommand(command.helpGroup('Servers:'))
 for (const command of imageCommands()) program.addCommand(command.helpGroup('Images and clones:'))
+program.addCommand(adoptCommand().helpGroup('Content:'))
 program.addCommand(configCommand().helpGroup('Configuration:'))
+program.addCommand(storageCommand().helpGroup('Configuration:'))
+program.addCommand(databaseCommand().helpGroup('Configuration:'))
 program.addCommand(openApiCommand().helpGroup('Configuration:'))
 program.addHelpText(
   'after',

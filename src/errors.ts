@@ -38,6 +38,7 @@ export type Resource =
   | 'request'
   | 'extension'
   | 'database'
+  | 'event'
 
 export interface ErrorDetails {
   /** The kind of thing that the error is about. */
@@ -71,6 +72,11 @@ export class DomainError extends Error {
 
 export function isDomainError(error: unknown, ...codes: readonly ErrorCode[]): error is DomainError {
   return error instanceof DomainError && (codes.length === 0 || codes.includes(error.code))
+}
+
+/** What failed first, where `using` could not put something away after that. */
+export function primaryOf(error: unknown): unknown {
+  return error instanceof SuppressedError ? primaryOf(error.suppressed) : error
 }
 
 /** Abort is the caller's own wish, so it is never reported as a failure. */

@@ -1,11 +1,11 @@
 import Koa from 'koa'
-import { errnoOf, isAbort } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { defaultBlobStoreSettings } from '../storage/blobs/blob-store-parts.ts'
 import { BufferBudget, defaultUploadMemoryBytes } from '../storage/blobs/buffer-budget.ts'
+import { type AddressRanges, addressRanges } from './address-ranges.ts'
 import { type BodyPace, defaultBodyPace } from './body-pace.ts'
-import { type TrustedProxies, trustedProxies } from './client-origin.ts'
+import { logLateFailures } from './late-failures.ts'
 import { defaultLeftoverLimits, type LeftoverLimits } from './leftover.ts'
 import { accessLog } from './middleware/access-log.ts'
 import { commonHeaders } from './middleware/common-headers.ts'
@@ -27,7 +27,7 @@ export interface RegistryAppOptions extends RegistryServices {
   readonly leftoverLimits?: LeftoverLimits | undefined
   readonly bodyPace?: BodyPace | undefined
   /** Whose word about the client's address is believed; nobody's unless given. */
-  readonly trustedProxies?: TrustedProxies | undefined
+  readonly trustedProxies?: AddressRanges | undefined
   /** Where the memory for manifests comes from; the same as the BlobStore's. */
   readonly buffers?: BufferBudget | undefined
   readonly metrics?: Metrics | undefined
@@ -43,7 +43,7 @@ export function createRegistryApp(options: RegistryAppOptions): Koa<RegistryStat
     uploadSecret,
     leftoverLimits = defaultLeftoverLimits,
     bodyPace = defaultBodyPace,
-    trustedProxies: trusted = trustedProxies([]),
+    trustedProxies: trusted = addressRanges([]),
     buffers = new BufferBudget({
       limitBytes: defaultUploadMemoryBytes,
       partBytes: defaultBlobStoreSettings.partSizeBytes,
@@ -61,23 +61,6 @@ export function createRegistryApp(options: RegistryAppOptions): Koa<RegistryStat
   const routes = registryRoutes(options, createUploadStates(uploadSecret), rules)
   app.use(createRouter(routes).routes())
   app.use(refuseUnknownPath)
-  app.on('error', (error: unknown, ctx?: Koa.Context) => logLateFailure(log, error, ctx))
+  logLateFailures(app, log)
   return app
-}
-
-/** What Node reports when it was the client that closed, reset or garbled the connection. */
-const connectionFailures: ReadonlySet<string> = new Set([
-  'ECONNRESET',
-  'EPIPE',
-  'ERR_STREAM_PREMATURE_CLOSE',
-  'HPE_INVALID_EOF_STATE',
-])
-
-/** A body that fails after its headers went out; Koa has destroyed the connection, so the client sees a short body. */
-function logLateFailure(log: Logger, error: unknown, ctx: Koa.Context | undefined): void {
-  if (isAbort(error) || connectionFailures.has(errnoOf(error) ?? '')) return
-  log.error(
-    { requestId: ctx?.state['requestId'], operation: ctx?.state['operation'], error },
-    'answer broken off',
-  )
 }

@@ -1,14 +1,16 @@
 import Koa from 'koa'
 import type { Logger } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
+import type { MetricsText } from '../metrics.ts'
 import { BufferBudget } from '../storage/blobs/buffer-budget.ts'
 import { defaultBodyPace } from './body-pace.ts'
 import { type DebugOperation, debugEndpoints } from './endpoints.ts'
 import type { Handler } from './handler.ts'
+import { createEventStreamHandler, type ReadableEvents } from './handlers/events.ts'
 import { createDebugHealthHandler, createReadyHandler, getLive } from './handlers/health.ts'
 import { createMetricsHandler } from './handlers/metrics.ts'
 import { createOpenApiHandler } from './handlers/openapi.ts'
 import type { HealthChecks } from './health.ts'
+import { logLateFailures } from './late-failures.ts'
 import { defaultLeftoverLimits } from './leftover.ts'
 import { commonHeaders } from './middleware/common-headers.ts'
 import { errors } from './middleware/errors.ts'
@@ -20,18 +22,28 @@ import type { RegistryState } from './state.ts'
 
 export interface DebugAppOptions {
   readonly log: Logger
-  readonly metrics: Pick<Metrics, 'text' | 'contentType'>
+  readonly metrics: MetricsText
   readonly checks: HealthChecks
+  readonly events: ReadableEvents
+  /** Ends answers that would go on. */
+  readonly stopping: AbortSignal
 }
 
 /** Metrics, health and debug for operators. There is no access log: those who ask do so every few seconds. */
-export function createDebugApp({ log, metrics, checks }: DebugAppOptions): Koa<RegistryState> {
+export function createDebugApp({
+  log,
+  metrics,
+  checks,
+  events,
+  stopping,
+}: DebugAppOptions): Koa<RegistryState> {
   const handlers: Readonly<Record<DebugOperation, Handler>> = {
     live: getLive,
     ready: createReadyHandler(checks),
     openapi: createOpenApiHandler(),
     metrics: createMetricsHandler(metrics),
     'debug.health': createDebugHealthHandler(checks),
+    events: createEventStreamHandler(events, stopping),
   }
   const routes = debugEndpoints.map(endpoint => ({ ...endpoint, handler: handlers[endpoint.operation] }))
   const app = new Koa<RegistryState>()
@@ -44,5 +56,6 @@ export function createDebugApp({ log, metrics, checks }: DebugAppOptions): Koa<R
   app.use(target)
   app.use(createRouter(routes).routes())
   app.use(refuseUnknownPath)
+  logLateFailures(app, log)
   return app
 }

@@ -34,7 +34,7 @@ export type Operation =
   | 'repository.extensions'
 
 /** What the second server, for operators, can do. */
-export type DebugOperation = 'live' | 'ready' | 'openapi' | 'metrics' | 'debug.health'
+export type DebugOperation = 'live' | 'ready' | 'openapi' | 'metrics' | 'debug.health' | 'events'
 
 type Row<Name extends string> = readonly [method: Method, operation: Name]
 
@@ -84,6 +84,7 @@ export const debugEndpoints: readonly Endpoint<DebugOperation>[] = [
   ...at<DebugOperation>('/openapi.json', getAndHead('openapi')),
   ...at<DebugOperation>('/metrics', getAndHead('metrics')),
   ...at<DebugOperation>('/debug/health', getAndHead('debug.health')),
+  ...at<DebugOperation>('/events', [['GET', 'events']]),
 ]
 
 function at<Name extends string>(path: string, rows: readonly Row<Name>[]): Endpoint<Name>[] {

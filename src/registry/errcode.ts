@@ -1,4 +1,4 @@
-import { type DomainError, type ErrorCode, isDomainError, type Resource } from '../errors.ts'
+import { type DomainError, type ErrorCode, isDomainError, primaryOf, type Resource } from '../errors.ts'
 import { json, type Reply } from './reply.ts'
 
 /** distribution-spec, "Error Codes" and "Extensions", and those that the Docker protocol adds. */
@@ -56,6 +56,8 @@ const table: Readonly<Partial<Record<`${ErrorCode} ${Resource | '*'}`, HttpFailu
   'too_large manifest': { status: 413, code: 'MANIFEST_INVALID' },
   'too_large tag': { status: 414, code: 'MANIFEST_INVALID' },
 
+  // Its name is the oldest position that is kept.
+  'out_of_range event': { status: 410, code: 'RANGE_INVALID' },
   'out_of_range blob': { status: 416, code: 'RANGE_INVALID' },
   // All three say the same to a client: look where the session stands before you go on.
   'out_of_range upload': { status: 416, code: 'RANGE_INVALID' },
@@ -88,13 +90,15 @@ const retryAfterSeconds = 5
 /** A manifest can name tens of thousands of blobs; the client learns enough from these. */
 const maxMissing = 1000
 
-export function failureOf(error: unknown): HttpFailure {
+export function failureOf(failure: unknown): HttpFailure {
+  const error = primaryOf(failure)
   if (!isDomainError(error)) return bug
   return table[`${error.code} ${error.details.resource}`] ?? table[`${error.code} *`] ?? bug
 }
 
 /** The whole answer: distribution-spec, "Error Codes", one entry for each missing reference. */
-export function errorReply(error: unknown): Reply {
+export function errorReply(failure: unknown): Reply {
+  const error = primaryOf(failure)
   const { status, code } = failureOf(error)
   const own = ownMessages[status]
   const errors =

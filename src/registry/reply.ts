@@ -13,7 +13,8 @@ export type Headers = Readonly<Record<string, string>>
 /** `type` goes out as it stands: never with a charset, which some clients compare. */
 export type Content =
   | { readonly type: string; readonly bytes: Uint8Array }
-  | { readonly type: string; readonly length: number; readonly stream: Readable }
+  /** Without a length the connection, or its encoding, shows the end. */
+  | { readonly type: string; readonly length?: number; readonly stream: Readable }
   /** For HEAD: the headers of the body that GET would send. */
   | { readonly type: string; readonly length: number }
 

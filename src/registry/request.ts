@@ -5,6 +5,8 @@ import { parseRepositoryName, type RepositoryName } from '../storage/reference.t
 
 /** What a handler sees of a request: nothing of Koa, nothing of sockets. */
 export interface RegistryRequest {
+  /** The log has it, too. */
+  readonly id: string
   readonly method: string
   /** What the route's template has captured, percent-decoded exactly once and not validated. */
   readonly params: Readonly<Record<string, string>>
@@ -12,6 +14,10 @@ export interface RegistryRequest {
   readonly query: URLSearchParams
   /** Names in lower case. */
   readonly headers: IncomingHttpHeaders
+  /** IP address of whoever sent it, as far as that can be believed; empty when the peer is gone. */
+  readonly client: string
+  /** By which the client has called, as far as that can be believed. */
+  readonly scheme: 'http' | 'https'
   /** May be destroyed without harm to the answer: the rest of the body is then read and dropped. */
   readonly body: Readable
   /** Aborted when the client is gone. */

@@ -1,3 +1,4 @@
+import { pipeline, type Readable } from 'node:stream'
 import type { Context } from 'koa'
 import { type DirectReadable, isDirect } from '../storage/streams/direct.ts'
 import type { Content, Reply } from './reply.ts'
@@ -30,10 +31,24 @@ function sendContent(ctx: Context, content: Content): void {
   if ('stream' in content) {
     if (ctx.method === 'HEAD') content.stream.destroy()
     else if (isDirect(content.stream)) sendDirect(ctx, content.stream)
-    else ctx.body = content.stream
+    else sendPiped(ctx, content.stream)
   }
   // A stream that ends early then shows as a short body, never as a complete one.
-  ctx.set('Content-Length', String(content.length))
+  if (content.length !== undefined) ctx.set('Content-Length', String(content.length))
+}
+
+/** Past Koa, which would answer 500 to a stream that fails before its first byte went out. */
+function sendPiped(ctx: Context, stream: Readable): void {
+  ctx.respond = false
+  const { res } = ctx
+  stream.on('error', () => {})
+  setImmediate(() => {
+    if (res.destroyed) stream.destroy()
+    else
+      pipeline(stream, res, error => {
+        if (error) ctx.app.emit('error', error, ctx)
+      })
+  })
 }
 
 /** Past Koa, which could only pipe it; a failure ends as it does there: the connection is cut and the app told. */

@@ -32,10 +32,13 @@ export function createRouter(routes: readonly Route[]): Router<RegistryState, De
         throw new DomainError('unsupported', why, { resource: 'request' })
       }
       const request: RegistryRequest = {
+        id: ctx.state.requestId,
         method: ctx.method,
         params,
         query: new URLSearchParams(ctx.querystring),
         headers: ctx.req.headers,
+        client: ctx.state.client?.address ?? '',
+        scheme: ctx.state.client?.scheme ?? 'http',
         body: ctx.state.body,
         signal: ctx.state.signal,
         reserve: ctx.state.reserve,

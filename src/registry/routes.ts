@@ -2,6 +2,7 @@ import type { BlobStore } from '../storage/blobs/blob-store.ts'
 import type { RequiredReferences } from '../storage/manifest.ts'
 import type { Metadata } from '../storage/metadata/metadata.ts'
 import { type Endpoint, type Operation, registryEndpoints } from './endpoints.ts'
+import type { PullLog } from './events/pull-recorder.ts'
 import type { Handler } from './handler.ts'
 import { getBase } from './handlers/base.ts'
 import { createBlobHandlers } from './handlers/blobs.ts'
@@ -10,11 +11,13 @@ import { createRepositoryExtensionsHandler, discoverRegistryExtensions } from '.
 import { createReadyHandler, getLive } from './handlers/health.ts'
 import { createManifestHandlers } from './handlers/manifests.ts'
 import { createOpenApiHandler } from './handlers/openapi.ts'
+import { recordPulls } from './handlers/pulls.ts'
 import { createReferrersHandler } from './handlers/referrers.ts'
 import { createStartUploadHandler } from './handlers/start-upload.ts'
 import { createListTagsHandler } from './handlers/tags.ts'
 import { createUploadHandlers } from './handlers/uploads.ts'
 import type { HealthChecks } from './health.ts'
+import type { BlobRedirects } from './redirects.ts'
 import type { UploadStates } from './upload-state.ts'
 
 export interface Route extends Endpoint {
@@ -29,6 +32,8 @@ export interface RegistryServices {
   readonly metadata: RegistryMetadata
   /** What /readyz asks; the metadata alone unless given. */
   readonly checks?: HealthChecks | undefined
+  /** Told of pulls, if anybody wants to know. */
+  readonly pulls?: PullLog | undefined
 }
 
 /** The roles of the metadata that handlers use themselves; upload sessions belong to the BlobStore. */
@@ -52,20 +57,23 @@ export interface RegistryRules {
   /** Whether pushes and deletes are refused. */
   readonly readOnly: boolean
   readonly requireReferences: RequiredReferences
+  /** Undefined: every blob is sent by this process. */
+  readonly redirects: BlobRedirects | undefined
 }
 
 export const defaultRegistryRules: RegistryRules = Object.freeze({
   readOnly: false,
   requireReferences: 'blobs',
+  redirects: undefined,
 })
 
 /** The whole API: each endpoint with what answers it. */
 export function registryRoutes(
-  { blobs, metadata, checks = { metadata: options => metadata.ping(options) } }: RegistryServices,
+  { blobs, metadata, checks = { metadata: options => metadata.ping(options) }, pulls }: RegistryServices,
   uploadStates: UploadStates,
-  { readOnly, requireReferences }: RegistryRules = defaultRegistryRules,
+  { readOnly, requireReferences, redirects }: RegistryRules = defaultRegistryRules,
 ): readonly Route[] {
-  const blob = createBlobHandlers(blobs, metadata)
+  const blob = createBlobHandlers(blobs, metadata, redirects)
   const manifest = createManifestHandlers(metadata, requireReferences)
   const upload = createUploadHandlers(blobs, uploadStates)
   const startUpload = createStartUploadHandler(blobs, uploadStates)
@@ -88,10 +96,10 @@ export function registryRoutes(
     'upload.append': upload.append,
     'upload.finish': upload.finish,
     'upload.cancel': upload.cancel,
-    'blob.get': blob.get,
+    'blob.get': recordPulls('blob', blob.get, pulls),
     'blob.head': blob.head,
     'blob.delete': blob.delete,
-    'manifest.get': manifest.get,
+    'manifest.get': recordPulls('manifest', manifest.get, pulls),
     'manifest.head': manifest.head,
     'manifest.put': manifest.put,
     'manifest.delete': manifest.delete,

@@ -4,7 +4,6 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError } from '../errors.ts'
 import { answerMalformed, type Malformed } from './malformed.ts'
-import { announcedLength } from './request.ts'
 
 export interface ListenAddress {
   readonly host: string
@@ -18,7 +17,7 @@ export interface ServerTimeouts {
   readonly headersMs: number
   /** How long a connection may wait for its next request: longer than load balancers keep theirs. */
   readonly keepAliveMs: number
-  /** How long nothing at all may move on a connection while a request is served, unless it is us who do not read. */
+  /** How long nothing at all may move on a connection while a request is served, unless it is us who are awaited. */
   readonly idleMs: number
   /** How long running requests may go on after {@link RunningServer.close}. */
   readonly stopMs: number
@@ -69,7 +68,7 @@ export async function listen(
     })
     if (closing !== undefined) response.setHeader('Connection', 'close')
     answering.set(request.socket, response)
-    if (announcedLength(request.headers) !== 0) keepWhileUnread(request, timeouts.idleMs)
+    keepWhileWeWork(request, response, timeouts.idleMs)
     const work = listener(request, response).finally(() => running.delete(work))
     running.add(work)
   }
@@ -104,11 +103,16 @@ export async function listen(
   }
 }
 
-/** A connection on which nothing moves because the body has to wait for memory or for the store is not an idle one. */
-function keepWhileUnread(request: IncomingMessage, idleMs: number): void {
-  request.on('timeout', () => {
-    if (request.readableFlowing === true) request.socket.destroy()
-    else request.socket.setTimeout(idleMs)
+/**
+ * A connection on which nothing moves because the body has to wait for memory or for the store, or because the answer
+ * takes time (a store that puts a large upload together needs minutes), is not an idle one.
+ */
+function keepWhileWeWork(request: IncomingMessage, response: ServerResponse, idleMs: number): void {
+  // That of the request is not told any more when all of it has come.
+  response.on('timeout', () => {
+    const isOurTurn = request.complete ? !response.headersSent : request.readableFlowing !== true
+    if (isOurTurn) request.socket.setTimeout(idleMs)
+    else request.socket.destroy()
   })
 }
 

@@ -51,7 +51,11 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
           { number: 1, size: 1024, etag: '"one"' },
           { number: 2, size: 1024, etag: '"two"' },
         ],
-        tail: { objectKey: newObjectKey(), size: Number.MAX_SAFE_INTEGER },
+        tail: {
+          objectKey: newObjectKey(),
+          size: Number.MAX_SAFE_INTEGER,
+          digest: digestOf(Buffer.from('tail')),
+        },
         nextTailKey: null,
         hashState: digester.save(),
         digestAtOffset: digester.digest(),
@@ -168,8 +172,8 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
 
     it('is a tail that another one replaces', async () => {
       const { metadata, upload } = await begin()
-      const first = { objectKey: upload.nextTailKey, size: 1 }
-      const second = { objectKey: newObjectKey(), size: 2 }
+      const first = { objectKey: upload.nextTailKey, size: 1, digest: null }
+      const second = { objectKey: newObjectKey(), size: 2, digest: null }
       const save = (tail: typeof first | null) =>
         metadata.saveUpload(upload.id, upload.holder, progressOf(upload, { tail, nextTailKey: null }))
       await save(first)
@@ -196,7 +200,7 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
     it('is what a commit does not need: not the blob, nor a key that was never written', async () => {
       const { metadata, upload } = await begin()
       const { id, holder, objectKey, repository, nextTailKey } = upload
-      const tail = { objectKey: newObjectKey(), size: 1 }
+      const tail = { objectKey: newObjectKey(), size: 1, digest: null }
       await metadata.saveUpload(id, holder, progressOf(upload, { tail }))
       const digest = digestOf(Buffer.from(id))
       await metadata.commitBlob({ digest, size: 1, objectKey, repository, uploadId: id, holder })

@@ -13,7 +13,9 @@ import {
   newUpload,
 } from '../support/records.ts'
 import { rejectsWith } from '../support/rejects.ts'
+import { metadataAdoptionContract } from './metadata-adoption.ts'
 import { metadataConditionContract } from './metadata-conditions.ts'
+import { metadataEventContract } from './metadata-events.ts'
 import { metadataRaceContract } from './metadata-races.ts'
 import { metadataReferrerContract } from './metadata-referrers.ts'
 import { metadataUploadContract } from './metadata-uploads.ts'
@@ -313,10 +315,24 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
       })
     })
 
+    it('agrees on one value, however many propose one', async () => {
+      const proposals = Array.from({ length: 8 }, (_, index) => `proposal ${index}`)
+      const agreed = await Promise.all(
+        proposals.map((proposed, index) =>
+          (index % 2 === 0 ? opened.metadata : opened.replica).agreeOn('upload-secret', proposed),
+        ),
+      )
+      assert.equal(new Set(agreed).size, 1)
+      assert.ok(proposals.includes(String(agreed[0])))
+      assert.equal(await opened.replica.agreeOn('upload-secret', 'too late'), agreed[0])
+    })
+
+    metadataAdoptionContract(() => metadata, clock)
     metadataConditionContract(() => metadata)
     metadataReferrerContract(() => metadata, clock)
     metadataUploadContract(() => metadata, clock)
     metadataRaceContract(() => opened, clock)
+    metadataEventContract(() => opened, clock)
 
     it('throws the reason of a signal that is aborted already, from every method', async () => {
       const reason = new Error('not wanted any more')
@@ -362,6 +378,16 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
         knownMultiparts: () => metadata.knownMultiparts(['token'], options),
         listGarbage: () => metadata.listGarbage(1, options),
         forgetGarbage: () => metadata.forgetGarbage([newObjectKey()], options),
+        addEvents: () => metadata.addEvents([], options),
+        listEvents: () => metadata.listEvents({ after: 0, limit: 1 }, options),
+        eventBounds: () => metadata.eventBounds(options),
+        deleteEvents: () => metadata.deleteEvents(new Date(), 1, options),
+        registerEndpoints: () => metadata.registerEndpoints(['aborted'], options),
+        leaseEndpoint: () =>
+          metadata.leaseEndpoint('aborted', { holder: 'holder', until: new Date() }, options),
+        saveEndpoint: () => metadata.saveEndpoint('aborted', 'holder', { position: 0, failures: 0 }, options),
+        listEndpoints: () => metadata.listEndpoints(options),
+        agreeOn: () => metadata.agreeOn('upload-secret', 'aborted', options),
       }
       for (const [method, attempt] of Object.entries(attempts))
         await assert.rejects(attempt, (error: unknown) => error === reason, method)

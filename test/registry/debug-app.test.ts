@@ -22,7 +22,9 @@ const unavailable = () =>
 
 async function serveDebug(checks: Parameters<typeof createDebugApp>[0]['checks'] = {}) {
   const metrics = createMetrics(sources)
-  const app = createDebugApp({ log: keepLog().log, metrics, checks })
+  const events = { listEvents: async () => [], eventBounds: async () => ({ oldest: 1, newest: 0 }) }
+  const stopping = new AbortController().signal
+  const app = createDebugApp({ log: keepLog().log, metrics, checks, events, stopping })
   const server = await listen(app.callback(), { host: '127.0.0.1', port: 0 })
   return { url: server.url, metrics, [Symbol.asyncDispose]: () => server.close() }
 }

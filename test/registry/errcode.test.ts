@@ -75,6 +75,12 @@ describe('error table', () => {
     }
   })
 
+  it('answers what failed first, when something could not be put away after it either', () => {
+    const later = failure('unavailable', 'database')
+    const first = new SuppressedError(later, failure('out_of_range', 'upload'))
+    for (const error of [first, new SuppressedError(later, first)]) assert.equal(answer(error).status, 416)
+  })
+
   it('tells nothing of what stands behind an outage, and when to come back', () => {
     const { text, headers } = answer(failure('unavailable', 'object', { name: 's3.internal' }))
     assert.ok(!text.includes('internal') && !text.includes('what happened'))

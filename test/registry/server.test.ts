@@ -126,13 +126,18 @@ describe('listen', () => {
   })
 
   it('cuts a connection on which nothing moves', async () => {
-    await using registry = await serveStub(
-      { listTags: () => new Promise(() => {}) },
-      { timeouts: { idleMs: 50 } },
-    )
+    await using registry = await serveStub({}, { timeouts: { idleMs: 50 } })
     const raw = await connectRaw(registry.url)
-    raw.socket.write(crlf('GET /v2/a/tags/list HTTP/1.1', 'Host: x', ''))
+    raw.socket.write(crlf('PUT /v2/a/manifests/x HTTP/1.1', 'Host: x', 'Content-Length: 10', ''))
+    raw.socket.write('half')
     assert.equal(await raw.ended(), '')
+  })
+
+  it('leaves one alone whose client waits for us', async () => {
+    await using registry = await serveStub({ listTags: () => sleep(500, []) }, { timeouts: { idleMs: 50 } })
+    const { statusCode, body } = await request(`${registry.url}/v2/a/tags/list`)
+    await body.dump()
+    assert.equal(statusCode, 200)
   })
 })
 

@@ -16,6 +16,7 @@ export const testSettings: BlobStoreSettings = {
   uploadTtlMs: 3_600_000,
   leaseMs: 60_000,
   partHoldMs: 5_000,
+  verifyReads: false,
 }
 
 /** Object stores to build a blob store on. */

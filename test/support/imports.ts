@@ -15,7 +15,14 @@ export interface SourceFile {
 /** A folder may import from itself and from these. */
 const layersBelow: Readonly<Record<string, readonly string[]>> = {
   'src/storage/': ['src/errors.ts'],
-  'src/registry/': ['src/storage/', 'src/errors.ts', 'src/log.ts', 'src/metrics.ts', 'src/version.ts'],
+  'src/registry/': [
+    'src/storage/',
+    'src/errors.ts',
+    'src/event-metrics.ts',
+    'src/log.ts',
+    'src/metrics.ts',
+    'src/version.ts',
+  ],
   'src/importer/': ['src/storage/', 'src/errors.ts', 'src/log.ts', 'src/metrics.ts', 'src/version.ts'],
   'src/cli/': ['src/'],
   'src/cli.ts': ['src/'],
@@ -24,6 +31,7 @@ const layersBelow: Readonly<Record<string, readonly string[]>> = {
   'src/nearest.ts': [],
   'src/log.ts': ['src/errors.ts'],
   'src/metrics.ts': [],
+  'src/event-metrics.ts': ['src/metrics.ts'],
   'src/version.ts': [],
   'src/errors.ts': [],
 }
@@ -42,10 +50,10 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   'p-limit': ['src/importer/'],
   pg: ['src/storage/metadata/postgres'],
   pino: ['src/log.ts'],
-  'prom-client': ['src/metrics.ts'],
+  'prom-client': ['src/metrics.ts', 'src/event-metrics.ts'],
   pumpify: ['src/importer/layer/'],
   'tar-stream': ['src/importer/layer/'],
-  undici: ['src/storage/remote/'],
+  undici: ['src/storage/remote/', 'src/registry/events/webhook-sender.ts'],
   yaml: ['src/config.ts'],
   zod: ['src/storage/', 'src/importer/', 'src/registry/', 'src/config/'],
   'node:child_process': ['src/importer/chain/'],

@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger, type Logger } from '../../src/log.ts'
 import { createRegistryApp } from '../../src/registry/app.ts'
+import type { PullLog } from '../../src/registry/events/pull-recorder.ts'
 import type { RegistryRules } from '../../src/registry/routes.ts'
 import { defaultServerTimeouts, listen, type ServerTimeouts } from '../../src/registry/server.ts'
 import type { BlobStoreSettings } from '../../src/storage/blobs/blob-store-parts.ts'
 import { ObjectBlobStore } from '../../src/storage/blobs/object-blob-store.ts'
 import { openSqliteMetadata } from '../../src/storage/metadata/sqlite.ts'
 import { FilesystemObjectStore } from '../../src/storage/objects/filesystem.ts'
+import type { Presigner } from '../../src/storage/objects/presigner.ts'
 
 export interface TestRegistryOptions {
   /** Silent unless given. */
@@ -20,7 +22,9 @@ export interface TestRegistryOptions {
   readonly uploadSecret?: Uint8Array | undefined
   readonly settings?: Partial<BlobStoreSettings> | undefined
   readonly timeouts?: Partial<ServerTimeouts> | undefined
+  readonly presigner?: Presigner | undefined
   readonly rules?: Partial<RegistryRules> | undefined
+  readonly pulls?: PullLog | undefined
 }
 
 export interface TestRegistry extends AsyncDisposable {
@@ -40,11 +44,17 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
   const objects = await FilesystemObjectStore.open(join(directory, 'objects'))
   const metadata = stack.use(await openSqliteMetadata(join(directory, 'metadata.sqlite')))
   const app = createRegistryApp({
-    blobs: new ObjectBlobStore({ objects, metadata, settings: options.settings }),
+    blobs: new ObjectBlobStore({
+      objects,
+      metadata,
+      presigner: options.presigner,
+      settings: options.settings,
+    }),
     metadata,
     log: options.log ?? createLogger({ level: 'silent' }),
     uploadSecret: options.uploadSecret,
     rules: options.rules,
+    pulls: options.pulls,
   })
   const address = { host: '127.0.0.1', port: options.port ?? 0 }
   const timeouts = { ...defaultServerTimeouts, stopMs: 1000, ...options.timeouts }

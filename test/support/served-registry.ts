@@ -30,6 +30,8 @@ export async function serveRegistry(data: string, ...args: readonly string[]): P
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>()
   let debugAddress = ''
   createInterface({ input: child.stdout }).on('line', text => {
+    // What is killed may leave half a line.
+    if (!text.endsWith('}')) return
     const line: Record<string, unknown> = JSON.parse(text)
     lines.push(line)
     if (line['message'] === 'metrics are served') debugAddress = String(line['address'])

@@ -15,6 +15,7 @@ import type { Handler } from '../handler.ts'
 import { manifestPath } from '../locations.ts'
 import type { Headers, Reply } from '../reply.ts'
 import { type RegistryRequest, repositoryOf } from '../request.ts'
+import { requesterOf } from '../requester.ts'
 
 export interface ManifestHandlers {
   readonly get: Handler
@@ -84,7 +85,11 @@ export function createManifestHandlers(
           annotations: manifest.annotations,
           tags,
         },
-        { condition: manifestConditionOf(request.headers, reference), signal: request.signal },
+        {
+          condition: manifestConditionOf(request.headers, reference),
+          by: requesterOf(request),
+          signal: request.signal,
+        },
       )
       const headers: Record<string, string> = {
         Location: manifestPath(repository, digest),
@@ -98,9 +103,9 @@ export function createManifestHandlers(
     delete: async request => {
       const repository = repositoryOf(request)
       const reference = wantedOf(request)
-      if (reference.kind === 'tag')
-        await records.deleteTag(repository, reference.tag, { signal: request.signal })
-      else await records.deleteManifest(repository, reference.digest, { signal: request.signal })
+      const options = { by: requesterOf(request), signal: request.signal }
+      if (reference.kind === 'tag') await records.deleteTag(repository, reference.tag, options)
+      else await records.deleteManifest(repository, reference.digest, options)
       return { status: 202 }
     },
   }

@@ -13,6 +13,7 @@ import { blobPath } from '../locations.ts'
 import { mountSourceOf } from '../mount-source.ts'
 import type { Reply } from '../reply.ts'
 import { announcedLength, type RegistryRequest, repositoryOf } from '../request.ts'
+import { requesterOf } from '../requester.ts'
 import { sessionHeaders } from '../session-headers.ts'
 import type { UploadStates } from '../upload-state.ts'
 
@@ -49,22 +50,19 @@ async function mount(own: RepositoryBlobs, request: RegistryRequest): Promise<Bl
   const { query, signal } = request
   try {
     const { name } = mountSourceOf(request)
-    return await own.link(parseDigest(query.get('mount') ?? ''), name, { signal })
+    return await own.link(parseDigest(query.get('mount') ?? ''), name, { by: requesterOf(request), signal })
   } catch (error) {
     if (isDomainError(error, 'not_found', 'invalid')) return undefined
     throw error
   }
 }
 
-async function pushWhole(
-  own: RepositoryBlobs,
-  digest: Digest,
-  { headers, body, signal }: RegistryRequest,
-): Promise<Digest> {
+async function pushWhole(own: RepositoryBlobs, digest: Digest, request: RegistryRequest): Promise<Digest> {
+  const { headers, body, signal } = request
   await using writer = await own.create({ algorithm: algorithmOf(digest), signal })
   try {
     await writer.write(body, { length: announcedLength(headers), signal })
-    return (await writer.commit({ digest, signal })).digest
+    return (await writer.commit({ digest, by: requesterOf(request), signal })).digest
   } catch (error) {
     // The client was never told of this session, so nobody can go on with it. It may be gone already.
     await writer.cancel()

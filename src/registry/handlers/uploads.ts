@@ -9,6 +9,7 @@ import type { Handler } from '../handler.ts'
 import { blobPath } from '../locations.ts'
 import type { Reply } from '../reply.ts'
 import { announcedLength, type RegistryRequest, repositoryOf } from '../request.ts'
+import { requesterOf } from '../requester.ts'
 import { sessionHeaders } from '../session-headers.ts'
 import type { UploadStates } from '../upload-state.ts'
 import { checkUnmoved, takeTurn, type UploadTurn } from '../upload-turn.ts'
@@ -50,7 +51,7 @@ export function createUploadHandlers(blobs: BlobStore, states: UploadStates): Up
       // A client that missed the answer sends the same request again, body included; its bytes are here already.
       const isRepeated = writer.committed === digest
       if (!isRepeated && announcedLength(request.headers) !== 0) await append(request, id, turn)
-      await writer.commit({ digest, signal: request.signal })
+      await writer.commit({ digest, by: requesterOf(request), signal: request.signal })
       return {
         status: 201,
         headers: { Location: blobPath(repository, digest), 'Docker-Content-Digest': digest },

@@ -1,4 +1,4 @@
-import { isAbort } from '../../errors.ts'
+import { isAbort, primaryOf } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { errorReply, failureOf } from '../errcode.ts'
 import { respond } from '../respond.ts'
@@ -14,11 +14,14 @@ export function errors(log: Logger): RegistryMiddleware {
       await next()
     } catch (error) {
       // Nobody is left to answer, and an abort is no failure.
-      if (isAbort(error) && ctx.state.signal.aborted) return
+      if (isAbort(primaryOf(error)) && ctx.state.signal.aborted) return
       const { status, code } = failureOf(error)
       ctx.state.errorCode = code
       if (status >= 500)
-        log.error({ requestId: ctx.state.requestId, operation: ctx.state.operation, error }, 'request failed')
+        log.error(
+          { requestId: ctx.state.requestId, operation: ctx.state.operation, error: primaryOf(error) },
+          'request failed',
+        )
       respond(ctx, errorReply(error))
     }
   }

@@ -90,6 +90,14 @@ export const operationDescriptions: Readonly<Record<Operation | DebugOperation, 
     },
     failures: [],
   },
+  events: {
+    summary: 'Events after a position, one JSON object a line.',
+    parameters: [parameters.eventsAfter, parameters.eventsLimit, parameters.eventsWait],
+    successes: {
+      200: { description: 'In their order.', content: { type: 'application/x-ndjson' } },
+    },
+    failures: ['invalid request', 'out_of_range event', 'unavailable database'],
+  },
   base: {
     summary: 'Tells that this is a registry.',
     successes: { 200: { description: 'It is.', content: json('Base') } },
@@ -155,6 +163,11 @@ export const operationDescriptions: Readonly<Record<Operation | DebugOperation, 
         content: { type: octets },
       },
       304: notModified,
+      307: {
+        description:
+          'Where the registry redirects to its store: the same request, sent there, gets the bytes.',
+        headers: ['Location', 'Docker-Content-Digest'],
+      },
     },
     failures: [...blobFailures, 'out_of_range blob'],
   },

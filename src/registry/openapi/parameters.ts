@@ -73,5 +73,18 @@ export const parameters = {
     'Content-Range',
     '<first>-<last>, without unit and total; offset of the chunk in the blob.',
   ),
+  eventsAfter: query(
+    'after',
+    'Position of the last event that is known; from the oldest that is kept unless given.',
+    {
+      type: 'integer',
+      minimum: 0,
+    },
+  ),
+  eventsLimit: query('limit', 'Events, at most; 1000 unless given.', { type: 'integer', minimum: 1 }),
+  eventsWait: query('wait', 'Seconds to wait for an event, at most 60; 0 unless given.', {
+    type: 'integer',
+    minimum: 0,
+  }),
   contentType: header('Content-Type', "The manifest's media type."),
 } as const satisfies Readonly<Record<string, Parameter>>

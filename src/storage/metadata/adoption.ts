@@ -3,15 +3,18 @@ import type { Abortable } from '../abortable.ts'
 import type { AdoptedBlob, AdoptedTag, AdoptionRecords, TagOutcome } from './adoption-records.ts'
 import { insertBlob, insertLink } from './blobs.ts'
 import type { Database } from './database.ts'
+import type { EventWriter } from './event-writer.ts'
 import type { StoredBlob } from './metadata.ts'
 import { lockRepository } from './repositories.ts'
 
 export class KyselyAdoption implements AdoptionRecords {
   readonly #database: Database
+  readonly #events: EventWriter
   readonly #now: () => number
 
-  constructor(database: Database, now: () => number) {
+  constructor(database: Database, events: EventWriter, now: () => number) {
     this.#database = database
+    this.#events = events
     this.#now = now
   }
 
@@ -29,7 +32,7 @@ export class KyselyAdoption implements AdoptionRecords {
       await lockRepository(db, repository)
       const manifest = await db
         .selectFrom('manifests')
-        .select('digest')
+        .select(['media_type as mediaType', 'size'])
         .where('repository', '=', repository)
         .where('digest', '=', digest)
         .executeTakeFirst()
@@ -47,14 +50,18 @@ export class KyselyAdoption implements AdoptionRecords {
       if (present?.digest === digest) return 'same'
       if (present !== undefined && present.updated_at > changedAt.getTime()) return 'kept'
       // The time over there, not ours: what changes there while we are at work must still count as later.
-      const updatedAt = Math.min(changedAt.getTime(), this.#now())
+      const now = this.#now()
+      const previous = present?.digest ?? null
+      const updatedAt = Math.min(changedAt.getTime(), now)
       await db
         .insertInto('tags')
-        .values({ repository, name: tag, digest, updated_at: updatedAt })
+        .values({ repository, name: tag, digest, previous, updated_at: updatedAt })
         .onConflict(conflict =>
-          conflict.columns(['repository', 'name']).doUpdateSet({ digest, updated_at: updatedAt }),
+          conflict.columns(['repository', 'name']).doUpdateSet({ digest, previous, updated_at: updatedAt }),
         )
         .execute()
+      const facts = { repository, digest, tag, ...manifest, previous: present?.digest, at: new Date(now) }
+      await this.#events.write(db, [{ kind: 'tag', action: 'tag', ...facts }])
       return 'set'
     })
   }

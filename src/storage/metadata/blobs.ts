@@ -3,7 +3,9 @@ import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
+import type { ChangeOptions } from '../requester.ts'
 import type { Database } from './database.ts'
+import type { EventWriter } from './event-writer.ts'
 import { addGarbage } from './garbage.ts'
 import type { BlobRecords, NewBlob, NewBlobLink, StoredBlob } from './metadata.ts'
 import type { PreparedQuery } from './prepared.ts'
@@ -13,11 +15,13 @@ import { lostLease, unknownUpload } from './upload-errors.ts'
 
 export class KyselyBlobs implements BlobRecords {
   readonly #database: Database
+  readonly #events: EventWriter
   readonly #now: () => number
   readonly #linked: PreparedQuery<LinkKey, ObjectColumns>
 
-  constructor(database: Database, now: () => number) {
+  constructor(database: Database, events: EventWriter, now: () => number) {
     this.#database = database
+    this.#events = events
     this.#now = now
     this.#linked = database.prepare((db, placeholder) =>
       selectBlobs(db)
@@ -33,7 +37,7 @@ export class KyselyBlobs implements BlobRecords {
     return storedBlob(digest, row)
   }
 
-  commitBlob(commit: NewBlob, options?: Abortable): Promise<StoredBlob> {
+  commitBlob(commit: NewBlob, options?: ChangeOptions): Promise<StoredBlob> {
     return this.#database.write(options, async db => {
       const { repository, digest, uploadId } = commit
       const upload = await db
@@ -59,23 +63,28 @@ export class KyselyBlobs implements BlobRecords {
       const mine = new Set([commit.objectKey, upload.tail_key])
       mine.delete(stored.objectKey)
       await addGarbage(db, mine, now)
+      const facts = { repository, digest, size: stored.size, at: new Date(now), by: options?.by }
+      await this.#events.write(db, [{ kind: 'blob', action: 'push', ...facts }])
       return stored
     })
   }
 
-  linkBlob({ repository, from, digest }: NewBlobLink, options?: Abortable): Promise<StoredBlob> {
+  linkBlob({ repository, from, digest }: NewBlobLink, options?: ChangeOptions): Promise<StoredBlob> {
     return this.#database.write(options, async db => {
       const row =
         from === undefined
           ? await selectBlobs(db).where('blob_links.digest', '=', digest).limit(1).executeTakeFirst()
           : await this.#linked.takeFirst(db, { repository: from, digest })
       if (row === undefined) throw unknownBlob(from ?? repository, digest)
-      await insertLink(db, repository, digest, this.#now())
+      const now = this.#now()
+      await insertLink(db, repository, digest, now)
+      const facts = { repository, digest, size: row.size, from, at: new Date(now), by: options?.by }
+      await this.#events.write(db, [{ kind: 'blob', action: 'mount', ...facts }])
       return storedBlob(digest, row)
     })
   }
 
-  async unlinkBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void> {
+  async unlinkBlob(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void> {
     await this.#database.write(options, async db => {
       await lockRepository(db, repository)
       const named = await db
@@ -96,6 +105,9 @@ export class KyselyBlobs implements BlobRecords {
         .where('digest', '=', digest)
         .executeTakeFirstOrThrow()
       if (numDeletedRows === 0n) throw unknownBlob(repository, digest)
+      const blob = await db.selectFrom('blobs').select('size').where('digest', '=', digest).executeTakeFirst()
+      const facts = { repository, digest, size: blob?.size, at: new Date(this.#now()), by: options?.by }
+      await this.#events.write(db, [{ kind: 'blob', action: 'delete', ...facts }])
     })
   }
 }

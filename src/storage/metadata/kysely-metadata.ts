@@ -1,6 +1,12 @@
 import type { Abortable } from '../abortable.ts'
+import { KyselyAdoption } from './adoption.ts'
+import type { AdoptionRecords } from './adoption-records.ts'
 import { KyselyBlobs } from './blobs.ts'
 import type { Database } from './database.ts'
+import { KyselyEventEndpoints } from './event-endpoints.ts'
+import type { EventEndpointRecords, EventRecords } from './event-records.ts'
+import { EventWriter } from './event-writer.ts'
+import { KyselyEvents } from './events.ts'
 import { KyselyGarbage } from './garbage.ts'
 import { KyselyManifests } from './manifests.ts'
 import type {
@@ -13,6 +19,8 @@ import type {
   UploadRecords,
 } from './metadata.ts'
 import { KyselyRepositories } from './repositories.ts'
+import type { SettingRecords } from './setting-records.ts'
+import { KyselySettings } from './settings.ts'
 import { KyselyTags } from './tags.ts'
 import { KyselyUploads } from './uploads.ts'
 
@@ -28,15 +36,24 @@ export class KyselyMetadata implements Metadata {
   readonly #blobs: BlobRecords
   readonly #uploads: UploadRecords
   readonly #garbage: GarbageRecords
+  readonly #adoption: AdoptionRecords
+  readonly #events: EventRecords
+  readonly #endpoints: EventEndpointRecords
+  readonly #settings: SettingRecords
 
   constructor(database: Database, now: Clock) {
     this.#database = database
+    const events = new EventWriter(database)
     this.#repositories = new KyselyRepositories(database)
-    this.#manifests = new KyselyManifests(database, now)
-    this.#tags = new KyselyTags(database, this.#repositories)
-    this.#blobs = new KyselyBlobs(database, now)
+    this.#manifests = new KyselyManifests(database, events, now)
+    this.#tags = new KyselyTags(database, this.#repositories, events, now)
+    this.#blobs = new KyselyBlobs(database, events, now)
     this.#uploads = new KyselyUploads(database, now)
     this.#garbage = new KyselyGarbage(database)
+    this.#adoption = new KyselyAdoption(database, events, now)
+    this.#events = new KyselyEvents(database, events)
+    this.#endpoints = new KyselyEventEndpoints(database, now)
+    this.#settings = new KyselySettings(database)
   }
 
   ping(options?: Abortable) {
@@ -137,5 +154,49 @@ export class KyselyMetadata implements Metadata {
 
   forgetGarbage(...args: Parameters<GarbageRecords['forgetGarbage']>) {
     return this.#garbage.forgetGarbage(...args)
+  }
+
+  adoptBlob(...args: Parameters<AdoptionRecords['adoptBlob']>) {
+    return this.#adoption.adoptBlob(...args)
+  }
+
+  adoptTag(...args: Parameters<AdoptionRecords['adoptTag']>) {
+    return this.#adoption.adoptTag(...args)
+  }
+
+  agreeOn(...args: Parameters<SettingRecords['agreeOn']>) {
+    return this.#settings.agreeOn(...args)
+  }
+
+  addEvents(...args: Parameters<EventRecords['addEvents']>) {
+    return this.#events.addEvents(...args)
+  }
+
+  listEvents(...args: Parameters<EventRecords['listEvents']>) {
+    return this.#events.listEvents(...args)
+  }
+
+  eventBounds(...args: Parameters<EventRecords['eventBounds']>) {
+    return this.#events.eventBounds(...args)
+  }
+
+  deleteEvents(...args: Parameters<EventRecords['deleteEvents']>) {
+    return this.#events.deleteEvents(...args)
+  }
+
+  registerEndpoints(...args: Parameters<EventEndpointRecords['registerEndpoints']>) {
+    return this.#endpoints.registerEndpoints(...args)
+  }
+
+  leaseEndpoint(...args: Parameters<EventEndpointRecords['leaseEndpoint']>) {
+    return this.#endpoints.leaseEndpoint(...args)
+  }
+
+  saveEndpoint(...args: Parameters<EventEndpointRecords['saveEndpoint']>) {
+    return this.#endpoints.saveEndpoint(...args)
+  }
+
+  listEndpoints(...args: Parameters<EventEndpointRecords['listEndpoints']>) {
+    return this.#endpoints.listEndpoints(...args)
   }
 }

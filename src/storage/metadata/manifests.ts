@@ -2,9 +2,12 @@ import type { Transaction } from 'kysely'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
-import { formatReference, type Reference, type RepositoryName } from '../reference.ts'
+import { formatReference, type Reference, type RepositoryName, type Tag } from '../reference.ts'
+import type { ChangeOptions } from '../requester.ts'
 import { batches } from './batches.ts'
 import type { Database } from './database.ts'
+import type { EventWriter } from './event-writer.ts'
+import { deletionEvents, pushEvents } from './manifest-events.ts'
 import { holds, type ManifestCondition } from './manifest-condition.ts'
 import { ManifestLookup } from './manifest-lookup.ts'
 import type {
@@ -24,11 +27,13 @@ import { isStorable } from './storable-text.ts'
 
 export class KyselyManifests implements ManifestRecords {
   readonly #database: Database
+  readonly #events: EventWriter
   readonly #now: () => number
   readonly #lookup: ManifestLookup
 
-  constructor(database: Database, now: () => number) {
+  constructor(database: Database, events: EventWriter, now: () => number) {
     this.#database = database
+    this.#events = events
     this.#now = now
     this.#lookup = new ManifestLookup(database)
   }
@@ -51,7 +56,9 @@ export class KyselyManifests implements ManifestRecords {
           { resource: 'manifest', name: manifest.digest, missing },
         )
       if (await insertManifest(db, repository, manifest, now)) await insertEdges(db, repository, manifest)
-      await pointTags(db, repository, manifest, now)
+      const occasion = { at: new Date(now), by: options?.by }
+      const tags = await pointTags(db, repository, manifest, now)
+      await this.#events.write(db, pushEvents(repository, manifest, tags, occasion))
     })
   }
 
@@ -75,16 +82,25 @@ export class KyselyManifests implements ManifestRecords {
     return { digest: row.digest, mediaType: row.media_type, size: row.size }
   }
 
-  async deleteManifest(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void> {
+  async deleteManifest(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void> {
     await this.#database.write(options, async db => {
       await lockRepository(db, repository)
-      await db.deleteFrom('tags').where('repository', '=', repository).where('digest', '=', digest).execute()
-      const { numDeletedRows } = await db
+      const tags = await db
+        .deleteFrom('tags')
+        .where('repository', '=', repository)
+        .where('digest', '=', digest)
+        .returning('name')
+        .execute()
+      const deleted = await db
         .deleteFrom('manifests')
         .where('repository', '=', repository)
         .where('digest', '=', digest)
-        .executeTakeFirstOrThrow()
-      if (numDeletedRows === 0n) throw unknownManifest(repository, digest)
+        .returning(['media_type as mediaType', 'size'])
+        .executeTakeFirst()
+      if (deleted === undefined) throw unknownManifest(repository, digest)
+      const names = tags.map(({ name }) => name).sort()
+      const occasion = { at: new Date(this.#now()), by: options?.by }
+      await this.#events.write(db, deletionEvents(repository, { digest, ...deleted }, names, occasion))
     })
   }
 
@@ -173,20 +189,28 @@ async function insertEdges(
   for (const batch of batches(rows)) await db.insertInto('manifest_references').values(batch).execute()
 }
 
+/** What each of the tags named before. */
 async function pointTags(
   db: Transaction<Schema>,
   repository: RepositoryName,
   { digest, tags }: NewManifest,
   now: number,
-): Promise<void> {
-  for (const name of tags)
-    await db
+): Promise<Map<Tag, Digest | undefined>> {
+  const before = new Map<Tag, Digest | undefined>()
+  for (const name of new Set(tags)) {
+    const { previous } = await db
       .insertInto('tags')
-      .values({ repository, name, digest, updated_at: now })
+      .values({ repository, name, digest, previous: null, updated_at: now })
       .onConflict(conflict =>
-        conflict.columns(['repository', 'name']).doUpdateSet({ digest, updated_at: now }),
+        conflict
+          .columns(['repository', 'name'])
+          .doUpdateSet(row => ({ digest, previous: row.ref('tags.digest'), updated_at: now })),
       )
-      .execute()
+      .returning('previous')
+      .executeTakeFirstOrThrow()
+    before.set(name, previous ?? undefined)
+  }
+  return before
 }
 
 function unknownManifest(repository: RepositoryName, reference: string): DomainError {

@@ -6,13 +6,18 @@ import type { ManifestMediaType } from '../media-types.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { UploadedPart } from '../objects/object-store.ts'
 import type { Reference, RepositoryName, Tag } from '../reference.ts'
+import type { ChangeOptions } from '../requester.ts'
+import type { AdoptionRecords } from './adoption-records.ts'
+import type { EventEndpointRecords, EventRecords } from './event-records.ts'
 import type { ManifestCondition } from './manifest-condition.ts'
+import type { SettingRecords } from './setting-records.ts'
 
 /**
  * CONTRACT. What is known about the content: names, edges, links and upload sessions, in one transactional
  * database. Callers ask for the narrowest role. The executable half is `test/contract/metadata.ts`.
  *
- * Each method is one transaction. Everything that is visible together is written together.
+ * Each method is one transaction. Everything that is visible together is written together, the events of a change
+ * with the change.
  */
 export interface Metadata
   extends RepositoryRecords,
@@ -21,6 +26,10 @@ export interface Metadata
     BlobRecords,
     UploadRecords,
     GarbageRecords,
+    AdoptionRecords,
+    SettingRecords,
+    EventRecords,
+    EventEndpointRecords,
     AsyncDisposable {
   /** Resolves when the database answers. @throws DomainError `unavailable`. */
   ping(options?: Abortable): Promise<void>
@@ -46,7 +55,7 @@ export interface ManifestRecords {
   /** As {@link getManifest}, without the bytes. @throws DomainError `not_found`. */
   statManifest(repository: RepositoryName, reference: Reference, options?: Abortable): Promise<ManifestInfo>
   /** Removes the manifest and every tag that points at it. @throws DomainError `not_found`. */
-  deleteManifest(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void>
+  deleteManifest(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void>
   /**
    * The manifests of the repository that name `subject` as their subject, newest first. Neither the subject nor the
    * repository need exist.
@@ -63,7 +72,7 @@ export interface TagRecords {
   /** Tags in byte order. @throws DomainError `not_found` for a repository that does not exist. */
   listTags(repository: RepositoryName, page: Page, options?: Abortable): Promise<Tag[]>
   /** @throws DomainError `not_found`. */
-  deleteTag(repository: RepositoryName, tag: Tag, options?: Abortable): Promise<void>
+  deleteTag(repository: RepositoryName, tag: Tag, options?: ChangeOptions): Promise<void>
 }
 
 export interface BlobRecords {
@@ -75,11 +84,11 @@ export interface BlobRecords {
    * Makes the repository exist.
    * @throws DomainError `not_found`; `conflict` when `holder` has lost its lease.
    */
-  commitBlob(commit: NewBlob, options?: Abortable): Promise<StoredBlob>
+  commitBlob(commit: NewBlob, options?: ChangeOptions): Promise<StoredBlob>
   /** @throws DomainError `not_found` unless `from` has the link. */
-  linkBlob(link: NewBlobLink, options?: Abortable): Promise<StoredBlob>
+  linkBlob(link: NewBlobLink, options?: ChangeOptions): Promise<StoredBlob>
   /** @throws DomainError `not_found`; `conflict` while a manifest of the repository names it. */
-  unlinkBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void>
+  unlinkBlob(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void>
 }
 
 export interface UploadRecords {
@@ -148,7 +157,7 @@ export interface NewManifest extends StoredManifest {
   readonly tags: readonly Tag[]
 }
 
-export interface PutManifestOptions extends Abortable {
+export interface PutManifestOptions extends ChangeOptions {
   readonly condition?: ManifestCondition | undefined
 }
 
@@ -231,7 +240,7 @@ export interface UploadProgress {
   readonly multipartToken: string | null
   readonly parts: readonly UploadedPart[]
   /** Bytes after the last full part, kept as an object of their own; null when there are none. */
-  readonly tail: { readonly objectKey: ObjectKey; readonly size: number } | null
+  readonly tail: UploadTail | null
   /**
    * Reserved for the next tail, so that the key is known before anything is written under it and a crash leaks
    * nothing; null once it has been taken.
@@ -242,6 +251,14 @@ export interface UploadProgress {
   /** Digest of all bytes up to `offset`, when it is known. */
   readonly digestAtOffset: Digest | null
   readonly expiresAt: Date
+}
+
+export interface UploadTail {
+  readonly objectKey: ObjectKey
+  /** Bytes. */
+  readonly size: number
+  /** Of these bytes, so that they can be trusted when they are read again; null when an older Varve stored them. */
+  readonly digest: Digest | null
 }
 
 export interface UploadRecord extends UploadProgress {

@@ -3,12 +3,20 @@ import { type Migration, Migrator } from 'kysely/migration'
 import { DomainError } from '../../errors.ts'
 import type { ColumnTypes } from './column-types.ts'
 import { initial } from './migrations/0001-initial.ts'
+import { events } from './migrations/0002-events.ts'
+import { settings } from './migrations/0003-settings.ts'
+import { tailDigest } from './migrations/0004-tail-digest.ts'
 import type { Schema } from './schema.ts'
 
 type Migrate = (db: Kysely<unknown>, types: ColumnTypes) => Promise<void>
 
 /** Every change of the schema, oldest first. Never edit one that has been released; add another. */
-const migrations: Readonly<Record<string, Migrate>> = { '0001-initial': initial }
+const migrations: Readonly<Record<string, Migrate>> = {
+  '0001-initial': initial,
+  '0002-events': events,
+  '0003-settings': settings,
+  '0004-tail-digest': tailDigest,
+}
 
 export interface MigrateOptions {
   /** Of the database, for messages. */

@@ -1,9 +1,12 @@
+import type { Generated } from 'kysely'
 import type { UploadId } from '../blobs/blob-store.ts'
 import type { Digest, DigestAlgorithm } from '../digest.ts'
 import type { ReferenceRole } from '../manifest.ts'
 import type { ManifestMediaType } from '../media-types.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
+import type { EventAction, EventKind } from './event-records.ts'
+import type { SettingName } from './setting-records.ts'
 
 /**
  * The tables as Kysely sees them; `migrations/` makes them. Only this folder writes to them, and only through these
@@ -18,6 +21,10 @@ export interface Schema {
   blob_links: BlobLinkRow
   uploads: UploadRow
   garbage: GarbageRow
+  settings: SettingRow
+  events: EventRow
+  event_sequence: EventSequenceRow
+  event_endpoints: EventEndpointRow
 }
 
 export interface RepositoryRow {
@@ -56,6 +63,8 @@ export interface TagRow {
   repository: RepositoryName
   name: Tag
   digest: Digest
+  /** What it named until it was set last; null when it was new then. */
+  previous: Digest | null
   updated_at: number
 }
 
@@ -85,6 +94,7 @@ export interface UploadRow {
   parts: string
   tail_key: ObjectKey | null
   tail_size: number | null
+  tail_digest: Digest | null
   next_tail_key: ObjectKey | null
   hash_state: string | null
   digest_at_offset: Digest | null
@@ -94,7 +104,47 @@ export interface UploadRow {
   expires_at: number
 }
 
+export interface SettingRow {
+  name: SettingName
+  value: string
+}
+
 export interface GarbageRow {
   object_key: ObjectKey
   since: number
+}
+
+export interface EventRow {
+  /** In the order in which the rows were written, which is not that in which their transactions were committed. */
+  serial: Generated<number>
+  /** Null until it is given one: event-sequence.ts. */
+  position: number | null
+  id: string
+  at: number
+  kind: EventKind
+  action: EventAction
+  repository: RepositoryName
+  digest: Digest
+  tag: Tag | null
+  media_type: string | null
+  size: number | null
+  previous: Digest | null
+  from_repository: RepositoryName | null
+  /** JSON. */
+  requester: string | null
+}
+
+/** There is one. */
+export interface EventSequenceRow {
+  /** The last position that was given. */
+  newest: number
+}
+
+export interface EventEndpointRow {
+  name: string
+  position: number
+  failures: number
+  next_attempt_at: number | null
+  holder: string | null
+  lease_until: number | null
 }

@@ -2,7 +2,10 @@ import { sql } from 'kysely'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
+import type { ChangeOptions } from '../requester.ts'
 import type { Database } from './database.ts'
+import type { EventWriter } from './event-writer.ts'
+import { untagEvent } from './manifest-events.ts'
 import type { Page, RepositoryRecords, TagRecords } from './metadata.ts'
 import { lockRepository } from './repositories.ts'
 import { storablePrefix } from './storable-text.ts'
@@ -10,10 +13,14 @@ import { storablePrefix } from './storable-text.ts'
 export class KyselyTags implements TagRecords {
   readonly #database: Database
   readonly #repositories: RepositoryRecords
+  readonly #events: EventWriter
+  readonly #now: () => number
 
-  constructor(database: Database, repositories: RepositoryRecords) {
+  constructor(database: Database, repositories: RepositoryRecords, events: EventWriter, now: () => number) {
     this.#database = database
     this.#repositories = repositories
+    this.#events = events
+    this.#now = now
   }
 
   async listTags(
@@ -39,19 +46,22 @@ export class KyselyTags implements TagRecords {
     return rows.map(row => row.name)
   }
 
-  async deleteTag(repository: RepositoryName, tag: Tag, options?: Abortable): Promise<void> {
-    const { numDeletedRows } = await this.#database.write(options, async db => {
+  async deleteTag(repository: RepositoryName, tag: Tag, options?: ChangeOptions): Promise<void> {
+    await this.#database.write(options, async db => {
       await lockRepository(db, repository)
-      return db
+      const deleted = await db
         .deleteFrom('tags')
         .where('repository', '=', repository)
         .where('name', '=', tag)
-        .executeTakeFirstOrThrow()
+        .returning('digest')
+        .executeTakeFirst()
+      if (deleted === undefined)
+        throw new DomainError('not_found', `The repository ${repository} has no tag ${tag}.`, {
+          resource: 'tag',
+          name: tag,
+        })
+      const occasion = { at: new Date(this.#now()), by: options?.by }
+      await this.#events.write(db, [untagEvent(repository, tag, deleted.digest, occasion)])
     })
-    if (numDeletedRows === 0n)
-      throw new DomainError('not_found', `The repository ${repository} has no tag ${tag}.`, {
-        resource: 'tag',
-        name: tag,
-      })
   }
 }

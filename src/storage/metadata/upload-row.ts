@@ -12,6 +12,7 @@ export type ProgressColumns = Pick<
   | 'parts'
   | 'tail_key'
   | 'tail_size'
+  | 'tail_digest'
   | 'next_tail_key'
   | 'hash_state'
   | 'digest_at_offset'
@@ -31,7 +32,7 @@ export function toRecord(row: UploadRow): UploadRecord {
     tail:
       row.tail_key === null || row.tail_size === null
         ? null
-        : { objectKey: row.tail_key, size: row.tail_size },
+        : { objectKey: row.tail_key, size: row.tail_size, digest: row.tail_digest },
     nextTailKey: row.next_tail_key,
     hashState: row.hash_state,
     digestAtOffset: row.digest_at_offset,
@@ -47,6 +48,7 @@ export function toColumns(progress: UploadProgress): ProgressColumns {
     parts: JSON.stringify(progress.parts),
     tail_key: progress.tail?.objectKey ?? null,
     tail_size: progress.tail?.size ?? null,
+    tail_digest: progress.tail?.digest ?? null,
     next_tail_key: progress.nextTailKey,
     hash_state: progress.hashState,
     digest_at_offset: progress.digestAtOffset,

@@ -38,6 +38,7 @@ export class KyselyUploads implements UploadRecords {
       parts: '[]',
       tail_key: null,
       tail_size: null,
+      tail_digest: null,
       next_tail_key: upload.nextTailKey,
       hash_state: null,
       digest_at_offset: null,

@@ -6,14 +6,17 @@ import { varveProgram } from '../../support/varve.ts'
 /** `varve serve` as a process of its own, on data that outlive it. */
 export class KillableRegistry {
   readonly #data: string
+  readonly #args: readonly string[]
   #child: ChildProcess | undefined
   #ready = Promise.withResolvers<string>()
   /** Lines of its log that tell of a failure of its own. */
   readonly failures: string[] = []
   kills = 0
 
-  constructor(data: string) {
+  /** @param args more flags. */
+  constructor(data: string, ...args: readonly string[]) {
     this.#data = data
+    this.#args = args
   }
 
   /** The URL of the process that runs, or of the next one when none does. */
@@ -23,7 +26,8 @@ export class KillableRegistry {
 
   /** Resolves when it answers. @throws Error with what it printed when it does not come up. */
   async start(): Promise<void> {
-    const child = spawn(varveProgram, ['serve', '--address', '127.0.0.1:0', '--data', this.#data], {
+    const args = ['serve', '--address', '127.0.0.1:0', '--data', this.#data, ...this.#args]
+    const child = spawn(varveProgram, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,

@@ -1,0 +1,32 @@
+import type { EventAction } from '../../storage/metadata/event-records.ts'
+
+/** A webhook: who is told of events, of which, and how. */
+export interface EventEndpoint {
+  /** Names its progress in the database. */
+  readonly name: string
+  readonly url: string
+  readonly format: 'distribution' | 'cloudevents'
+  /** Patterns of repository names: see {@link repositoryPattern}. */
+  readonly repositories: readonly string[]
+  /** As the format calls them. */
+  readonly actions: readonly EventAction[]
+  /** Events of one request, at most. */
+  readonly batch: number
+  /** For one request, until the receiver has answered. */
+  readonly timeoutMs: number
+  /** The longest pause between two attempts. */
+  readonly maxBackoffMs: number
+  /** `whsec_` and the key in base64; undefined for requests that are not signed. */
+  readonly secret: string | undefined
+  /** Of each request. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** In a pattern `*` is any part of a segment of the name, and `**` any part of the name. */
+export function repositoryPattern(pattern: string): RegExp {
+  const source = pattern.replace(/\*\*|\*|[\\^$.+?()[\]{}|]/g, part => {
+    if (part === '**') return '.*'
+    return part === '*' ? '[^/]*' : `\\${part}`
+  })
+  return new RegExp(`^${source}$`)
+}

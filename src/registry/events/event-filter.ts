@@ -1,0 +1,34 @@
+import type { RegistryEvent } from '../../storage/metadata/event-records.ts'
+import { type EventEndpoint, repositoryPattern } from './endpoint.ts'
+import type { Envelope } from './envelope.ts'
+
+/** What one request tells; none when it only says how far there is nothing to tell. */
+export interface EventBatch {
+  readonly events: readonly RegistryEvent[]
+  /** The position that has been reached when they have been told. */
+  readonly upTo: number
+}
+
+/** Cuts a page of events into requests, and leaves out what the endpoint does not want to hear of. */
+export function eventBatches(
+  endpoint: Pick<EventEndpoint, 'repositories' | 'actions' | 'batch'>,
+  envelope: Pick<Envelope, 'actionOf'>,
+): (events: readonly RegistryEvent[]) => EventBatch[] {
+  const patterns = endpoint.repositories.map(repositoryPattern)
+  const wants = (event: RegistryEvent): boolean => {
+    const action = envelope.actionOf(event)
+    if (action === undefined || !endpoint.actions.includes(action)) return false
+    return patterns.some(pattern => pattern.test(event.repository))
+  }
+  return events => {
+    const batches: EventBatch[] = []
+    const wanted = events.filter(wants)
+    for (let start = 0; start < wanted.length; start += endpoint.batch) {
+      const batch = wanted.slice(start, start + endpoint.batch)
+      batches.push({ events: batch, upTo: batch.at(-1)?.position ?? 0 })
+    }
+    const last = events.at(-1)?.position
+    if (last !== undefined && last !== batches.at(-1)?.upTo) batches.push({ events: [], upTo: last })
+    return batches
+  }
+}
