@@ -36,7 +36,7 @@ export async function startReplicatedRegistry({
 }: ReplicatedRegistryOptions = {}): Promise<ReplicatedRegistry> {
   await using stack = new AsyncDisposableStack()
   const database = stack.use(await startPostgres())
-  const server = stack.use(await startS3Server((process.env['KIND'] ?? 'versitygw') as 'minio'))
+  const server = stack.use(await startS3Server('versitygw'))
   const s3 = stack.use(await startFaultyS3(server, seed === undefined ? {} : { seed }))
   const databaseUrl = await database.createDatabase({ locale: 'en-US' })
   const fleet = stack.use(await startFleet({ replicas, databaseUrl, objects: s3, registry, storage }))

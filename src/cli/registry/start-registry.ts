@@ -1,6 +1,8 @@
 import type { Config } from '../../config.ts'
 import { joinMetrics } from '../../event-metrics.ts'
 import type { Logger } from '../../log.ts'
+import { addressRanges } from '../../registry/address-ranges.ts'
+import { parseAddress } from '../address.ts'
 import { startDebugServer } from './debug-server.ts'
 import { deleteOldEvents } from './event-retention.ts'
 import { startEvents } from './events.ts'
@@ -23,10 +25,12 @@ export interface RunningRegistry extends AsyncDisposable {
  * @throws DomainError.
  */
 export async function startRegistry(config: Config, log: Logger): Promise<RunningRegistry> {
+  // Before anything is opened or logged: what is written wrongly is refused in one sentence.
+  parseAddress(config.registry.address)
+  addressRanges(config.registry.trustedProxies)
   await using stack = new AsyncDisposableStack()
   const stores = stack.use(await openStores(config, { migrate: config.database.migrate }))
-  stack.use(sweepHourly(createBlobs(config, stores, createBuffers(config)), log))
-  stack.use(deleteOldEvents(stores.metadata, config.events.retentionDays, log))
+  // Before the service, so that endpoints that are new miss nothing.
   const events = stack.use(await startEvents(config, stores.metadata, log))
   // Before the service, so that it answers until the service has ended.
   const debugging = stack.use(new AsyncDisposableStack())
@@ -52,6 +56,10 @@ export async function startRegistry(config: Config, log: Logger): Promise<Runnin
       stopping.abort()
       await debug.close()
     })
+
+  // When nothing can be wrong with the configuration any more.
+  stack.use(sweepHourly(createBlobs(config, stores, createBuffers(config)), log))
+  stack.use(deleteOldEvents(stores.metadata, config.events.retentionDays, log))
 
   log.info(
     { address: service.address, workers: config.registry.workers, storage: stores.driver, data: config.data },
