@@ -120,10 +120,20 @@ export class ObjectBlobWriter implements BlobWriter {
       )
   }
 
-  /** Another digest may be the store's mistake once; nobody's upload is refused for that. */
+  /**
+   * Another digest than was promised may be the store's mistake, for which nobody's upload is refused: only what it
+   * has given twice alike is what it has.
+   */
   async #readBackTwice(objectKey: ObjectKey, digest: Digest, options: Abortable): Promise<Digest> {
-    const actual = await this.#readBack(objectKey, digest, options)
-    return actual === digest ? actual : await this.#readBack(objectKey, digest, options)
+    const first = await this.#readBack(objectKey, digest, options)
+    if (first === digest) return first
+    const second = await this.#readBack(objectKey, digest, options)
+    if (second === first || second === digest) return second
+    throw new DomainError(
+      'unavailable',
+      `The object store gave other bytes of the object ${objectKey} the second time that it was read; try again, and look at the store if that goes on.`,
+      { resource: 'object', name: objectKey },
+    )
   }
 
   async #readBack(objectKey: ObjectKey, digest: Digest, { signal }: Abortable): Promise<Digest> {

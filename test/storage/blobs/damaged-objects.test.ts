@@ -131,6 +131,19 @@ describe('An object store that gives wrong bytes', () => {
     assert.equal((await writer.commit({ digest })).digest, digest)
     assert.equal(damage, undefined)
   })
+
+  it('twice, and not the same, is not the mistake of whoever has uploaded them', async () => {
+    const bytes = randomBytes(3000)
+    await using writer = await blobs.create({ algorithm: 'sha256' })
+    await writer.write(Readable.from([bytes]))
+    let reads = 0
+    damage = chunks => (chunks.length === 3 ? flip(reads++)(chunks) : chunks)
+    const digest = digestOf(bytes, 'sha512')
+    await rejectsWith('unavailable', writer.commit({ digest }))
+    assert.equal(reads, 2)
+    damage = undefined
+    assert.equal((await writer.commit({ digest })).digest, digest)
+  })
 })
 
 /** As from a network: not all at once. */
