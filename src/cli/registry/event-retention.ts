@@ -1,9 +1,9 @@
 import type { Logger } from '../../log.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { EventRecords } from '../../storage/metadata/event-records.ts'
+import { hourly } from './hourly.ts'
 
-const hourMs = 60 * 60 * 1000
-const dayMs = 24 * hourMs
+const dayMs = 24 * 60 * 60 * 1000
 
 /** Events that are deleted in one transaction. */
 const batchSize = 1000
@@ -14,27 +14,13 @@ export function deleteOldEvents(
   days: number,
   log: Logger,
 ): AsyncDisposable {
-  const closing = new AbortController()
-  const { signal } = closing
-  let deleting = Promise.resolve()
-  const run = (): void => {
-    deleting = deleteAll(events, new Date(Date.now() - days * dayMs), { signal })
-      .then(deleted => {
-        if (deleted > 0) log.info({ deleted }, 'old events deleted')
-      })
-      .catch((error: unknown) => {
-        if (!signal.aborted) log.error({ error }, 'old events could not be deleted')
-      })
-  }
-  const timer = setInterval(run, hourMs)
-  run()
-  return {
-    [Symbol.asyncDispose]: async () => {
-      clearInterval(timer)
-      closing.abort()
-      await deleting
+  return hourly(
+    async options => {
+      const deleted = await deleteAll(events, new Date(Date.now() - days * dayMs), options)
+      if (deleted > 0) log.info({ deleted }, 'old events deleted')
     },
-  }
+    error => log.error({ error }, 'old events could not be deleted'),
+  )
 }
 
 async function deleteAll(

@@ -1,0 +1,30 @@
+import type { Abortable } from '../../storage/abortable.ts'
+
+const hourMs = 60 * 60 * 1000
+
+/**
+ * Runs `work` now and every hour. What fails is told, and tried again an hour later; ending waits for what runs.
+ * @param onFailure not told of an end that we have asked for.
+ */
+export function hourly(
+  work: (options: Abortable) => Promise<void>,
+  onFailure: (error: unknown) => void,
+): AsyncDisposable {
+  const closing = new AbortController()
+  const { signal } = closing
+  let running = Promise.resolve()
+  const run = (): void => {
+    running = work({ signal }).catch((error: unknown) => {
+      if (!signal.aborted) onFailure(error)
+    })
+  }
+  const timer = setInterval(run, hourMs)
+  run()
+  return {
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer)
+      closing.abort()
+      await running
+    },
+  }
+}
