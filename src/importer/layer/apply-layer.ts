@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { LayerLimits } from './limits.ts'
+import type { LayerPolicy } from './policy.ts'
 
 /**
  * Applies one layer, an uncompressed tar stream, on top of what `rootfs` has: a directory that exists, private to
@@ -16,7 +17,7 @@ import type { LayerLimits } from './limits.ts'
  * - Directories that the layer only implies are made `root:root 0755` with time 0. Directories of the layers below
  *   that only had their content changed keep their time.
  * - A hard link changes nothing in its target; its own owner, mode and time are ignored.
- * - Device nodes, FIFOs and extended attributes are left out and counted.
+ * - Device nodes, FIFOs and extended attributes are treated as `options.policy` says; what is left out is counted.
  *
  * Sources: OCI image-spec layer.md, "Changesets" and "Whiteouts".
  * @throws DomainError `invalid`, `unsupported` or `too_large` for the layer's own fault, `no_space`, `denied` and
@@ -26,22 +27,50 @@ export type ApplyLayer = (rootfs: string, tar: Readable, options: ApplyOptions) 
 
 export interface ApplyOptions extends Abortable {
   readonly limits: LayerLimits
+  readonly policy?: LayerPolicy | undefined
   /** Called now and then, with what has been applied so far. */
   readonly onProgress?: ((report: LayerReport) => void) | undefined
 }
 
-/** What applying one layer did. */
+/** What applying one layer did. Plain data: it is kept with the snapshot and shown by `varve inspect`. */
 export interface LayerReport {
   /** Of every kind, whiteouts included. */
   readonly entries: number
-  /** Bytes of file content. */
+  /** Bytes of file content, holes not counted. */
   readonly bytes: number
   /** Whiteouts and opaque whiteouts. */
   readonly whiteouts: number
-  /** Device nodes that were left out, because nothing in a stranger's image may name the host's devices. */
+  /** Device nodes that were not made. */
   readonly skippedDevices: number
-  /** FIFOs that were left out: Node has no call to make one. */
+  /** FIFOs that were not made. */
   readonly skippedFifos: number
-  /** Extended attributes that were left out: Node has no call to set one. */
+  /** Extended attributes that were not set. */
   readonly droppedXattrs: number
+  /** One for each code that occurred, in the order in which they did. */
+  readonly warnings: readonly LayerWarning[]
 }
+
+/** Something in the layer that the tree does not have as the layer says it, or that no builder should write. */
+export interface LayerWarning {
+  readonly code: LayerWarningCode
+  readonly count: number
+  /** The first one or few, for people: printable, cut when long. */
+  readonly examples: readonly string[]
+}
+
+export type LayerWarningCode =
+  /** A device node was left out. */
+  | 'device-skipped'
+  /** A device node became an empty file. */
+  | 'device-replaced'
+  | 'fifo-skipped'
+  /** The file system, or this host, has no extended attributes, or none of this name or size. */
+  | 'xattr-unsupported'
+  /** An extended attribute that a stranger's image may not set, such as `trusted.overlay.opaque`. */
+  | 'xattr-refused'
+  /** A time that the file system does not have: the nearest one was set. */
+  | 'time-clamped'
+  /** What the AUFS driver of old left in layers; never content. */
+  | 'aufs-leftover'
+  /** A global PAX header; it means nothing to any reader of layers. */
+  | 'global-header'

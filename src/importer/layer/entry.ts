@@ -13,6 +13,8 @@ export interface Attributes {
   readonly gid: number
   /** Seconds since 1970, never before; may have a fraction. */
   readonly mtime: number
+  /** The layer's own time is before 1970 or beyond what file systems have, and `mtime` is the nearest one. */
+  readonly clampedTime?: true | undefined
 }
 
 interface Located {
@@ -21,23 +23,41 @@ interface Located {
 
 export interface FileEntry extends Located, Attributes {
   readonly type: 'file'
-  /** Bytes. */
+  /** Bytes of the file, holes included. */
   readonly size: number
-  /** Exactly `size` bytes. Valid until the next entry is asked for; need not be read. */
+  /**
+   * The file's content: exactly `size` bytes, or those of its segments one after the other when it is sparse. Valid
+   * until the next entry is asked for; need not be read. A chunk is valid until the next one is asked for.
+   */
   readonly body: AsyncIterable<Uint8Array>
-  readonly xattrs: number
+  /** Of a sparse file: where its content goes, ascending and without overlap; all else are holes. */
+  readonly segments?: readonly Segment[] | undefined
+  readonly xattrs: readonly Xattr[]
+}
+
+/** Of a sparse file, in bytes. */
+export interface Segment {
+  readonly offset: number
+  readonly length: number
+}
+
+/** An extended attribute as the layer has it. Empty values are legal and common. */
+export interface Xattr {
+  /** With its namespace, such as `security.capability`. */
+  readonly name: ByteString
+  readonly value: Uint8Array
 }
 
 export interface DirectoryEntry extends Located, Attributes {
   readonly type: 'directory'
-  readonly xattrs: number
+  readonly xattrs: readonly Xattr[]
 }
 
 export interface SymlinkEntry extends Located, Attributes {
   readonly type: 'symlink'
   /** Verbatim: absolute or relative, with whatever components. */
   readonly target: ByteString
-  readonly xattrs: number
+  readonly xattrs: readonly Xattr[]
 }
 
 /** Another name for a file that is there already. Its header's owner, mode and time mean nothing to us. */
@@ -46,10 +66,10 @@ export interface HardlinkEntry extends Located {
   readonly target: LayerPath
 }
 
-export interface DeviceEntry extends Located {
+export interface DeviceEntry extends Located, Attributes {
   readonly type: 'device'
 }
 
-export interface FifoEntry extends Located {
+export interface FifoEntry extends Located, Attributes {
   readonly type: 'fifo'
 }

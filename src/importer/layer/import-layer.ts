@@ -1,16 +1,12 @@
 import type { Readable } from 'node:stream'
-import { applyLayer } from './apply.ts'
+import { applyLayer } from './changeset/apply.ts'
 import type { ApplyOptions, LayerReport } from './apply-layer.ts'
-import { type LayerPromise, openLayerTar } from './decompress.ts'
+import { type LayerPromise, openLayerTar } from './decode/decompress.ts'
+import type { LayerProgress } from './layer-engine.ts'
 
 export interface ApplyBlobOptions extends LayerPromise, Omit<ApplyOptions, 'onProgress'> {
   /** Called now and then, with what has been applied so far. */
   readonly onProgress?: ((progress: LayerProgress) => void) | undefined
-}
-
-export interface LayerProgress extends LayerReport {
-  /** Bytes of the blob that have come so far. */
-  readonly blobBytes: number
 }
 
 /**

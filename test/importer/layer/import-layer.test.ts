@@ -5,11 +5,8 @@ import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { isAbort } from '../../../src/errors.ts'
 import type { LayerReport } from '../../../src/importer/layer/apply-layer.ts'
-import {
-  applyBlob,
-  type ApplyBlobOptions,
-  type LayerProgress,
-} from '../../../src/importer/layer/import-layer.ts'
+import { applyBlob, type ApplyBlobOptions } from '../../../src/importer/layer/import-layer.ts'
+import type { LayerProgress } from '../../../src/importer/layer/layer-engine.ts'
 import { defaultLayerLimits } from '../../../src/importer/layer/limits.ts'
 import { digestOf, parseDiffId } from '../../../src/storage/digest.ts'
 import { LayerSandbox } from '../../support/layer-sandbox.ts'

@@ -1,12 +1,12 @@
-import type { ApplyOptions, LayerReport } from './apply-layer.ts'
-import type { ByteString } from './byte-string.ts'
-import type { DirectoryEntry, FileEntry, HardlinkEntry, LayerEntry, LayerPath } from './entry.ts'
-import { joinPath, showPath } from './entry-path.ts'
+import type { ApplyOptions, LayerReport } from '../apply-layer.ts'
+import type { ByteString } from '../byte-string.ts'
+import type { DirectoryEntry, FileEntry, HardlinkEntry, LayerEntry, LayerPath } from '../entry.ts'
+import { joinPath, showPath } from '../entry-path.ts'
 import { hideLower, hideLowerContent } from './hide-lower.ts'
-import { invalidLayer, layerTooLarge } from './layer-errors.ts'
-import type { LayerLimits } from './limits.ts'
-import { refuseZfsControl } from './resolve.ts'
-import { closeFile, type RootTree, setFileAttributes, writeFully } from './root-tree.ts'
+import { invalidLayer, layerTooLarge } from '../layer-errors.ts'
+import type { LayerLimits } from '../limits.ts'
+import { refuseZfsControl } from '../tree/resolve.ts'
+import { closeFile, type RootTree, setFileAttributes, writeFully } from '../tree/root-tree.ts'
 import { TracedTree } from './traced-tree.ts'
 import { meaningOf } from './whiteouts.ts'
 
@@ -41,7 +41,7 @@ export class LayerApplier {
   }
 
   get report(): LayerReport {
-    return { ...this.#count }
+    return { ...this.#count, warnings: [] }
   }
 
   async apply(entry: LayerEntry): Promise<void> {
@@ -76,7 +76,7 @@ export class LayerApplier {
     refuseZfsControl(path)
     this.#madeParents += this.#traced.makeParents(parent)
     this.#checkEntryLimit()
-    if ('xattrs' in entry) this.#count.droppedXattrs += entry.xattrs
+    if ('xattrs' in entry) this.#count.droppedXattrs += entry.xattrs.length
     switch (entry.type) {
       case 'directory':
         return this.#placeDirectory(path, entry)
@@ -99,7 +99,7 @@ export class LayerApplier {
   #describeRoot(entry: LayerEntry): void {
     if (entry.type !== 'directory') throw invalidLayer(`its root is described as a ${entry.type}`)
     this.#traced.describeDirectory([], entry, 'entry')
-    this.#count.droppedXattrs += entry.xattrs
+    this.#count.droppedXattrs += entry.xattrs.length
   }
 
   #placeDirectory(path: LayerPath, entry: DirectoryEntry): void {

@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { isDomainError } from '../../../src/errors.ts'
+import { isDomainError } from '../../../../src/errors.ts'
 import {
   applyToModel,
   type ModelTree,
   type Operation,
   RefusedByModel,
-} from '../../support/changeset-model.ts'
-import { LayerSandbox } from '../../support/layer-sandbox.ts'
-import { dir, file, hardlink, opaque, symlink, tar, whiteout } from '../../support/tar.ts'
+} from '../../../support/changeset-model.ts'
+import { LayerSandbox } from '../../../support/layer-sandbox.ts'
+import { dir, file, hardlink, opaque, symlink, tar, whiteout } from '../../../support/tar.ts'
 
 const skip = process.getuid?.() === 0 ? false : 'layers are applied as root'
 

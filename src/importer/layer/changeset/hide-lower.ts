@@ -1,7 +1,7 @@
-import type { ByteString } from './byte-string.ts'
-import type { LayerPath } from './entry.ts'
+import type { ByteString } from '../byte-string.ts'
+import type { LayerPath } from '../entry.ts'
 import type { Trace } from './footprint.ts'
-import { refuseZfsControl } from './resolve.ts'
+import { refuseZfsControl } from '../tree/resolve.ts'
 import { implied, type TracedTree } from './traced-tree.ts'
 
 /** A whiteout: hides what the layers below have at a name. Nothing there is no error, and makes nothing. */

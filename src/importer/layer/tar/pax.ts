@@ -1,4 +1,4 @@
-import { invalidLayer, unsupportedLayer } from './layer-errors.ts'
+import { invalidLayer, unsupportedLayer } from '../layer-errors.ts'
 
 /** Keys and values, one character for each byte. */
 export type PaxRecords = ReadonlyMap<string, string>

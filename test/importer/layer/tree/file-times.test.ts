@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { setTime } from '../../../src/importer/layer/file-times.ts'
+import { setTime } from '../../../../src/importer/layer/tree/file-times.ts'
 
 describe('setTime', () => {
   it('zfs-fuse-refuses-2100: sets the last time that a file system with 32-bit times has', () => {

@@ -1,5 +1,5 @@
 import { Transform, type TransformCallback } from 'node:stream'
-import { invalidLayer, layerTooLarge } from './layer-errors.ts'
+import { invalidLayer, layerTooLarge } from '../layer-errors.ts'
 import { parsePaxRecords, sizeOf } from './pax.ts'
 import { blockBytes, parseTarHeader, type TarHeader } from './tar-header.ts'
 

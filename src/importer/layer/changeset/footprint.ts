@@ -1,5 +1,5 @@
-import type { ByteString } from './byte-string.ts'
-import type { LayerPath } from './entry.ts'
+import type { ByteString } from '../byte-string.ts'
+import type { LayerPath } from '../entry.ts'
 
 /**
  * What one layer has done to the tree so far, by real path (no symlink in it). It answers two questions: what

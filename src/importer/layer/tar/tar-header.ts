@@ -1,4 +1,4 @@
-import { invalidLayer, unsupportedLayer } from './layer-errors.ts'
+import { invalidLayer, unsupportedLayer } from '../layer-errors.ts'
 
 /** POSIX.1-2024, pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format". */
 export const blockBytes = 512

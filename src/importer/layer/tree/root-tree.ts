@@ -18,9 +18,9 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
-import { asByteString, type ByteString, byteStringOf, bytesOf, encodeText } from './byte-string.ts'
-import type { Attributes, LayerPath } from './entry.ts'
-import { joinPath } from './entry-path.ts'
+import { asByteString, type ByteString, byteStringOf, bytesOf, encodeText } from '../byte-string.ts'
+import type { Attributes, LayerPath } from '../entry.ts'
+import { joinPath } from '../entry-path.ts'
 import { setTime } from './file-times.ts'
 import type { Found } from './resolve.ts'
 

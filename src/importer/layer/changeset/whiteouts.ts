@@ -1,6 +1,6 @@
-import { type ByteString, asByteString, show } from './byte-string.ts'
-import type { LayerPath } from './entry.ts'
-import { invalidLayer } from './layer-errors.ts'
+import { type ByteString, asByteString, show } from '../byte-string.ts'
+import type { LayerPath } from '../entry.ts'
+import { invalidLayer } from '../layer-errors.ts'
 
 /** What an entry means by its name. The type and content of a whiteout mean nothing (hard-linked ones exist). */
 export type Meaning =

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
-import type { ApplyLayer, ApplyOptions, LayerReport } from './apply-layer.ts'
-import { showPath } from './entry-path.ts'
+import type { ApplyLayer, ApplyOptions, LayerReport } from '../apply-layer.ts'
+import { showPath } from '../entry-path.ts'
 import { LayerApplier } from './layer-applier.ts'
-import { fromOutside } from './layer-errors.ts'
-import { readEntries } from './read-entries.ts'
-import { RootTree } from './root-tree.ts'
+import { fromOutside } from '../layer-errors.ts'
+import { readEntries } from '../tar/read-entries.ts'
+import { RootTree } from '../tree/root-tree.ts'
 
 /** See {@link ApplyLayer}. */
 export async function applyLayer(rootfs: string, tar: Readable, options: ApplyOptions): Promise<LayerReport> {

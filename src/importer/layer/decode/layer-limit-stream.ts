@@ -1,6 +1,6 @@
 import { Transform, type TransformCallback } from 'node:stream'
-import { layerTooLarge } from './layer-errors.ts'
-import { type LayerLimits, ratioFloorBytes } from './limits.ts'
+import { layerTooLarge } from '../layer-errors.ts'
+import { type LayerLimits, ratioFloorBytes } from '../limits.ts'
 
 /** Passes a layer's uncompressed bytes on until there are too many of them: DomainError `too_large`. */
 export class LayerLimitStream extends Transform {

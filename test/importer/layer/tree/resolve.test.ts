@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { encodeText } from '../../../src/importer/layer/byte-string.ts'
-import { joinPath } from '../../../src/importer/layer/entry-path.ts'
-import { type Found, resolveDirectory } from '../../../src/importer/layer/resolve.ts'
+import { encodeText } from '../../../../src/importer/layer/byte-string.ts'
+import { joinPath } from '../../../../src/importer/layer/entry-path.ts'
+import { type Found, resolveDirectory } from '../../../../src/importer/layer/tree/resolve.ts'
 
 /** `'dir'`, `'file'`, or where a symlink points. All else is missing. */
 type Model = Readonly<Record<string, string>>

@@ -1,5 +1,5 @@
-import { type LayerCompression, layerCompressionOf } from '../../storage/media-types.ts'
-import { invalidLayer, unsupportedLayer } from './layer-errors.ts'
+import { type LayerCompression, layerCompressionOf } from '../../../storage/media-types.ts'
+import { invalidLayer, unsupportedLayer } from '../layer-errors.ts'
 
 /** Enough first bytes to tell every compression below from the others, and from a tar header. */
 export const magicBytes = 10

@@ -1,7 +1,7 @@
-import { type ByteString, asByteString } from './byte-string.ts'
-import type { LayerPath } from './entry.ts'
-import { showPath } from './entry-path.ts'
-import { invalidLayer } from './layer-errors.ts'
+import { type ByteString, asByteString } from '../byte-string.ts'
+import type { LayerPath } from '../entry.ts'
+import { showPath } from '../entry-path.ts'
+import { invalidLayer } from '../layer-errors.ts'
 
 /** What is at a path inside the root, without following a symlink there. */
 export type Found =

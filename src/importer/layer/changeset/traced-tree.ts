@@ -1,7 +1,7 @@
-import type { Attributes, LayerPath } from './entry.ts'
+import type { Attributes, LayerPath } from '../entry.ts'
 import { Footprint, type Trace } from './footprint.ts'
-import { resolveDirectory } from './resolve.ts'
-import type { RootTree } from './root-tree.ts'
+import { resolveDirectory } from '../tree/resolve.ts'
+import type { RootTree } from '../tree/root-tree.ts'
 
 /** Of a directory that no entry describes: it must come out the same every time. */
 export const implied: Attributes = { mode: 0o755, uid: 0, gid: 0, mtime: 0 }

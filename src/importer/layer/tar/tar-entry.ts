@@ -1,9 +1,9 @@
 import type { Header } from 'tar-stream'
-import { asByteString, type ByteString, encodeText, show } from './byte-string.ts'
-import type { Attributes, LayerEntry } from './entry.ts'
-import { parseEntryPath } from './entry-path.ts'
-import { invalidLayer, unsupportedLayer } from './layer-errors.ts'
-import type { LayerLimits } from './limits.ts'
+import { asByteString, type ByteString, encodeText, show } from '../byte-string.ts'
+import type { Attributes, LayerEntry, Xattr } from '../entry.ts'
+import { parseEntryPath } from '../entry-path.ts'
+import { invalidLayer, unsupportedLayer } from '../layer-errors.ts'
+import type { LayerLimits } from '../limits.ts'
 
 /** The largest ID: one more is -1, which tells chown(2) to leave the owner alone. */
 const maxId = 0xff_ff_ff_fe
@@ -49,9 +49,9 @@ export function toLayerEntry(
       }
     case 'character-device':
     case 'block-device':
-      return { type: 'device', path }
+      return { type: 'device', path, ...attributesOf(header, pax, name) }
     case 'fifo':
-      return { type: 'fifo', path }
+      return { type: 'fifo', path, ...attributesOf(header, pax, name) }
     default:
       throw unsupportedLayer(`${show(name)} is of an unknown type`)
   }
@@ -84,13 +84,18 @@ function symlinkTargetOf(header: Header, pax: Pax, name: ByteString): ByteString
   return target
 }
 
-function attributesOf(header: Header, pax: Pax, name: ByteString): Attributes & { xattrs: number } {
+function attributesOf(header: Header, pax: Pax, name: ByteString): Attributes & { xattrs: readonly Xattr[] } {
   return {
     mode: header.mode & 0o7777,
     uid: idOf(header.uid, pax['uid'], name),
     gid: idOf(header.gid, pax['gid'], name),
     mtime: timeOf(header.mtime, pax['mtime'], name),
-    xattrs: Object.keys(pax).filter(key => key.startsWith(xattrPrefix)).length,
+    xattrs: Object.keys(pax)
+      .filter(key => key.startsWith(xattrPrefix))
+      .map(key => ({
+        name: encodeText(key.slice(xattrPrefix.length)),
+        value: Buffer.from(pax[key] ?? ''),
+      })),
   }
 }
 

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream'
 import Pumpify from 'pumpify'
-import type { Digest, DiffId } from '../../storage/digest.ts'
-import { VerifyStream } from '../../storage/streams/verify.ts'
+import type { Digest, DiffId } from '../../../storage/digest.ts'
+import { VerifyStream } from '../../../storage/streams/verify.ts'
 import { Decompressor } from './decompressor.ts'
-import { layerTooLarge } from './layer-errors.ts'
+import { layerTooLarge } from '../layer-errors.ts'
 import { LayerLimitStream } from './layer-limit-stream.ts'
-import type { LayerLimits } from './limits.ts'
+import type { LayerLimits } from '../limits.ts'
 
 /** What an image promises about one of its layers. */
 export interface LayerPromise {
@@ -16,6 +16,11 @@ export interface LayerPromise {
   readonly size: number
   /** Digest of the uncompressed tar stream. */
   readonly diffId: DiffId
+  /**
+   * The diff ID that this host has itself computed from this blob before, never one that somebody told us. It makes a
+   * second hash of the tar stream needless: the blob's digest then says it all.
+   */
+  readonly knownDiffId?: DiffId | undefined
 }
 
 export interface LayerTar {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { encodeText } from '../../../src/importer/layer/byte-string.ts'
-import { type Meaning, meaningOf } from '../../../src/importer/layer/whiteouts.ts'
+import { encodeText } from '../../../../src/importer/layer/byte-string.ts'
+import { type Meaning, meaningOf } from '../../../../src/importer/layer/changeset/whiteouts.ts'
 
 const path = (text: string) => text.split('/').map(encodeText)
 

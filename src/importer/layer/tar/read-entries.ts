@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { extract } from 'tar-stream'
-import type { Abortable } from '../../storage/abortable.ts'
-import type { LayerEntry } from './entry.ts'
-import type { LayerLimits } from './limits.ts'
+import type { Abortable } from '../../../storage/abortable.ts'
+import type { LayerEntry } from '../entry.ts'
+import type { LayerLimits } from '../limits.ts'
 import { toLayerEntry } from './tar-entry.ts'
 import { TarGuard } from './tar-guard.ts'
 

@@ -4,11 +4,11 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
-import { isAbort } from '../../../src/errors.ts'
-import { applyLayer } from '../../../src/importer/layer/apply.ts'
-import type { LayerReport } from '../../../src/importer/layer/apply-layer.ts'
-import { defaultLayerLimits } from '../../../src/importer/layer/limits.ts'
-import { LayerSandbox } from '../../support/layer-sandbox.ts'
+import { isAbort } from '../../../../src/errors.ts'
+import { applyLayer } from '../../../../src/importer/layer/changeset/apply.ts'
+import type { LayerReport } from '../../../../src/importer/layer/apply-layer.ts'
+import { defaultLayerLimits } from '../../../../src/importer/layer/limits.ts'
+import { LayerSandbox } from '../../../support/layer-sandbox.ts'
 import {
   blockDevice,
   characterDevice,
@@ -21,7 +21,7 @@ import {
   symlink,
   tar,
   whiteout,
-} from '../../support/tar.ts'
+} from '../../../support/tar.ts'
 
 const skip = process.getuid?.() === 0 ? false : 'layers are applied as root'
 
@@ -263,6 +263,7 @@ describe('applyLayer', { skip, timeout: 60_000 }, () => {
       skippedDevices: 0,
       skippedFifos: 0,
       droppedXattrs: 2,
+      warnings: [],
     }
     assert.deepEqual(report, expected)
   })

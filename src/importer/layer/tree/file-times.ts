@@ -1,4 +1,4 @@
-import { errnoOf } from '../../errors.ts'
+import { errnoOf } from '../../../errors.ts'
 
 /** The last second of a file system with 32-bit times, such as that of zfs-fuse. OpenZFS takes all that fit 64 bits. */
 const lastSecond = 2 ** 31 - 1

@@ -1,9 +1,9 @@
 import { Duplex, PassThrough, type Transform } from 'node:stream'
 import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib'
-import { errnoOf } from '../../errors.ts'
-import type { LayerCompression } from '../../storage/media-types.ts'
+import { errnoOf } from '../../../errors.ts'
+import type { LayerCompression } from '../../../storage/media-types.ts'
 import { chooseCompression, magicBytes } from './compression.ts'
-import { invalidLayer } from './layer-errors.ts'
+import { invalidLayer } from '../layer-errors.ts'
 
 type Done = (error?: Error | null) => void
 type Decoder = Gunzip | ZstdDecompress
