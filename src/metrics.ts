@@ -22,6 +22,15 @@ export interface MetricSources {
   }
   /** Upload sessions that this process is writing to. */
   readonly uploads: { readonly openWriters: number }
+  /** Small blobs in memory, if any are kept. */
+  readonly blobCache?:
+    | {
+        readonly usedBytes: number
+        readonly limitBytes: number
+        readonly hits: number
+        readonly misses: number
+      }
+    | undefined
 }
 
 /** All metrics of one process, under the names of distribution where it has them, so that its dashboards work. */
@@ -69,7 +78,7 @@ const sizeBuckets = Array.from({ length: 12 }, (_, power) => 1024 * 4 ** power)
 
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-export function createMetrics({ uploadBuffers, uploads }: MetricSources): Metrics {
+export function createMetrics({ uploadBuffers, uploads, blobCache }: MetricSources): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -161,6 +170,7 @@ export function createMetrics({ uploadBuffers, uploads }: MetricSources): Metric
     'Upload sessions that this process is writing to.',
     () => uploads.openWriters,
   )
+  if (blobCache !== undefined) observeCache(registry, blobCache)
 
   const series = new Map<string, (measure: RequestMeasure) => void>()
   /** Looking labels up costs more than counting, and there are few of them. */
@@ -211,6 +221,46 @@ export function createMetrics({ uploadBuffers, uploads }: MetricSources): Metric
     pullEventsDropped: count => pullsDropped.inc(count),
     storageAction: (driver, action, seconds) => storage.labels(driver, action).observe(seconds),
   }
+}
+
+function observeCache(registry: Registry, cache: NonNullable<MetricSources['blobCache']>): void {
+  observe(
+    registry,
+    'varve_blob_cache_bytes',
+    'Bytes of memory that small blobs take up.',
+    () => cache.usedBytes,
+  )
+  observe(
+    registry,
+    'varve_blob_cache_limit_bytes',
+    'Bytes of memory that small blobs may take up.',
+    () => cache.limitBytes,
+  )
+  count(
+    registry,
+    'varve_blob_cache_hits_total',
+    'Reads of small blobs that were answered from memory.',
+    () => cache.hits,
+  )
+  count(
+    registry,
+    'varve_blob_cache_misses_total',
+    'Reads of small blobs that the object store was asked for.',
+    () => cache.misses,
+  )
+}
+
+/** A counter that is kept elsewhere, and looked up when it is asked for. */
+function count(registry: Registry, name: string, help: string, value: () => number): void {
+  new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset()
+      this.inc(value())
+    },
+  })
 }
 
 /** A gauge whose value is looked up when it is asked for. */

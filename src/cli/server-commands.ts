@@ -22,7 +22,7 @@ export function serverCommands(): Command[] {
         const { signal } = abortOnSignals()
         const { config } = configOf(flags)
         const { startRegistry, createLogger } = await servers()
-        await using _registry = await startRegistry(config, createLogger(config.log))
+        await using _registry = await startRegistry(config, createLogger(config.log), { signal })
         await aborted(signal)
       }),
     importerCommand('agent', 'run the importer agent that a zone provisioner calls')
@@ -60,7 +60,7 @@ async function up(flags: CommonFlags): Promise<void> {
   const { config } = configOf({ logLevel: 'warn', ...flags })
   const { startRegistry, startAgent, createLogger } = await servers()
   const log = createLogger(config.log)
-  await using registry = await startRegistry(config, log)
+  await using registry = await startRegistry(config, log, { signal })
   await using agent = await startAgent(config, log, { signal })
   process.stdout.write(welcome(registry, agent.description, agent.socket, config.importer.pool === undefined))
   await aborted(signal)

@@ -13,6 +13,13 @@ export const databaseSettings = z.strictObject({
     }),
   urlFile: z.string().optional().describe('File with that URL, so that its password is in no command line.'),
   poolSize: positiveInteger().default(10).describe('Connections to PostgreSQL of one process, at most.'),
+  startWaitSeconds: z.coerce
+    .number()
+    .nonnegative()
+    .default(60)
+    .describe(
+      'How long a server that starts waits for a PostgreSQL that is not there yet; 0 for not at all.',
+    ),
   migrate: flag()
     .default(true)
     .describe('Whether a server brings an old schema up to date; false leaves that to varve db migrate.'),

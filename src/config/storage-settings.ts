@@ -22,6 +22,14 @@ export const storageSettings = z.strictObject({
     .describe(
       'Whether a blob that is sent whole is checked on the way, and broken off before its end when the store gave other bytes; default true for s3 and manta. Ranges and redirects are never checked.',
     ),
+  cacheBytes: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(64 * 1024 * 1024)
+    .describe(
+      'Memory of each process for blobs up to 64 KiB that were read last; these are always checked. 0 for none.',
+    ),
   s3: z.strictObject({
     bucket: z.string().min(1).optional().describe('The bucket, which must exist.'),
     prefix: z

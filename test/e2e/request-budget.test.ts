@@ -64,14 +64,33 @@ describe('Requests to S3', { skip: await skipWithoutReplicas() }, () => {
       assert.deepEqual(await requestsOf(() => push(randomBytes(1024))), { PutObject: 1 })
     })
 
+  const range = { headers: { range: 'bytes=10-19' } }
+
   it('are one GET to pull a blob, whole or in part, and none for one that is not there', async () => {
-    const digest = await client.pushBlob('budget/app', randomBytes(1024))
+    const digest = await client.pushBlob('budget/app', randomBytes(100 * 1024))
     const path = `/v2/budget/app/blobs/${digest}`
     assert.deepEqual(await requestsOf(() => client.send('GET', path)), { GetObject: 1 })
-    const range = { headers: { range: 'bytes=10-19' } }
     assert.deepEqual(await requestsOf(() => client.send('GET', path, range)), { GetObject: 1 })
     const absent = `/v2/budget/app/blobs/${digestOf(randomBytes(8))}`
     assert.deepEqual(await requestsOf(() => client.send('GET', absent)), {})
+  })
+
+  it('are one GET for a small blob, however often it is pulled, and whatever parts of it', async () => {
+    const bytes = randomBytes(64 * 1024)
+    const path = `/v2/budget/app/blobs/${await client.pushBlob('budget/app', bytes)}`
+    const part = async () => {
+      const { status, headers, bytes: got } = await client.send('GET', path, range)
+      assert.deepEqual([status, headers['content-range']], [206, 'bytes 10-19/65536'])
+      assert.deepEqual(got, bytes.subarray(10, 20))
+    }
+    const whole = async () => assert.ok((await client.send('GET', path)).bytes.equals(bytes))
+    assert.deepEqual(await requestsOf(part), { GetObject: 1 })
+    const again = async () => {
+      await whole()
+      await part()
+      await whole()
+    }
+    assert.deepEqual(await requestsOf(again), {})
   })
 
   it('are none for all that is no blob, and to see whether a blob is there', async () => {

@@ -25,7 +25,8 @@ describe('Replicas', { skip }, () => {
   const start = '/v2/faulty/app/blobs/uploads/'
   const location = ({ headers }: Answer) => String(headers['location'])
   before(async () => {
-    registry = await startReplicatedRegistry({ replicas: 2 })
+    // So that a small blob is asked of the store each time.
+    registry = await startReplicatedRegistry({ replicas: 2, storage: { cacheBytes: 0 } })
     client = new RegistryClient(registry.url)
     await client.pushImage('faulty/app', 'latest', layer, large)
   })

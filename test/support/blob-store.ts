@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlobStoreSettings } from '../../src/storage/blobs/blob-store-parts.ts'
+import { BlobCache } from '../../src/storage/blobs/blob-cache.ts'
 import { ObjectBlobStore } from '../../src/storage/blobs/object-blob-store.ts'
 import type { Metadata } from '../../src/storage/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/storage/metadata/sqlite.ts'
@@ -63,11 +64,17 @@ export class TestBlobStore {
     directory: TemporaryDirectory,
     clock: { time: number },
     decorate: Decorate,
+    cacheBytes: number,
   ) {
-    const options = { settings: testSettings, now: () => clock.time }
+    // To each its own, as processes have it.
+    const options = () => ({
+      settings: testSettings,
+      now: () => clock.time,
+      cache: cacheBytes === 0 ? undefined : new BlobCache(cacheBytes),
+    })
     const plain = { objects: backend.objects, metadata }
-    this.blobs = new ObjectBlobStore({ ...decorate(plain), ...options })
-    this.replica = new ObjectBlobStore({ ...plain, ...options })
+    this.blobs = new ObjectBlobStore({ ...decorate(plain), ...options() })
+    this.replica = new ObjectBlobStore({ ...plain, ...options() })
     this.metadata = metadata
     this.objects = backend.objects
     this.#backend = backend
@@ -75,10 +82,14 @@ export class TestBlobStore {
     this.#clock = clock
   }
 
-  /** @param decorate is put between `blobs`, but not `replica`, and its stores. */
+  /**
+   * @param decorate is put between `blobs`, but not `replica`, and its stores.
+   * @param cacheBytes that `blobs` and `replica` each keep of small blobs.
+   */
   static async open(
     backend: keyof typeof backends,
     decorate: Decorate = parts => parts,
+    cacheBytes = 0,
   ): Promise<TestBlobStore> {
     const directory = await temporaryDirectory()
     const clock = { time: Date.UTC(2026, 0, 1) }
@@ -91,6 +102,7 @@ export class TestBlobStore {
       directory,
       clock,
       decorate,
+      cacheBytes,
     )
   }
 

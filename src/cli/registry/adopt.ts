@@ -9,7 +9,7 @@ import { SharingMover } from '../../storage/adopt/sharing-mover.ts'
 import { UsingMover } from '../../storage/adopt/using-mover.ts'
 import { FilesystemObjectStore } from '../../storage/objects/filesystem.ts'
 import { type AdoptSource, formatAdoptSource } from './adopt-source.ts'
-import { createBlobs, createBuffers } from './service.ts'
+import { createBlobs, createBlobMemory } from './service.ts'
 import { openStores, type Stores, s3Options } from './stores.ts'
 
 /**
@@ -53,7 +53,7 @@ function moverFor(
   trust: boolean,
 ): BlobMover {
   const { metadata, objects } = stores
-  const otherwise = new CopyingMover(from, createBlobs(config, stores, createBuffers(config)))
+  const otherwise = new CopyingMover(from, createBlobs(config, stores, createBlobMemory(config)))
   if (from instanceof DirectoryLegacyStore)
     return objects instanceof FilesystemObjectStore
       ? new SharingMover({ from, objects, metadata, otherwise, trust })

@@ -9,6 +9,7 @@ import { PullRecorder } from '../../registry/events/pull-recorder.ts'
 import type { HealthChecks } from '../../registry/health.ts'
 import type { BlobRedirects } from '../../registry/redirects.ts'
 import { defaultServerTimeouts, listen } from '../../registry/server.ts'
+import { BlobCache } from '../../storage/blobs/blob-cache.ts'
 import { BufferBudget } from '../../storage/blobs/buffer-budget.ts'
 import { ObjectBlobStore } from '../../storage/blobs/object-blob-store.ts'
 import { observedObjectStore } from '../../storage/objects/observed.ts'
@@ -27,8 +28,14 @@ export interface Service {
 
 const hourMs = 60 * 60 * 1000
 
+/** The memory of one process. */
+export interface BlobMemory {
+  readonly buffers: BufferBudget
+  readonly cache: BlobCache | undefined
+}
+
 /** Blobs as the configuration wants them. */
-export function createBlobs(config: Config, stores: Stores, buffers: BufferBudget): ObjectBlobStore {
+export function createBlobs(config: Config, stores: Stores, { buffers, cache }: BlobMemory): ObjectBlobStore {
   const { partBytes, uploadExpiryHours } = config.registry
   const { driver, verifyReads } = config.storage
   return new ObjectBlobStore({
@@ -36,6 +43,7 @@ export function createBlobs(config: Config, stores: Stores, buffers: BufferBudge
     metadata: stores.metadata,
     presigner: stores.presigner,
     buffers,
+    cache,
     settings: {
       partSizeBytes: partBytes,
       uploadTtlMs: uploadExpiryHours * hourMs,
@@ -44,9 +52,14 @@ export function createBlobs(config: Config, stores: Stores, buffers: BufferBudge
   })
 }
 
-/** The memory that one process has for bodies. */
-export function createBuffers({ registry: { partBytes, uploadMemoryBytes } }: Config): BufferBudget {
-  return new BufferBudget({ limitBytes: uploadMemoryBytes, partBytes })
+export function createBlobMemory({
+  registry: { partBytes, uploadMemoryBytes },
+  storage: { cacheBytes },
+}: Config): BlobMemory {
+  return {
+    buffers: new BufferBudget({ limitBytes: uploadMemoryBytes, partBytes }),
+    cache: cacheBytes === 0 ? undefined : new BlobCache(cacheBytes),
+  }
 }
 
 /** @throws DomainError `unavailable` when the address is taken. */
@@ -54,12 +67,12 @@ export async function startService(config: Config, stores: Stores, log: Logger):
   const { registry } = config
   const address = parseAddress(registry.address)
   const trusted = addressRanges(registry.trustedProxies)
-  const buffers = createBuffers(config)
+  const memory = createBlobMemory(config)
   const objects = observedObjectStore(stores.objects, (action, seconds) =>
     metrics.storageAction(stores.driver, action, seconds),
   )
-  const blobs = createBlobs(config, { ...stores, objects }, buffers)
-  const metrics = createMetrics({ uploadBuffers: buffers, uploads: blobs })
+  const blobs = createBlobs(config, { ...stores, objects }, memory)
+  const metrics = createMetrics({ uploadBuffers: memory.buffers, uploads: blobs, blobCache: memory.cache })
   stores.observe(metrics)
 
   let isStopping = false
@@ -84,7 +97,7 @@ export async function startService(config: Config, stores: Stores, log: Logger):
     pulls,
     uploadSecret: await uploadSecretOf(stores),
     checks,
-    buffers,
+    buffers: memory.buffers,
     metrics,
     trustedProxies: trusted,
     bodyPace: {

@@ -2,11 +2,12 @@ import type { Config } from '../../config.ts'
 import { joinMetrics } from '../../event-metrics.ts'
 import type { Logger } from '../../log.ts'
 import { addressRanges } from '../../registry/address-ranges.ts'
+import type { Abortable } from '../../storage/abortable.ts'
 import { parseAddress } from '../address.ts'
 import { startDebugServer } from './debug-server.ts'
 import { deleteOldEvents } from './event-retention.ts'
 import { startEvents } from './events.ts'
-import { createBlobs, createBuffers, startService } from './service.ts'
+import { createBlobMemory, createBlobs, startService } from './service.ts'
 import { openStores } from './stores.ts'
 import { sweepHourly } from './upkeep.ts'
 import { startWorkers } from './workers.ts'
@@ -22,14 +23,19 @@ export interface RunningRegistry extends AsyncDisposable {
  * The registry: in this process, or in `registry.workers` processes that share one address while this one looks after
  * what has to be done once: the schema, the sweeps, the delivery of events, the metrics of all.
  *
+ * @param options its signal ends the waiting for a database that is not there yet; what runs is ended by disposing it.
  * @throws DomainError.
  */
-export async function startRegistry(config: Config, log: Logger): Promise<RunningRegistry> {
+export async function startRegistry(
+  config: Config,
+  log: Logger,
+  { signal }: Abortable = {},
+): Promise<RunningRegistry> {
   // Before anything is opened or logged: what is written wrongly is refused in one sentence.
   parseAddress(config.registry.address)
   addressRanges(config.registry.trustedProxies)
   await using stack = new AsyncDisposableStack()
-  const stores = stack.use(await openStores(config, { migrate: config.database.migrate }))
+  const stores = stack.use(await openStores(config, { migrate: config.database.migrate, log, signal }))
   // Before the service, so that endpoints that are new miss nothing.
   const events = stack.use(await startEvents(config, stores.metadata, log))
   // Before the service, so that it answers until the service has ended.
@@ -58,7 +64,7 @@ export async function startRegistry(config: Config, log: Logger): Promise<Runnin
     })
 
   // When nothing can be wrong with the configuration any more.
-  stack.use(sweepHourly(createBlobs(config, stores, createBuffers(config)), log))
+  stack.use(sweepHourly(createBlobs(config, stores, createBlobMemory(config)), log))
   stack.use(deleteOldEvents(stores.metadata, config.events.retentionDays, log))
 
   log.info(

@@ -1,6 +1,9 @@
 import { join } from 'node:path'
 import type { Config } from '../../config.ts'
+import type { DomainError } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import type { Abortable } from '../../storage/abortable.ts'
 import type { Metadata } from '../../storage/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../storage/metadata/sqlite.ts'
 import { FilesystemObjectStore } from '../../storage/objects/filesystem.ts'
@@ -23,9 +26,11 @@ export interface Stores extends AsyncDisposable {
 
 export type StoreObserver = Pick<Metrics, 'storeRequest' | 'storeRetry'>
 
-export interface OpenStoresOptions {
+export interface OpenStoresOptions extends Abortable {
   /** Whether an old schema is brought up to date; otherwise it is refused. */
   readonly migrate: boolean
+  /** Where it is told that the database is waited for; it is not, unless given. */
+  readonly log?: Logger | undefined
 }
 
 /** @throws DomainError `unavailable`, `unsupported` for a schema that this version does not fit. */
@@ -50,13 +55,20 @@ export async function openStores(config: Config, options: OpenStoresOptions): Pr
   }
 }
 
-export async function openMetadata(config: Config, { migrate }: OpenStoresOptions): Promise<Metadata> {
-  const { url, poolSize } = config.database
+export async function openMetadata(
+  config: Config,
+  { migrate, log, signal }: OpenStoresOptions,
+): Promise<Metadata> {
+  const { url, poolSize, startWaitSeconds } = config.database
   if (url !== undefined) {
     const { openPostgresMetadata } = await import('../../storage/metadata/postgres.ts')
-    return openPostgresMetadata(url, { poolSize, migrate })
+    const patience = log && {
+      forMs: startWaitSeconds * 1000,
+      onWait: (reason: DomainError) => log.warn({ reason: reason.message }, 'waiting for the database'),
+    }
+    return openPostgresMetadata(url, { poolSize, migrate, patience, signal })
   }
-  return openSqliteMetadata(join(await registryDirectory(config), 'varve.db'), { migrate })
+  return openSqliteMetadata(join(await registryDirectory(config), 'varve.db'), { migrate, signal })
 }
 
 async function openObjects(

@@ -22,8 +22,10 @@ process.on('message', (message: unknown) => {
 async function run(config: Config): Promise<void> {
   try {
     await using stack = new AsyncDisposableStack()
-    const stores = stack.use(await openStores(config, { migrate: false }))
-    const service: Service = await startService(config, stores, createLogger(config.log))
+    const log = createLogger(config.log)
+    const { signal } = stopping
+    const stores = stack.use(await openStores(config, { migrate: false, log, signal }))
+    const service: Service = await startService(config, stores, log)
     stack.defer(() => service.close())
     service.metrics.joinCluster()
     tell({ type: 'listening', address: service.address })

@@ -3,6 +3,7 @@ import type { BlobRecords, GarbageRecords, UploadRecords } from '../metadata/met
 import type { ObjectKey } from '../objects/keys.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import type { Presigner } from '../objects/presigner.ts'
+import type { BlobCache } from './blob-cache.ts'
 import type { BufferBudget } from './buffer-budget.ts'
 
 /** What a blob store is made of. */
@@ -14,6 +15,8 @@ export interface BlobStoreParts {
   readonly settings: BlobStoreSettings
   /** Where the memory of all uploads comes from. */
   readonly buffers: BufferBudget
+  /** Small blobs that were read last, if any are kept. */
+  readonly cache: BlobCache | undefined
   /** Milliseconds since 1970. */
   readonly now: () => number
 }

@@ -1,12 +1,16 @@
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
+import type { StoredBlob } from '../metadata/metadata.ts'
 import { unknownUpload } from '../metadata/upload-errors.ts'
 import { selectRange } from '../objects/byte-range.ts'
 import type { Presigner } from '../objects/presigner.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { ChangeOptions } from '../requester.ts'
+import { abortWith } from '../streams/abort-with.ts'
+import { BytesStream } from '../streams/bytes-stream.ts'
 import { isDirect } from '../streams/direct.ts'
 import { untilReadable } from '../streams/readable.ts'
+import type { BlobCache } from './blob-cache.ts'
 import type {
   BlobBody,
   BlobInfo,
@@ -30,6 +34,8 @@ export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' |
   readonly settings?: Partial<BlobStoreSettings> | undefined
   /** Shared with whatever else reads bodies in this process; eight parts of its own unless given. */
   readonly buffers?: BufferBudget | undefined
+  /** Small blobs that were read last; none are kept unless given. */
+  readonly cache?: BlobCache | undefined
   readonly now?: (() => number) | undefined
 }
 
@@ -37,7 +43,8 @@ export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' |
  * Blobs as objects, and what is known of them as metadata. The metadata decides what exists: an object is written
  * first, under a key that nobody else knows, and one transaction makes it a blob.
  *
- * Nothing is remembered between calls, so any number of processes may serve the same blobs and sessions.
+ * Nothing is remembered between calls but the bytes of small blobs, and of those not whether they exist: so any number of
+ * processes may serve the same blobs and sessions.
  */
 export class ObjectBlobStore implements BlobStore {
   readonly #parts: BlobStoreParts
@@ -49,6 +56,7 @@ export class ObjectBlobStore implements BlobStore {
     presigner,
     settings: given,
     buffers,
+    cache,
     now = Date.now,
   }: ObjectBlobStoreOptions) {
     const settings = { ...defaultBlobStoreSettings, ...given }
@@ -59,6 +67,7 @@ export class ObjectBlobStore implements BlobStore {
       presigner,
       settings,
       buffers: buffers ?? new BufferBudget({ limitBytes: 8 * partBytes, partBytes }),
+      cache,
       now,
     }
   }
@@ -96,7 +105,13 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
 
   async open(digest: Digest, options?: OpenBlobOptions): Promise<BlobBody> {
     const { size, objectKey } = await this.#parts.metadata.findBlob(this.#name, digest, options)
-    selectRange(size, options?.range, { resource: 'blob', name: digest })
+    const { first, length } = selectRange(size, options?.range, { resource: 'blob', name: digest })
+    const { cache } = this.#parts
+    if (cache?.takes(size)) {
+      const bytes = cache.find(digest) ?? (await this.#readSmall({ digest, size, objectKey }, cache, options))
+      const wanted = new BytesStream(bytes.subarray(first, first + length))
+      return { digest, size, stream: abortWith(wanted, options?.signal) }
+    }
     const object = await this.#parts.objects.get(objectKey, options)
     const body = trustedBody(
       { digest, size, stream: object.stream },
@@ -104,6 +119,25 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
     )
     if (!isDirect(body.stream)) await untilReadable(body.stream)
     return body
+  }
+
+  /** Whole and checked, whatever part of it is wanted: that costs the store as much as a part. */
+  async #readSmall(
+    { digest, size, objectKey }: StoredBlob,
+    cache: BlobCache,
+    options?: Abortable,
+  ): Promise<Uint8Array> {
+    const object = await this.#parts.objects.get(objectKey, { signal: options?.signal })
+    const { stream } = trustedBody(
+      { digest, size, stream: object.stream },
+      { storedSize: object.size, verifies: true },
+    )
+    const bytes = await readInto(Buffer.allocUnsafeSlow(size), stream).catch((error: unknown) => {
+      options?.signal?.throwIfAborted()
+      throw error
+    })
+    cache.keep(digest, bytes)
+    return bytes
   }
 
   async presign(digest: Digest, expiresInSeconds: number, options?: Abortable): Promise<URL | undefined> {
@@ -135,4 +169,14 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
     const { size } = await this.#parts.metadata.linkBlob({ repository: this.#name, from, digest }, options)
     return { digest, size }
   }
+}
+
+/** @param into as many bytes as come. */
+async function readInto(into: Buffer, stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  let read = 0
+  for await (const chunk of stream) {
+    into.set(chunk, read)
+    read += chunk.length
+  }
+  return into
 }

@@ -2,13 +2,14 @@ import type { Readable } from 'node:stream'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { algorithmOf, createDigester, type Digest } from '../digest.ts'
+import type { UploadProgress } from '../metadata/metadata.ts'
 import { unknownUpload } from '../metadata/upload-errors.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { Requester } from '../requester.ts'
 import type { BlobInfo, BlobWriter, CommitOptions, UploadId, WriteOptions } from './blob-store.ts'
 import { type BlobStoreParts, dropObjects } from './blob-store-parts.ts'
 import { PartWriter } from './part-writer.ts'
-import { dropUnusedParts, finishObject } from './upload-bytes.ts'
+import { dropUnusedParts, finishObject, tailDigestOf } from './upload-bytes.ts'
 import { knownDigest, UploadHash } from './upload-hash.ts'
 import type { UploadSession } from './upload-session.ts'
 
@@ -69,6 +70,7 @@ export class ObjectBlobWriter implements BlobWriter {
       )
     const known = knownDigest(this.#session.record, algorithmOf(digest))
     if (known !== undefined) await this.#endUnless(known, digest)
+    if (this.offset === 0 && this.#session.record.tail === null) await this.#storeEmptyTail()
     const objectKey = await finishObject(this.#parts, this.#session.record)
     if (known === undefined)
       await this.#endUnless(await this.#readBackTwice(objectKey, digest, { signal }), digest)
@@ -154,6 +156,22 @@ export class ObjectBlobWriter implements BlobWriter {
       `The upload ${this.id} has the digest ${actual}, not ${promised}; it has been dropped, so send it again.`,
       { resource: 'upload', name: this.id },
     )
+  }
+
+  /**
+   * No bytes are an object, too. As a tail it has a key of this writer's own: one that has lost its lease, and is still
+   * at it, cannot put nothing over what its successor has stored.
+   */
+  async #storeEmptyTail(): Promise<void> {
+    const objectKey = await this.#session.reservedTailKey()
+    const nothing = new Uint8Array()
+    let tail: UploadProgress['tail'] = null
+    try {
+      await this.#parts.objects.put(objectKey, nothing)
+      tail = { objectKey, size: 0, digest: tailDigestOf(nothing) }
+    } finally {
+      await this.#session.save({ nextTailKey: null, tail })
+    }
   }
 
   async #publish(objectKey: ObjectKey, digest: Digest, by: Requester | undefined): Promise<BlobInfo> {

@@ -1,6 +1,8 @@
-import { pipeline } from 'node:stream'
+import { pipeline, type Readable } from 'node:stream'
 import { DomainError } from '../../errors.ts'
-import { VerifyStream } from '../streams/verify.ts'
+import { isDirect } from '../streams/direct.ts'
+import { DirectVerifyStream } from '../streams/direct-verify.ts'
+import { type VerifyOptions, VerifyStream } from '../streams/verify.ts'
 import type { BlobBody } from './blob-store.ts'
 
 export interface TrustOptions {
@@ -9,6 +11,9 @@ export interface TrustOptions {
   /** Whether the body is the whole blob, and to be checked. */
   readonly verifies: boolean
 }
+
+/** The whole of a smaller blob may be in the first chunk: piped, it fails before its first byte has been sent. */
+const directFromBytes = 256 * 1024
 
 /**
  * The same bytes. When they are checked, the last ones come only if all are the blob's, so that whoever knows the size
@@ -20,18 +25,22 @@ export function trustedBody(
   { digest, size, stream }: BlobBody,
   { storedSize, verifies }: TrustOptions,
 ): BlobBody {
+  const what = { resource: 'blob', name: digest } as const
   const asFailure = (cause?: DomainError) =>
     new DomainError(
       'unavailable',
       `The object store does not give the bytes of the blob ${digest} as they were stored; look at the store if that goes on.`,
-      { resource: 'blob', name: digest },
+      what,
       { cause },
     )
   if (storedSize !== size) {
     stream.on('error', () => {}).destroy()
     throw asFailure()
   }
-  if (!verifies) return { digest, size, stream }
-  const verified = new VerifyStream({ digest, size, what: { resource: 'blob', name: digest }, asFailure })
-  return { digest, size, stream: pipeline(stream, verified, () => {}) }
+  return { digest, size, stream: verifies ? verified(stream, { digest, size, what, asFailure }) : stream }
+}
+
+function verified(stream: Readable, expected: VerifyOptions & { readonly size: number }): Readable {
+  if (isDirect(stream) && expected.size >= directFromBytes) return new DirectVerifyStream(stream, expected)
+  return pipeline(stream, new VerifyStream(expected), () => {})
 }

@@ -72,11 +72,10 @@ export function tailDigestOf(bytes: Uint8Array): Digest {
 
 /**
  * Puts the bytes of a session together as one object and returns its key. May be repeated. A session that never
- * filled a part is one object already.
+ * filled a part is one object already: its tail.
  */
 export async function finishObject(parts: BlobStoreParts, record: UploadRecord): Promise<ObjectKey> {
-  const { objectKey, offset, tail } = record
-  if (offset === 0) return putEmpty(parts, objectKey)
+  const { objectKey, tail } = record
   if (record.parts.length === 0 && tail !== null) return tail.objectKey
   try {
     const upload = await resumeParts(parts, record)
@@ -88,16 +87,6 @@ export async function finishObject(parts: BlobStoreParts, record: UploadRecord):
     // A commit that broke off after this point has left nothing to upload to, but the object.
     if (!isDomainError(error, 'not_found')) throw error
     if (!(await isWhole(parts, record))) throw unknownUpload(record.id)
-  }
-  return objectKey
-}
-
-/** Never over another object: a writer that has lost its lease may still be at it when the next one has stored more. */
-async function putEmpty({ objects }: BlobStoreParts, objectKey: ObjectKey): Promise<ObjectKey> {
-  try {
-    await objects.put(objectKey, new Uint8Array(), { ifAbsent: true })
-  } catch (error) {
-    if (!isDomainError(error, 'already_exists')) throw error
   }
   return objectKey
 }

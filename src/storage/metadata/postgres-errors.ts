@@ -19,17 +19,23 @@ class CommitInDoubt extends Error {
 interface Failure {
   readonly code: ErrorCode
   readonly what: string
+  /** Whether it is only a matter of time, as far as anybody can tell from here. */
+  readonly mayPass: boolean
 }
 
-const unavailable = (what: string): Failure => ({ code: 'unavailable', what })
+const unavailable = (what: string): Failure => ({ code: 'unavailable', what, mayPass: true })
+/** Somebody has to do something about it first. */
+const misconfigured = (what: string): Failure => ({ code: 'unavailable', what, mayPass: false })
 
 const stopping = unavailable('it is starting, stopping or restarting; try again')
 const broken = unavailable('the connection broke; try again')
 const unreachable = unavailable('its host cannot be reached; check the network')
 const silent = unavailable('it does not answer in time; look at its load and the network')
-const refused = unavailable('it does not accept the user and the password; check database.url')
-const damaged = unavailable('its disk or its data are damaged; look at its log')
-const untrusted = unavailable('its certificate is not trusted; check sslmode and sslrootcert in database.url')
+const refused = misconfigured('it does not accept the user and the password; check database.url')
+const damaged = misconfigured('its disk or its data are damaged; look at its log')
+const untrusted = misconfigured(
+  'its certificate is not trusted; check sslmode and sslrootcert in database.url',
+)
 
 /** By SQLSTATE: postgresql.org/docs/current/errcodes-appendix.html. What only a bug can cause is left out. */
 const byState: ReadonlyMap<string, Failure> = new Map([
@@ -42,11 +48,14 @@ const byState: ReadonlyMap<string, Failure> = new Map([
   ['25P03', silent],
   ['28000', refused],
   ['28P01', refused],
-  ['3D000', unavailable('there is no database of that name; create it first')],
+  ['3D000', misconfigured('there is no database of that name; create it first')],
   ['40001', unavailable('too many transactions were in the way; try again')],
   ['40P01', unavailable('too many transactions were in the way; try again')],
-  ['42501', unavailable('the user lacks a right to it; grant that, or run `varve db migrate` as its owner')],
-  ['53100', { code: 'no_space', what: 'its disk is full; free some space and try again' }],
+  [
+    '42501',
+    misconfigured('the user lacks a right to it; grant that, or run `varve db migrate` as its owner'),
+  ],
+  ['53100', { code: 'no_space', what: 'its disk is full; free some space and try again', mayPass: false }],
   ['53200', unavailable('it is out of memory; try again')],
   ['53300', unavailable('it has no connection left; raise its max_connections or lower database.poolSize')],
   ['55P03', unavailable('another transaction has kept a row locked for too long; try again')],
@@ -65,7 +74,7 @@ const byState: ReadonlyMap<string, Failure> = new Map([
 const byErrno: ReadonlyMap<string, Failure> = new Map([
   ['ECONNREFUSED', unavailable('nothing listens there; start it or check database.url')],
   ['ENOENT', unavailable('nothing listens there; start it or check database.url')],
-  ['EACCES', unavailable('its socket may not be used by this user')],
+  ['EACCES', misconfigured('its socket may not be used by this user')],
   ['ENOTFOUND', unavailable('its host has no address; check database.url and the DNS')],
   ['EAI_AGAIN', unavailable('its host has no address at the moment; check the DNS')],
   ['ECONNRESET', broken],
@@ -95,7 +104,7 @@ const byMessage: ReadonlyMap<string, Failure> = new Map([
   ],
   [
     'The server does not support SSL connections',
-    unavailable('it does not offer TLS; check sslmode in database.url'),
+    misconfigured('it does not offer TLS; check sslmode in database.url'),
   ],
 ])
 
@@ -104,9 +113,25 @@ const inTheWay: ReadonlySet<string> = new Set(['40001', '40P01'])
 /** foreign_key_violation: what a transaction has found is deleted before it can refer to it. */
 const gone = '23503'
 
+export interface PostgresFailures extends Failures {
+  /** What is told of a failure that waiting may help against. */
+  readonly whatMayPass: (error: unknown) => DomainError | undefined
+}
+
 /** The one place that knows pg's errors. @param name of the database, for messages. */
-export function postgresFailures(name: string): Failures {
+export function postgresFailures(name: string): PostgresFailures {
+  const told = (error: unknown, { code, what }: Failure): DomainError =>
+    new DomainError(
+      code,
+      `The database ${name} cannot be used: ${what}.`,
+      { resource: 'database', name },
+      { cause: error },
+    )
   return {
+    whatMayPass: error => {
+      const failure = describe(error)
+      return failure?.mayPass ? told(error, failure) : undefined
+    },
     isTransient: error =>
       // Of a connection that has been idle, nobody knows whether it still is one. The next attempt takes another.
       failureOf(error) === broken ||
@@ -114,13 +139,7 @@ export function postgresFailures(name: string): Failures {
       (error instanceof pg.DatabaseError && (inTheWay.has(error.code ?? '') || error.code === gone)),
     convert: error => {
       const failure = describe(error)
-      if (failure === undefined) return error
-      return new DomainError(
-        failure.code,
-        `The database ${name} cannot be used: ${failure.what}.`,
-        { resource: 'database', name },
-        { cause: error },
-      )
+      return failure === undefined ? error : told(error, failure)
     },
   }
 }

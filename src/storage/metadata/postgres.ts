@@ -5,6 +5,7 @@ import { Database } from './database.ts'
 import { type Clock, KyselyMetadata } from './kysely-metadata.ts'
 import { migrate } from './migrate.ts'
 import { ReadCommittedDialect } from './postgres-dialect.ts'
+import { type Patience, whilePatient } from './patience.ts'
 import { postgresFailures } from './postgres-errors.ts'
 import { PostgresPool, type PostgresPoolSettings } from './postgres-pool.ts'
 import { databaseNameOf } from './postgres-url.ts'
@@ -20,6 +21,8 @@ export interface PostgresMetadataOptions extends Abortable {
   readonly queryTimeoutMs?: number | undefined
   /** Whether an old schema is brought up to date, as it is by default; otherwise it is refused. */
   readonly migrate?: boolean | undefined
+  /** With a database that does not answer yet; none by default. */
+  readonly patience?: Patience | undefined
 }
 
 /**
@@ -45,13 +48,18 @@ export async function openPostgresMetadata(
   url: string,
   options: PostgresMetadataOptions = {},
 ): Promise<KyselyMetadata> {
-  const { signal, now = Date.now, migrate: mayChange = true } = options
+  const { signal, now = Date.now, migrate: mayChange = true, patience = { forMs: 0 } } = options
   const { poolSize = 10, connectTimeoutMs = 10_000, queryTimeoutMs = 30_000 } = options
   signal?.throwIfAborted()
   const name = databaseNameOf(url)
   const failures = postgresFailures(name)
   try {
-    await orAbort(updateSchema({ url, size: 1, connectTimeoutMs }, name, mayChange), signal)
+    await whilePatient(
+      () => orAbort(updateSchema({ url, size: 1, connectTimeoutMs }, name, mayChange), signal),
+      failures.whatMayPass,
+      patience,
+      { signal },
+    )
   } catch (error) {
     throw failures.convert(error)
   }

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import { isDomainError } from '../../../src/errors.ts'
 import type { RepositoryBlobs, UploadId } from '../../../src/storage/blobs/blob-store.ts'
 import { digestOf } from '../../../src/storage/digest.ts'
+import type { ObjectStore } from '../../../src/storage/objects/object-store.ts'
 import { backends, TestBlobStore, testSettings } from '../../support/blob-store.ts'
 import { Gate } from '../../support/gate.ts'
 import { interceptMetadata, interceptObjects } from '../../support/intercepted.ts'
@@ -133,6 +134,36 @@ for (const backend of Object.keys(backends))
       await opened.close()
     }
   })
+
+it('A writer of nothing that wakes too late puts it over no bytes, whatever the store makes of conditions', async () => {
+  const gate = new Gate('put', 1)
+  const opened = await TestBlobStore.open('memory', ({ objects, metadata }) => {
+    const careless: ObjectStore = {
+      ...interceptObjects(objects, gate.around),
+      put: (key, bytes) => gate.around('put', () => objects.put(key, bytes)),
+    }
+    return { objects: careless, metadata }
+  })
+  try {
+    const repository = freshRepository()
+    const [blobs, replica] = [opened.blobs.repository(repository), opened.replica.repository(repository)]
+    const writer = await blobs.create()
+    const late = writer.commit({ digest: digestOf(Buffer.alloc(0)) })
+    await gate.reached
+    opened.advance(leaseMs + 1)
+    const bytes = randomBytes(3 * partSizeBytes + 7)
+    await using next = await replica.resume(writer.id)
+    await next.write(Readable.from([bytes]))
+    await next.commit({ digest: digestOf(bytes) })
+    gate.open()
+    await rejectsWith('conflict', late)
+    assert.ok((await read(replica, bytes)).equals(bytes))
+    assert.deepEqual(await opened.sweep(), { objects: 1, unfinished: 0 })
+  } finally {
+    gate.open()
+    await opened.close()
+  }
+})
 
 for (const backend of Object.keys(backends))
   describe(`A session whose commit broke off at its last step (${backend})`, () => {

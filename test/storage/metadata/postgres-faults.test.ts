@@ -275,6 +275,47 @@ describe('A PostgreSQL database', { skip: await skipWithout('postgres') }, () =>
     assert.ok(!inspect(malformed, { depth: 9 }).includes('my-secret'))
   })
 
+  it('that is not there yet is waited for, by whoever has the patience', async () => {
+    const url = await server.createDatabase()
+    await server.stopServer()
+    const reasons: string[] = []
+    const patience = { forMs: 60_000, onWait: (reason: Error) => reasons.push(reason.message) }
+    const opening = openPostgresMetadata(url, { patience })
+    await until(async () => reasons.length >= 2)
+    await server.startServer()
+    await using metadata = await opening
+    await metadata.ping()
+    for (const reason of reasons) assert.match(reason, /^The database \S+ cannot be used: [^;]+; [^;]+\.$/)
+  })
+
+  it('that does not come back is waited for no longer than that, and no longer than somebody wants', async () => {
+    const url = await server.createDatabase()
+    await server.stopServer()
+    try {
+      let waits = 0
+      const patience = { forMs: 600, onWait: () => (waits += 1) }
+      await rejectsWith('unavailable', openPostgresMetadata(url, { patience }))
+      assert.ok(waits >= 2)
+      const leaving = new AbortController()
+      const reason = new Error('stop')
+      const endless = { forMs: 3_600_000, onWait: () => leaving.abort(reason) }
+      await assert.rejects(openPostgresMetadata(url, { patience: endless, signal: leaving.signal }), reason)
+      assert.equal(getEventListeners(leaving.signal, 'abort').length, 0)
+    } finally {
+      await server.startServer()
+    }
+  })
+
+  it('is not waited for when the settings are wrong', async () => {
+    const url = new URL(await server.createDatabase())
+    const patience = { forMs: 3_600_000, onWait: () => assert.fail('there is nothing to wait for') }
+    url.password = 'wrong'
+    await rejectsWith('unavailable', openPostgresMetadata(url.href, { patience }))
+    const absent = new URL(await server.createDatabase())
+    absent.pathname = '/absent'
+    await rejectsWith('unavailable', openPostgresMetadata(absent.href, { patience }))
+  })
+
   it('that has no connection left says so', async () => {
     await using small = await startPostgres({
       settings: { max_connections: '4', superuser_reserved_connections: '0' },

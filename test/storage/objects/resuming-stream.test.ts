@@ -54,6 +54,9 @@ describe('ResumingStream', () => {
       async (breaks, start) => {
         const { stream } = open(breaks, { start })
         assert.ok((await buffer(stream)).equals(whole.subarray(start)))
+        const chunks: Buffer[] = []
+        await open(breaks, { start }).stream.copyTo(async chunk => void chunks.push(Buffer.from(chunk)))
+        assert.ok(Buffer.concat(chunks).equals(whole.subarray(start)))
       },
     )
     await fc.assert(property, { numRuns: 30 })

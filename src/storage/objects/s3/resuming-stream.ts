@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ByteSink, DirectReadable } from '../../streams/direct.ts'
+import { releaseMemory } from '../../streams/release-memory.ts'
 
 /** Opens the bytes from here to the end of what was asked for. */
 export type OpenFrom = (position: number, signal: AbortSignal) => Promise<Readable>
@@ -28,8 +30,10 @@ const firstPause = 50
  * ends early, the next one goes on. It ends after its last byte and nowhere else.
  *
  * A connection that breaks while the reader is at something else is replaced when the reader comes back.
+ *
+ * The chunks of its bodies must be nobody else's: `copyTo` gives their memory back.
  */
-export class ResumingStream extends Readable {
+export class ResumingStream extends Readable implements DirectReadable {
   readonly #options: ResumingStreamOptions
   readonly #destroyed = new AbortController()
   #position: number
@@ -47,6 +51,13 @@ export class ResumingStream extends Readable {
     this.#position = options.start
     this.#progressFrom = options.start
     this.#attach(body)
+  }
+
+  async copyTo(sink: ByteSink): Promise<void> {
+    for await (const chunk of this) {
+      await sink(chunk)
+      releaseMemory(chunk)
+    }
   }
 
   override _read(): void {

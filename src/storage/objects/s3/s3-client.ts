@@ -4,6 +4,7 @@ import { getCACertificates } from 'node:tls'
 import { S3Client } from '@aws-sdk/client-s3'
 import { DomainError, errnoOf } from '../../../errors.ts'
 import type { Abortable } from '../../abortable.ts'
+import { readingAgent, readingHttpsAgent } from './reading-agent.ts'
 import type { S3Credentials, S3Settings } from './s3-options.ts'
 
 /** The certificates to trust, with the system's; undefined when there is no file of our own. */
@@ -54,8 +55,8 @@ export function createS3Client(
     requestHandler: {
       connectionTimeout: settings.connectTimeoutMs,
       socketTimeout: settings.idleTimeoutMs,
-      httpAgent: agent,
-      httpsAgent: { ...agent, ca },
+      httpAgent: readingAgent(agent),
+      httpsAgent: readingHttpsAgent(ca === undefined ? agent : { ...agent, ca }),
       logger: quiet,
     },
   })

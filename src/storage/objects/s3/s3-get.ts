@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3'
 import { DomainError } from '../../../errors.ts'
 import { abortWith } from '../../streams/abort-with.ts'
+import { untilReadable } from '../../streams/readable.ts'
 import { selectRange } from '../byte-range.ts'
 import type { ObjectKey } from '../keys.ts'
 import type { ByteRange, GetOptions, ObjectBody } from '../object-store.ts'
@@ -50,7 +51,21 @@ export async function getObject(
     maxBreaks: maxAttempts,
     convert: error => fromS3(error, bucket.about(key)),
   })
-  return { key, size, stream: abortWith(stream, signal) }
+  return { key, size, stream: await begun(abortWith(stream, signal), signal) }
+}
+
+/** What fails before its first byte is a failed request, so whoever has got the stream can promise something. */
+async function begun<Stream extends Readable>(
+  stream: Stream,
+  signal: AbortSignal | undefined,
+): Promise<Stream> {
+  try {
+    await untilReadable(stream)
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  }
+  return stream
 }
 
 /** What the whole answer to a range must be; undefined when the object has no such bytes. */
