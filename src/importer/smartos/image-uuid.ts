@@ -1,0 +1,21 @@
+import { type Digest, digestOf, hexOf } from '../../storage/digest.ts'
+
+/** Lower-case hex, 8-4-4-4-12. Of no RFC 4122 version: Triton sets no version and no variant bits. */
+export type ImageUuid = string & { readonly __brand: 'ImageUuid' }
+
+/**
+ * The UUID that Triton gives to a chain of layers: the first half of the SHA-256 of their blobs' digests, base first, a
+ * space between two. The same layers compressed anew are another image to Triton, unlike to their chain ID.
+ * Source: Triton RFD 57.
+ */
+export function imageUuidOf(blobs: readonly Digest[]): ImageUuid {
+  if (blobs.length === 0) throw new Error('an image without layers has no UUID')
+  const hex = hexOf(digestOf(Buffer.from(blobs.join(' '))))
+  const groups = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)]
+  return groups.join('-') as ImageUuid
+}
+
+/** The UUID of the chain below the top layer; undefined for a single layer. */
+export function originUuidOf(blobs: readonly Digest[]): ImageUuid | undefined {
+  return blobs.length < 2 ? undefined : imageUuidOf(blobs.slice(0, -1))
+}
