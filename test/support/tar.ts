@@ -109,6 +109,67 @@ export function patched(entry: Uint8Array, offset: number, bytes: Name): Buffer 
   return Buffer.concat([sealed(copy.subarray(0, 512)), copy.subarray(512)])
 }
 
+/** The same entry in GNU's format. */
+export function gnu(entry: Uint8Array): Buffer {
+  return patched(entry, 257, 'ustar  \0')
+}
+
+/** The same entry in the format of the first tar, which has no name. */
+export function v7(entry: Uint8Array): Buffer {
+  return patched(entry, 257, Buffer.alloc(8))
+}
+
+/** GNU's binary numbers: two's complement, behind a first bit that marks them. */
+export function base256(value: number | bigint, length: number): Buffer {
+  const bits = BigInt.asUintN(length * 8, BigInt(value)) | (1n << BigInt(length * 8 - 1))
+  return Buffer.from(bits.toString(16).padStart(length * 2, '0'), 'hex')
+}
+
+export type Segments = readonly (readonly [offset: number | bigint, length: number])[]
+
+/** A sparse file in GNU's old form: type `S`, with as many extension blocks as its map needs. */
+export function oldSparse(
+  name: Name,
+  size: number,
+  segments: Segments,
+  content: Name,
+  options: TarOptions = {},
+): Buffer {
+  const body = Buffer.from(content)
+  const own = gnu(plainHeader('S', name, { ...options, size: body.length }))
+  const isExtended = segments.length > 4
+  const start = patched(own, 386, Buffer.concat([sparseFields(segments.slice(0, 4), 4), flag(isExtended)]))
+  const extensions: Buffer[] = []
+  for (let done = 4; done < segments.length; done += 21)
+    extensions.push(
+      Buffer.concat([
+        sparseFields(segments.slice(done, done + 21), 21),
+        flag(done + 21 < segments.length),
+        Buffer.alloc(7),
+      ]),
+    )
+  return Buffer.concat([patched(start, 483, numberField(size)), ...extensions, padded(body)])
+}
+
+/** The map of a sparse file as PAX format 1.0 has it in front of the content, in whole blocks. */
+export function sparseText(segments: Segments): Buffer {
+  const numbers = [segments.length, ...segments.flat()]
+  return padded(Buffer.from(numbers.map(number => `${number}\n`).join('')))
+}
+
+function sparseFields(segments: Segments, entries: number): Buffer {
+  const fields = segments.flatMap(([offset, length]) => [numberField(offset), numberField(length)])
+  return Buffer.concat([...fields, Buffer.alloc((entries - segments.length) * 24)])
+}
+
+function numberField(value: number | bigint): Buffer {
+  return value < 8 ** 11 ? Buffer.from(`${value.toString(8).padStart(11, '0')}\0`) : base256(value, 12)
+}
+
+function flag(isSet: boolean): Buffer {
+  return Buffer.from([isSet ? 1 : 0])
+}
+
 export function gzipOf(...members: readonly Uint8Array[]): Buffer {
   return Buffer.concat(members.map(member => gzipSync(member)))
 }
@@ -153,7 +214,7 @@ function padded(body: Uint8Array): Buffer {
 }
 
 /** `length key=value\n`, where the length counts its own digits. */
-function record(key: string, value: string | Uint8Array): Buffer {
+export function record(key: string, value: string | Uint8Array): Buffer {
   const rest = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value), Buffer.from('\n')])
   let length = rest.length
   while (length !== rest.length + String(length).length) length = rest.length + String(length).length

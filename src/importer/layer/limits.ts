@@ -8,10 +8,18 @@ export interface LayerLimits {
   /** Uncompressed to compressed bytes, checked after the first {@link ratioFloorBytes}: a bomb, not an image. */
   readonly maxRatio: number
   readonly maxEntries: number
-  /** Components of a path. */
+  /** Components of a path, as the layer says it and as it really is once symlinks are followed. */
   readonly maxDepth: number
-  /** Bytes of a path: PATH_MAX. */
+  /** Bytes of a path, likewise: PATH_MAX. */
   readonly maxPathBytes: number
+  /** Names and values of one entry's extended attributes together: what Linux lets a single value have. */
+  readonly maxXattrBytes: number
+  /** FIFOs: each one costs a process, and no image has more than a few. */
+  readonly maxFifos: number
+  /** Names of one file: what ext4 has, so that an image that one host takes fits the others. */
+  readonly maxLinks: number
+  /** Seconds that applying one layer may take: a bound for whatever else the limits leave open. */
+  readonly maxSeconds: number
 }
 
 /** Highly compressible beginnings (sparse database files, zero padding) are normal; only size makes them an attack. */
@@ -23,4 +31,8 @@ export const defaultLayerLimits: LayerLimits = Object.freeze({
   maxEntries: 2_000_000,
   maxDepth: 256,
   maxPathBytes: 4096,
+  maxXattrBytes: 64 * 1024,
+  maxFifos: 10_000,
+  maxLinks: 65_000,
+  maxSeconds: 3600,
 })

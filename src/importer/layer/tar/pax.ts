@@ -1,47 +1,84 @@
-import { invalidLayer, unsupportedLayer } from '../layer-errors.ts'
+import { asByteString, type ByteString, show } from '../byte-string.ts'
+import { invalidLayer } from '../layer-errors.ts'
 
-/** Keys and values, one character for each byte. */
-export type PaxRecords = ReadonlyMap<string, string>
+export interface PaxHeader {
+  /** The last of each key, as its bytes: a view of the header's. */
+  readonly records: ReadonlyMap<ByteString, Buffer>
+  /** Offset, length, offset … of a sparse file's segments as GNU's format 0.0 has them, with their keys repeated. */
+  readonly sparsePairs: readonly ByteString[]
+}
+
+export const noPaxHeader: PaxHeader = Object.freeze({ records: new Map(), sparsePairs: [] })
+
+const space = 0x20
+const newline = 0x0a
+const equals = 0x3d
 
 /**
  * Parses `length key=value\n` records. Source: POSIX.1-2024, pax, "pax Header Block", as strict as it is written:
  * readers that forgive wrong lengths disagree about where a record ends.
- * @throws DomainError `invalid`; `unsupported` for GNU's sparse files, whose content is a map and pieces.
+ * @throws DomainError `invalid`.
  */
-export function parsePaxRecords(bytes: Buffer): PaxRecords {
-  const text = bytes.toString('latin1')
-  const records = new Map<string, string>()
-  for (let offset = 0; offset < text.length; ) {
-    const space = text.indexOf(' ', offset)
-    const digits = text.slice(offset, space)
-    const end = offset + Number(digits)
-    const equals = text.indexOf('=', space)
-    const isSound =
-      /^[1-9]\d{0,8}$/.test(digits) && end <= text.length && text[end - 1] === '\n' && equals < end - 1
-    if (!isSound || equals <= space + 1) throw invalidLayer('a PAX header has a broken record')
-    const key = text.slice(space + 1, equals)
-    const value = text.slice(equals + 1, end - 1)
-    checkRecord(key, value)
-    records.set(key, value)
+export function parsePaxHeader(bytes: Buffer): PaxHeader {
+  const records = new Map<ByteString, Buffer>()
+  const sparsePairs: ByteString[] = []
+  for (let offset = 0; offset < bytes.length; ) {
+    const { end, keyStart } = readLength(bytes, offset)
+    const keyEnd = bytes.indexOf(equals, keyStart)
+    if (keyEnd <= keyStart || keyEnd >= end - 1) throw brokenRecord()
+    const key = asByteString(bytes.toString('latin1', keyStart, keyEnd))
+    const value = bytes.subarray(keyEnd + 1, end - 1)
+    checkText(key, value)
+    if (key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes')
+      sparsePairs.push(sparsePairValue(sparsePairs.length, key, value))
+    else records.set(key, value)
     offset = end
   }
-  return records
+  return { records, sparsePairs }
 }
 
-/** The content's size that a PAX header gives, if it does. */
-export function sizeOf(records: PaxRecords): number | undefined {
-  const text = records.get('size')
-  if (text === undefined) return undefined
-  const size = Number(text)
-  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(size))
-    throw invalidLayer(`a PAX header gives the size ${JSON.stringify(text)}`)
-  return size
+/** A record's value as text, one character for each byte; undefined when there is no such record. */
+export function paxText({ records }: PaxHeader, key: string): ByteString | undefined {
+  const value = records.get(asByteString(key))
+  return value === undefined ? undefined : asByteString(value.toString('latin1'))
+}
+
+/** More digits than any number has, and few enough to be cheap. */
+const decimal = /^\d{1,40}$/
+
+/** A whole number of 0 or more in decimal digits; undefined when it is none, or beyond 2^53. */
+export function decimalOf(text: string): number | undefined {
+  const number = Number(text)
+  return decimal.test(text) && Number.isSafeInteger(number) ? number : undefined
+}
+
+function readLength(bytes: Buffer, offset: number): { end: number; keyStart: number } {
+  let length = 0
+  let index = offset
+  for (; index < bytes.length && bytes[index] !== space; index++) {
+    const digit = (bytes[index] ?? 0) - 0x30
+    const isSound = digit >= 0 && digit <= 9 && (digit > 0 || index > offset) && length <= bytes.length
+    if (!isSound) throw brokenRecord()
+    length = length * 10 + digit
+  }
+  const end = offset + length
+  if (end > bytes.length || end <= index + 1 || bytes[end - 1] !== newline) throw brokenRecord()
+  return { end, keyStart: index + 1 }
+}
+
+function brokenRecord(): Error {
+  return invalidLayer('a PAX header has a broken record')
 }
 
 const keysOfText: ReadonlySet<string> = new Set(['path', 'linkpath', 'uname', 'gname'])
 
-function checkRecord(key: string, value: string): void {
-  if (key.startsWith('GNU.sparse.')) throw unsupportedLayer('it has a sparse file')
-  if (key.includes('\0') || (keysOfText.has(key) && value.includes('\0')))
-    throw invalidLayer(`the PAX record ${JSON.stringify(key)} has a NUL byte`)
+function checkText(key: ByteString, value: Buffer): void {
+  if (key.includes('\0') || (keysOfText.has(key) && value.includes(0)))
+    throw invalidLayer(`the PAX record ${show(key)} has a NUL byte`)
+}
+
+function sparsePairValue(index: number, key: string, value: Buffer): ByteString {
+  const expected = index % 2 === 0 ? 'GNU.sparse.offset' : 'GNU.sparse.numbytes'
+  if (key !== expected) throw invalidLayer('a PAX header has the map of a sparse file in the wrong order')
+  return asByteString(value.toString('latin1'))
 }

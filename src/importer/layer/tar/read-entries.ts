@@ -2,45 +2,63 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { extract } from 'tar-stream'
 import type { Abortable } from '../../../storage/abortable.ts'
+import type { ByteString } from '../byte-string.ts'
 import type { LayerEntry } from '../entry.ts'
 import type { LayerLimits } from '../limits.ts'
-import { toLayerEntry } from './tar-entry.ts'
-import { TarGuard } from './tar-guard.ts'
+import { EntryBody } from './entry-body.ts'
+import { TarFront } from './tar-front.ts'
 
 export interface ReadEntriesOptions extends Abortable {
   readonly limits: LayerLimits
+  /**
+   * Called for each global PAX header, with the keys of its records. It applies to no entry. It is read ahead, so the
+   * call may come before the entries in front of it.
+   */
+  readonly onGlobalHeader?: ((keys: readonly ByteString[]) => void) | undefined
 }
-
-/** tar-stream's types leave these out. Formats are the guard's business. */
-const extractOptions: Parameters<typeof extract>[0] & {
-  readonly filenameEncoding: 'latin1'
-  readonly allowUnknownFormat: boolean
-} = { filenameEncoding: 'latin1', allowUnknownFormat: true }
 
 /**
  * The entries of a tar stream, in order. Ends only after the stream has been read to its end, past the
  * end-of-archive. Leaving early destroys `tar`; so does every failure.
- * @throws DomainError `invalid`, `unsupported`, `too_large` for the layer's fault; and whatever `tar` fails with.
+ * @throws DomainError `invalid`, `unsupported`, `too_large` for the layer's fault, always after the same entries; and
+ * whatever `tar` fails with.
  */
 export async function* readEntries(
   tar: Readable,
-  { limits, signal }: ReadEntriesOptions,
+  { limits, signal, onGlobalHeader }: ReadEntriesOptions,
 ): AsyncGenerator<LayerEntry, void, undefined> {
-  const extractor = extract(extractOptions)
-  const settled = pipeline(tar, new TarGuard(), extractor, { signal }).then(
-    () => undefined,
-    (error: unknown) => ({ error }),
-  )
+  const extractor = extract()
+  const front = new TarFront(extractor, limits, keys => onGlobalHeader?.(keys))
+  let body: EntryBody | undefined
+  let broken: Error | undefined
+  extractor.on('error', error => {
+    broken = front.failure ?? error
+    body?.fail(broken)
+  })
+  let failed: { readonly error: unknown } | undefined
+  const settled = pipeline(tar, front, { signal }).catch((error: unknown) => {
+    failed ??= { error }
+  })
   try {
-    for await (const entry of extractor) {
-      signal?.throwIfAborted()
-      // Its types do not say that it yields Buffers.
-      yield toLayerEntry(entry.header, entry as AsyncIterable<Buffer>, limits)
-      entry.resume()
+    for await (const source of extractor) {
+      if (signal?.aborted === true) break
+      const { facts, storedBytes } = front.shift(source.header)
+      if (facts.type !== 'file') {
+        yield facts
+        continue
+      }
+      body = new EntryBody(source, storedBytes)
+      if (broken !== undefined) body.fail(broken)
+      yield { ...facts, body }
+      body.leave()
     }
+  } catch (error) {
+    failed ??= { error }
   } finally {
     await settled
   }
-  const failure = await settled
-  if (failure !== undefined) throw failure.error
+  if (front.failure !== undefined) throw front.failure
+  if (failed !== undefined) throw failed.error
+  // Told to stop when all had been read already, but not yielded.
+  signal?.throwIfAborted()
 }

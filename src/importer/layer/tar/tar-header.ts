@@ -1,17 +1,25 @@
+import { asByteString, type ByteString, show } from '../byte-string.ts'
 import { invalidLayer, unsupportedLayer } from '../layer-errors.ts'
+import { checksumOf, isZeroBlock, signedChecksumOf } from './tar-block.ts'
+import { isNumberToGo, readNumber } from './tar-number.ts'
 
-/** POSIX.1-2024, pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format". */
-export const blockBytes = 512
+/** What a header's own block says. PAX headers and GNU's long names may say otherwise. */
+export interface TarHeader {
+  /** The type's character: `0` for a file, also when the header has none. */
+  readonly type: string
+  readonly name: ByteString
+  readonly linkname: ByteString
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  /** Bytes of content in the stream: 0 or more, exact. */
+  readonly size: number
+  /** Seconds since 1970: any that fit in 64 bits. */
+  readonly mtime: number
+  readonly format: TarFormat
+}
 
-const zeroBlock = Buffer.alloc(blockBytes)
-
-export type TarHeader =
-  /** The one before the entry says more about it: a PAX header, or GNU's long names. */
-  | { readonly kind: 'pax' | 'global-pax' | 'long-name' | 'long-link'; readonly size: number }
-  /** `size` bytes of content follow, unless a PAX header says otherwise. */
-  | { readonly kind: 'file'; readonly size: number }
-  /** Link, directory, device or FIFO: nothing follows. */
-  | { readonly kind: 'header-only'; readonly size: number }
+export type TarFormat = 'v7' | 'ustar' | 'star' | 'gnu'
 
 const field = {
   mode: [100, 8],
@@ -20,96 +28,127 @@ const field = {
   size: [124, 12],
   mtime: [136, 12],
   checksum: [148, 8],
-} as const satisfies Readonly<Record<string, readonly [offset: number, length: number]>>
+  devmajor: [329, 8],
+  devminor: [337, 8],
+} as const satisfies Readonly<Record<string, NumberField>>
 
+type NumberField = readonly [offset: number, length: number]
+
+/** By format, as times of access and change: not used, but a reader that fails on them sees another archive. */
+const timesOfStar: readonly NumberField[] = [
+  [476, 12],
+  [488, 12],
+]
+const timesOfGnu: readonly NumberField[] = [
+  [345, 12],
+  [357, 12],
+]
+
+const nameBytes = 100
 const typeOffset = 156
+const linknameOffset = 157
 const magicOffset = 257
+const prefixOffset = 345
 const starTrailerOffset = 508
 
 /**
- * Reads what decides where the next header stands, as strictly as possible: two readers that disagree about
- * it see two different layers in the same bytes.
+ * Reads a block as Go's archive/tar does, which all engines rest on, and refuses what other readers read in another
+ * way: two that disagree see two different layers in the same bytes.
  * @returns undefined for a block of zeros.
  * @throws DomainError `invalid`, `unsupported`.
  */
 export function parseTarHeader(block: Buffer): TarHeader | undefined {
-  if (block.equals(zeroBlock)) return undefined
+  if (isZeroBlock(block)) return undefined
   checkChecksum(block)
-  checkFormat(block)
-  unsignedField(block, 'mode')
-  unsignedField(block, 'uid')
-  unsignedField(block, 'gid')
-  checkTime(block)
-  const size = unsignedField(block, 'size')
-  const type = String.fromCharCode(block[typeOffset] ?? 0)
-  switch (type) {
-    case '\0':
-    case '0':
-    case '7':
-      return { kind: 'file', size }
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-      return { kind: 'header-only', size }
-    case 'x':
-      return { kind: 'pax', size }
-    case 'g':
-      return { kind: 'global-pax', size }
-    case 'L':
-      return { kind: 'long-name', size }
-    case 'K':
-      return { kind: 'long-link', size }
-    case 'S':
-      throw unsupportedLayer('it has a sparse file in the old GNU form')
-    default:
-      throw unsupportedLayer(`it has an entry of the unknown type ${JSON.stringify(type)}`)
+  const format = formatOf(block)
+  const name = nameOf(block, format)
+  const type = block.toString('latin1', typeOffset, typeOffset + 1)
+  if (format !== 'v7') {
+    readField(block, 'devmajor', name)
+    readField(block, 'devminor', name)
+  }
+  return {
+    type: type === '\0' ? '0' : type,
+    name,
+    linkname: type === '1' || type === '2' ? textAt(block, linknameOffset, nameBytes) : noText,
+    mode: readUnsigned(block, 'mode', name),
+    uid: readField(block, 'uid', name),
+    gid: readField(block, 'gid', name),
+    size: readUnsigned(block, 'size', name),
+    mtime: readField(block, 'mtime', name),
+    format,
   }
 }
 
+const noText = asByteString('')
+
 function checkChecksum(block: Buffer): void {
   const [offset, length] = field.checksum
-  let sum = 0
-  for (let index = 0; index < block.length; index++)
-    sum += index >= offset && index < offset + length ? 0x20 : (block[index] ?? 0)
-  if (octal(block, 'checksum') !== sum) throw invalidLayer('a tar header has the wrong checksum')
+  const stated = readNumber(block, offset, length)
+  if (stated !== checksumOf(block) && stated !== signedChecksumOf(block))
+    throw invalidLayer('a tar header has the wrong checksum')
 }
 
-function checkFormat(block: Buffer): void {
+function formatOf(block: Buffer): TarFormat {
   const magic = block.toString('latin1', magicOffset, magicOffset + 8)
-  const isPlain = magic.startsWith('ustar\0') || magic === 'ustar  \0' || magic === '\0'.repeat(8)
-  if (!isPlain) throw unsupportedLayer('a tar header is of no known format')
-  if (block.toString('latin1', starTrailerOffset, starTrailerOffset + 4) === 'tar\0')
-    throw unsupportedLayer('it is in the format of star, whose names are read in different ways')
+  if (magic.startsWith('ustar\0'))
+    return block.toString('latin1', starTrailerOffset, starTrailerOffset + 4) === 'tar\0' ? 'star' : 'ustar'
+  if (magic === 'ustar  \0') return 'gnu'
+  if (magic === '\0\0\0\0\0\0\0\0') return 'v7'
+  throw unsupportedLayer('a tar header is of no known format')
 }
 
-/** Base-256 numbers are read exactly or refused: other readers take odd first bytes in different ways. */
-function unsignedField(block: Buffer, name: keyof typeof field): number {
+function nameOf(block: Buffer, format: TarFormat): ByteString {
+  const name = textAt(block, 0, nameBytes)
+  const prefixBytes = prefixBytesOf(block, format, name)
+  if (prefixBytes === 0 || block[prefixOffset] === 0) return name
+  return asByteString(`${textAt(block, prefixOffset, prefixBytes)}/${name}`)
+}
+
+function prefixBytesOf(block: Buffer, format: TarFormat, name: ByteString): number {
+  switch (format) {
+    case 'ustar':
+      return 155
+    case 'star':
+      if (!timesOfStar.every(([offset, length]) => readNumber(block, offset, length) !== undefined))
+        throw invalidLayer(`a time in the tar header of ${show(name)} is not a number`)
+      return 131
+    case 'gnu':
+      return hasPrefixOfOldGo(block) ? 155 : 0
+    case 'v7':
+      return 0
+  }
+}
+
+/**
+ * Go before 1.8 wrote a name's prefix into headers of GNU, where the times of access and change are, when the
+ * owner's number was large. Go still reads it, so that engines see those images as they were meant.
+ */
+function hasPrefixOfOldGo(block: Buffer): boolean {
+  const isTime = ([offset, length]: NumberField): boolean =>
+    block[offset] === 0 || isNumberToGo(block, offset, length)
+  if (timesOfGnu.every(isTime)) return false
+  return /^[\x01-\x7f]*(?:\0|$)/.test(block.toString('latin1', prefixOffset, prefixOffset + 155))
+}
+
+/** Up to the first NUL, if there is one. */
+function textAt(block: Buffer, offset: number, length: number): ByteString {
+  const nul = block.indexOf(0, offset)
+  const end = nul < 0 || nul > offset + length ? offset + length : nul
+  return asByteString(block.toString('latin1', offset, end))
+}
+
+function readUnsigned(block: Buffer, name: keyof typeof field, entry: ByteString): number {
+  const number = readField(block, name, entry)
+  if (number < 0 || !Number.isSafeInteger(number))
+    throw invalidLayer(`the ${name} in the tar header of ${show(entry)} is negative or too large`)
+  return number
+}
+
+function readField(block: Buffer, name: keyof typeof field, entry: ByteString): number {
   const [offset, length] = field[name]
-  if (!isBase256(block, offset)) return octal(block, name)
-  const number = BigInt(`0x${block.toString('hex', offset + 1, offset + length)}`)
-  if (block[offset] !== 0x80 || number > BigInt(Number.MAX_SAFE_INTEGER))
-    throw invalidLayer(`the ${name} in a tar header is negative or too large`)
-  return Number(number)
-}
-
-/** A time may be negative; it is clamped later. */
-function checkTime(block: Buffer): void {
-  const [offset] = field.mtime
-  if (!isBase256(block, offset)) octal(block, 'mtime')
-  else if (block[offset] !== 0x80 && block[offset] !== 0xff)
-    throw invalidLayer('the mtime in a tar header is out of range')
-}
-
-function isBase256(block: Buffer, offset: number): boolean {
-  return ((block[offset] ?? 0) & 0x80) !== 0
-}
-
-function octal(block: Buffer, name: keyof typeof field): number {
-  const [offset, length] = field[name]
-  const [, digits] = /^ *([0-7]*)[ \0]*$/.exec(block.toString('latin1', offset, offset + length)) ?? []
-  if (digits === undefined) throw invalidLayer(`the ${name} in a tar header is not an octal number`)
-  return digits === '' ? 0 : Number.parseInt(digits, 8)
+  const number = readNumber(block, offset, length)
+  if (number === undefined)
+    throw invalidLayer(`the ${name} in the tar header of ${show(entry)} is not a number`)
+  return number
 }

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
-import type { LayerEntry } from '../../../../src/importer/layer/entry.ts'
 import { joinPath } from '../../../../src/importer/layer/entry-path.ts'
 import { defaultLayerLimits } from '../../../../src/importer/layer/limits.ts'
 import { readEntries } from '../../../../src/importer/layer/tar/read-entries.ts'
 import {
+  base256,
   dir,
   endOfArchive,
   fifo,
   file,
+  gnu,
   gnuLong,
   hardlink,
   patched,
@@ -18,45 +20,14 @@ import {
   plainHeader,
   symlink,
   tar,
+  v7,
   zeroBlock,
 } from '../../../support/tar.ts'
-
-interface Seen {
-  readonly type: LayerEntry['type']
-  readonly path: string
-  readonly content?: string
-  readonly [key: string]: unknown
-}
-
-async function read(bytes: Uint8Array, pieceBytes = bytes.length): Promise<Seen[]> {
-  const seen: Seen[] = []
-  const pieces = Array.from({ length: Math.ceil(bytes.length / pieceBytes) }, (_, index) =>
-    bytes.subarray(index * pieceBytes, (index + 1) * pieceBytes),
-  )
-  for await (const entry of readEntries(Readable.from(pieces), { limits: defaultLayerLimits })) {
-    const path = joinPath(entry.path)
-    if (entry.type !== 'file') {
-      seen.push({ ...entry, path })
-      continue
-    }
-    const { body, ...rest } = entry
-    const content: Uint8Array[] = []
-    for await (const chunk of body) content.push(chunk)
-    seen.push({ ...rest, path, content: Buffer.concat(content).toString() })
-  }
-  return seen
-}
-
-const names = async (bytes: Uint8Array): Promise<string[]> => (await read(bytes)).map(({ path }) => path)
+import { inPieces, names, read, see } from './read.ts'
 
 const sizeOffset = 124
-const base256 = (first: number, length: number, value: number): Buffer => {
-  const bytes = Buffer.alloc(length)
-  bytes.writeUIntBE(value, length - 6, 6)
-  bytes[0] = first
-  return bytes
-}
-
+/** In seconds: where 64 bits of nanoseconds end. */
+const lastTime = 9_223_372_036
 describe('readEntries', { timeout: 60_000 }, () => {
   it('reads every kind, whatever the pieces', async () => {
     const bytes = tar(
@@ -85,7 +56,7 @@ describe('readEntries', { timeout: 60_000 }, () => {
         uid: 1,
         gid: 2,
         mtime: 3,
-        xattrs: 0,
+        xattrs: [],
       })
       assert.equal(seen[1]?.content, 'x'.repeat(1000))
       assert.equal(seen[1]?.['mode'], 0o4755)
@@ -111,7 +82,7 @@ describe('readEntries', { timeout: 60_000 }, () => {
   })
 
   it('reads owners in base-256 (S-24)', async () => {
-    const [entry] = await read(tar(patched(file('a'), 108, base256(0x80, 8, 2_097_152))))
+    const [entry] = await read(tar(patched(file('a'), 108, base256(2_097_152, 8))))
     assert.equal(entry?.['uid'], 2_097_152)
   })
 
@@ -120,24 +91,59 @@ describe('readEntries', { timeout: 60_000 }, () => {
     ['8589934592', 2 ** 33],
     ['1e18', undefined],
     ['NaN', undefined],
-    ['1000000000000000000', 0],
+    ['1000000000000000000', lastTime],
+    ['9223372036854775808', undefined],
     ['1.999999999', 1.999999999],
+    ['-0.5', 0],
+    ['+1', undefined],
+    ['', undefined],
   ] as const)
-    it(`S-25: the time ${mtime}`, async () => {
+    it(`S-25: the time ${mtime === '' ? 'is empty' : mtime}`, async () => {
       const bytes = tar(file('a', '', { pax: { mtime } }))
-      if (expected === undefined)
-        await assert.rejects(read(bytes), { code: 'invalid', message: /the time of "a"/ })
-      else assert.equal((await read(bytes))[0]?.['mtime'], expected)
+      if (expected === undefined) await assert.rejects(read(bytes), { code: 'invalid', message: /mtime/ })
+      else {
+        const [entry] = await read(bytes)
+        assert.equal(entry?.['mtime'], expected)
+        assert.equal(entry?.['clampedTime'], expected === Number(mtime) ? undefined : true)
+      }
     })
 
-  it('S-25: a time in base-256 that no Date holds', async () =>
-    assert.equal((await read(tar(patched(file('a'), 136, base256(0x80, 12, 2 ** 47)))))[0]?.['mtime'], 0))
+  for (const [what, mtime, expected] of [
+    ['that no Date holds', 2 ** 47, lastTime],
+    ['before 1970', -1, 0],
+  ] as const)
+    it(`S-25: a time in base-256 ${what}`, async () => {
+      const [entry] = await read(tar(patched(file('a'), 136, base256(mtime, 12))))
+      assert.deepEqual([entry?.['mtime'], entry?.['clampedTime']], [expected, true])
+    })
+
+  it('S-25: no time', async () =>
+    assert.equal((await read(tar(patched(file('a'), 136, Buffer.alloc(12)))))[0]?.['mtime'], 0))
 
   it('S-27: keeps names that are not UTF-8, each its own', async () =>
     assert.deepEqual(await names(tar(file(Buffer.from([0xe9])), file(Buffer.from([0xff])))), [
       '\xe9',
       '\xff',
     ]))
+
+  it('S-27: keeps PAX paths and targets that are not UTF-8, each its own', async () => {
+    const [one, other] = [Buffer.from([0xe9]), Buffer.from([0xff, 0xfe])]
+    const entries = await read(
+      tar(
+        file('a', '', { pax: { path: one } }),
+        file('a', '', { pax: { path: other } }),
+        symlink('l', 'a', { pax: { linkpath: other } }),
+      ),
+    )
+    assert.deepEqual(
+      entries.map(({ path, target }) => [path, target]),
+      [
+        ['\xe9', undefined],
+        ['\xff\xfe', undefined],
+        ['l', '\xff\xfe'],
+      ],
+    )
+  })
 
   it('S-27: takes long names of PAX and of GNU', async () => {
     const long = `${'d/'.repeat(100)}f`
@@ -164,19 +170,45 @@ describe('readEntries', { timeout: 60_000 }, () => {
     ])
   })
 
-  it('R20: applies a global PAX header to nothing', async () => {
+  it('S-26: keeps the bytes of extended attributes', async () => {
+    const capability = Buffer.from('0100000280000000000000000000000000000000', 'hex')
+    const records = {
+      'SCHILY.xattr.security.capability': capability,
+      'SCHILY.xattr.user.a=b': 'cut at the first =',
+      'SCHILY.xattr.trusted.overlay.opaque': 'y',
+      'SCHILY.xattr.security.selinux': 'unconfined_u:object_r:default_t:s0\0',
+      'LIBARCHIVE.xattr.security.capability': 'AQAAAg',
+    }
+    const expected = [
+      { name: 'security.capability', value: capability },
+      { name: 'user.a', value: Buffer.from('b=cut at the first =') },
+      { name: 'trusted.overlay.opaque', value: Buffer.from('y') },
+      { name: 'security.selinux', value: Buffer.from('unconfined_u:object_r:default_t:s0\0') },
+    ]
+    for (const entry of [
+      file('a', 'x', { pax: records }),
+      dir('d', { pax: records }),
+      symlink('l', 'a', { pax: records }),
+    ])
+      assert.deepEqual((await read(tar(entry), 700))[0]?.['xattrs'], expected)
+  })
+
+  it('R20: applies a global PAX header to nothing, and tells of it', async () => {
+    const keys: (readonly string[])[] = []
+    const onGlobalHeader = (found: readonly string[]): void => void keys.push(found)
     const bytes = tar(
       pax({ path: 'evil', size: '512', uid: '7' }, 'g'),
       file('a', 'x', { pax: { mtime: '1' } }),
       file('b'),
     )
     assert.deepEqual(
-      (await read(bytes)).map(({ path, uid }) => [path, uid]),
+      (await read(bytes, 600, { onGlobalHeader })).map(({ path, uid }) => [path, uid]),
       [
         ['a', 0],
         ['b', 0],
       ],
     )
+    assert.deepEqual(keys, [['path', 'size', 'uid']])
   })
 
   it('S-31: reads nothing after the end-of-archive but reads it away', async () => {
@@ -199,7 +231,7 @@ describe('readEntries', { timeout: 60_000 }, () => {
     ['S-27: a path of 5000 bytes', tar(file('a/'.repeat(2500)))],
     [
       'S-28: a size in base-256 with an odd first byte',
-      tar(patched(file('a'), sizeOffset, base256(0x81, 12, 1))),
+      tar(patched(file('a'), sizeOffset, Buffer.from('81'.padEnd(24, '0'), 'hex'))),
     ],
     ['S-28: a negative size', tar(patched(file('a'), sizeOffset, Buffer.alloc(12, 0xff)))],
     ['S-28: a size beyond 2^53', tar(patched(file('a'), sizeOffset, Buffer.alloc(12, 0x80)))],
@@ -222,7 +254,28 @@ describe('readEntries', { timeout: 60_000 }, () => {
       Buffer.concat([plainHeader('5', 'd', { size: 512 }), tar(file('evil'))]),
     ],
     ['S-29: a directory with content by PAX', tar(dir('d', { pax: { size: '512' } }), file('evil'))],
-    ['S-30: two PAX headers', tar(pax({ path: 'a' }), pax({ mtime: '1' }), file('b'))],
+    ['S-24: a gid with a sign', tar(file('a', '', { pax: { gid: '+5' } }))],
+    ['an owner with NULs before its digits', tar(patched(file('a'), 108, '\x00000007\0'))],
+    ['an owner with something after its end', tar(patched(file('a'), 108, '00007\x007\0'))],
+    ['a device number that is not one', tar(patched(file('a'), 329, 'x'))],
+    ['a negative mode', tar(patched(file('a'), 100, base256(-1, 8)))],
+    ['a time beyond 64 bits', tar(patched(file('a'), 136, Buffer.from('817'.padEnd(24, '0'), 'hex')))],
+    ['S-30: a PAX header and a long name', tar(pax({ size: '1' }), gnuLong('L', 'a'), file('b', 'x'))],
+    ['S-30: a long name and a PAX header', tar(gnuLong('L', 'a'), pax({ path: 'c' }), file('b'))],
+    ['S-30: a global header behind a PAX header', tar(pax({ path: 'a' }), pax({}, 'g'), file('b'))],
+    ['S-30: a long name at the end', tar(gnuLong('L', 'a'))],
+    ['an empty long name', tar(gnuLong('L', ''), file('a'))],
+    ['an empty PAX path', tar(file('a', '', { pax: { path: '' } }))],
+    ['an empty PAX size', tar(file('a', '', { pax: { size: '' } }))],
+    ['a broken global header', tar(paxBytes(Buffer.from('9 a=b\n'), 'g'), file('a'))],
+    ['NUL in a PAX key', tar(file('a', '', { pax: { 'SCHILY.xattr.a\0b': 'c' } }))],
+    ['NUL in a PAX group', tar(file('a', '', { pax: { gname: 'a\0b' } }))],
+    ['a PAX record with zeros before its length', tar(paxBytes(Buffer.from('009 a=bc\n')), file('a'))],
+    ['a PAX record without a key', tar(paxBytes(Buffer.from('5 =b\n')), file('a'))],
+    ['a PAX record without a value', tar(paxBytes(Buffer.from('5 ab\n')), file('a'))],
+    ['an extended attribute without a name', tar(file('a', '', { pax: { 'SCHILY.xattr.': 'c' } }))],
+    ['a symlink with a target of 5000 bytes', tar(symlink('l', 'a'.repeat(5000)))],
+    ['a hard link without a target', tar(hardlink('h', ''))],
     ['S-30: a PAX header at the end', tar(pax({ path: 'a' }))],
     ['S-30: a PAX header at the end of the stream', pax({ path: 'a' })],
     [
@@ -243,7 +296,6 @@ describe('readEntries', { timeout: 60_000 }, () => {
     ['a stream that ends in content', tar(file('a', 'x'.repeat(2000))).subarray(0, 1500)],
     ['a directory by its name with content', tar(file('d/', 'x'))],
     ['a symlink without a target', tar(symlink('l', ''))],
-    ['a PAX header without content', tar(paxBytes(Buffer.alloc(0)), file('a'))],
   ]
   for (const [what, bytes] of unsound)
     it(`refuses ${what}`, { timeout: 10_000 }, async () => {
@@ -252,26 +304,99 @@ describe('readEntries', { timeout: 60_000 }, () => {
     })
 
   const unread: readonly (readonly [what: string, bytes: Uint8Array])[] = [
-    ['S-22, S-32: type S', tar(plainHeader('S', 'a'))],
+    ['S-22: type S in a format that has no such type', tar(plainHeader('S', 'a'))],
     ['an unknown type', tar(plainHeader('V', 'a'))],
-    ['a PAX sparse file', tar(file('a', '', { pax: { 'GNU.sparse.major': '1' } }))],
-    ['star, whose prefix others read with its times', tar(patched(file('a'), 508, 'tar\0'))],
+    ['a directory of an incremental backup', tar(gnu(plainHeader('D', 'a')))],
     ['an unknown format', tar(patched(file('a'), 257, 'mytar\x0000'))],
-    ['S-27: a PAX path that is not UTF-8', tar(file('a', '', { pax: { path: Buffer.from([0xe9]) } }))],
   ]
   for (const [what, bytes] of unread)
     it(`does not support ${what}`, { timeout: 10_000 }, async () => {
       await assert.rejects(read(bytes), { name: 'DomainError', code: 'unsupported' })
     })
 
-  it('S-32: refuses a PAX header of 5 MiB', async () =>
-    assert.rejects(read(tar(pax({ comment: 'x'.repeat(5 * 1024 * 1024) }), file('a'))), {
-      code: 'too_large',
-    }))
+  const tooLarge: readonly (readonly [what: string, bytes: Uint8Array])[] = [
+    ['S-32: a PAX header of 5 MiB', tar(pax({ comment: 'x'.repeat(5 * 1024 * 1024) }), file('a'))],
+    ['S-32: a global header of 5 MiB', tar(pax({ comment: 'x'.repeat(5 * 1024 * 1024) }, 'g'), file('a'))],
+    ['S-32: a long name of 5 MiB', tar(gnuLong('L', 'x'.repeat(5 * 1024 * 1024)), file('a'))],
+    ['S-32: more than 16 PAX headers', tar(...Array.from({ length: 17 }, () => pax({ a: 'b' })), file('a'))],
+    ['S-32: more than 16 global headers', tar(...Array.from({ length: 17 }, () => pax({ a: 'b' }, 'g')))],
+    [
+      'S-26: an extended attribute of 70 KiB',
+      tar(file('a', '', { pax: { 'SCHILY.xattr.user.a': 'x'.repeat(70 * 1024) } })),
+    ],
+    [
+      'S-26: more than 256 extended attributes',
+      tar(
+        file('a', '', {
+          pax: Object.fromEntries(
+            Array.from({ length: 257 }, (_, index) => [`SCHILY.xattr.user.${index}`, '']),
+          ),
+        }),
+      ),
+    ],
+    ['a file that is larger than any layer', tar(patched(file('a'), sizeOffset, base256(2 ** 40, 12)))],
+  ]
+  for (const [what, bytes] of tooLarge)
+    it(`refuses ${what}`, { timeout: 10_000 }, async () => {
+      await assert.rejects(read(bytes, 65_536), { name: 'DomainError', code: 'too_large' })
+    })
 
   it('takes headers of v7 and of GNU', async () => {
-    const v7 = patched(file('old'), 257, Buffer.alloc(8))
-    assert.deepEqual(await names(tar(v7, patched(file('gnu'), 257, 'ustar  \0'))), ['old', 'gnu'])
+    assert.deepEqual(await names(tar(v7(file('old')), gnu(file('new')))), ['old', 'new'])
+  })
+
+  it('takes one block of zeros, padding that is missing and an empty PAX header', async () => {
+    assert.deepEqual(await names(Buffer.concat([file('a'), zeroBlock])), ['a'])
+    assert.deepEqual(await names(file('a', 'x').subarray(0, 600)), ['a'])
+    assert.deepEqual(await names(tar(pax({}), file('a'))), ['a'])
+  })
+
+  it('yields the entries before what is wrong, however the stream is cut', async () => {
+    const bytes = tar(file('a', 'x'), dir('b'), file('c', 'y'.repeat(20_000)), file('../pwn'))
+    for (const pieceBytes of [bytes.length, 512, 333]) {
+      const seen: string[] = []
+      await assert.rejects(
+        async () => {
+          const stream = Readable.from(inPieces(bytes, pieceBytes))
+          for await (const entry of readEntries(stream, { limits: defaultLayerLimits }))
+            seen.push((await see(entry)).path)
+        },
+        { code: 'invalid' },
+      )
+      assert.deepEqual(seen, ['a', 'b', 'c'])
+    }
+  })
+
+  it('goes on after content that was read in part', async () => {
+    const stream = Readable.from(inPieces(tar(file('a', 'x'.repeat(200_000)), file('b', 'y')), 30_000))
+    const seen: string[] = []
+    for await (const entry of readEntries(stream, { limits: defaultLayerLimits })) {
+      seen.push(joinPath(entry.path))
+      if (entry.type === 'file') for await (const _ of entry.body) break
+    }
+    assert.deepEqual(seen, ['a', 'b'])
+  })
+
+  it('hands the pieces of content on as they came', async () => {
+    const bytes = tar(file('a', 'x'.repeat(100_000)))
+    for await (const entry of readEntries(Readable.from([bytes]), { limits: defaultLayerLimits }))
+      if (entry.type === 'file')
+        for await (const chunk of entry.body) assert.equal(chunk.buffer, bytes.buffer)
+  })
+
+  it('stops when told to, and leaves no listener', async () => {
+    const abort = new AbortController()
+    const endless = new Readable({ read() {} })
+    endless.push(Buffer.concat([file('a', 'x'.repeat(1000)), file('b')]))
+    await assert.rejects(
+      async () => {
+        for await (const _ of readEntries(endless, { limits: defaultLayerLimits, signal: abort.signal }))
+          abort.abort()
+      },
+      { name: 'AbortError' },
+    )
+    assert.equal(endless.destroyed, true)
+    assert.equal(getEventListeners(abort.signal, 'abort').length, 0)
   })
 
   it('hands a failure of the stream on as it is, and destroys the stream when left early', async () => {
