@@ -4,8 +4,10 @@
  * is the contract of `ApplyLayer`.
  */
 export interface ModelNode {
-  readonly type: 'file' | 'directory' | 'symlink'
+  readonly type: 'file' | 'directory' | 'symlink' | 'fifo'
   readonly mode: number
+  /** User and group, which are the same here. */
+  readonly owner: number
   /** Whole seconds. */
   readonly mtime: number
   readonly content: string
@@ -15,16 +17,18 @@ export interface ModelNode {
 
 export type ModelTree = ReadonlyMap<string, ModelNode>
 
+interface Described {
+  readonly path: string
+  readonly mtime: number
+  /** root unless said otherwise. */
+  readonly owner?: number
+}
+
+/** Paths have no component that is empty, `.` or `..`; only that of an opaque whiteout may be empty: the root. */
 export type Operation =
-  | {
-      readonly kind: 'file'
-      readonly path: string
-      readonly mode: number
-      readonly mtime: number
-      readonly content: string
-    }
-  | { readonly kind: 'directory'; readonly path: string; readonly mode: number; readonly mtime: number }
-  | { readonly kind: 'symlink'; readonly path: string; readonly mtime: number; readonly content: string }
+  | (Described & { readonly kind: 'file'; readonly mode: number; readonly content: string })
+  | (Described & { readonly kind: 'directory' | 'fifo' | 'device'; readonly mode: number })
+  | (Described & { readonly kind: 'symlink'; readonly content: string })
   | { readonly kind: 'hardlink'; readonly path: string; readonly target: string }
   | { readonly kind: 'whiteout'; readonly path: string }
   | { readonly kind: 'opaque'; readonly path: string }
@@ -32,7 +36,7 @@ export type Operation =
 /** A layer that is refused. */
 export class RefusedByModel extends Error {}
 
-/** The tree with one layer more. Paths must not lead through symlinks: the model does not follow any. */
+/** The tree with one layer more. */
 export function applyToModel(lower: ModelTree, operations: readonly Operation[]): ModelTree {
   const tree = new Map(lower)
   /** Paths whose present node comes from this layer's own entry, and directories that it implied anew. */
@@ -50,19 +54,19 @@ export function applyToModel(lower: ModelTree, operations: readonly Operation[])
   const implied = (): ModelNode => ({
     type: 'directory',
     mode: 0o755,
+    owner: 0,
     mtime: 0,
     content: '',
     identity: ++identity,
   })
+  /** Devices are left out, and so are hard links to them. */
+  const skipped = new Set<string>()
   const makeParents = (path: string): void => {
     for (const parent of parentsOf(path)) {
-      const there = tree.get(parent)
-      if (there !== undefined && there.type !== 'directory')
-        throw new RefusedByModel(`${parent} is no directory`)
-      if (there === undefined) {
-        tree.set(parent, implied())
-        own.add(parent)
-      }
+      if (tree.has(parent)) continue
+      skipped.delete(parent)
+      tree.set(parent, implied())
+      own.add(parent)
     }
   }
   const hide = (path: string): void => {
@@ -72,42 +76,88 @@ export function applyToModel(lower: ModelTree, operations: readonly Operation[])
         else tree.delete(hidden)
       }
   }
+  const leaveOut = (path: string): void => {
+    remove(path)
+    skipped.add(path)
+  }
 
   for (const operation of operations) {
-    const { kind, path } = operation
-    if (kind === 'whiteout' || kind === 'opaque') {
-      const through = [...parentsOf(path), ...(kind === 'opaque' ? [path] : [])]
-      if (through.some(parent => (tree.get(parent)?.type ?? 'directory') !== 'directory'))
-        throw new RefusedByModel(`${path} leads through something that is no directory`)
-      if (kind === 'whiteout') hide(path)
-      else for (const child of childrenOf(below(path), path)) hide(child)
+    const { kind } = operation
+    if (kind === 'opaque') {
+      const path = resolveDirectory(tree, operation.path)
+      for (const child of childrenOf(path === '' ? [...tree.keys()] : below(path), path)) hide(child)
+      continue
+    }
+    const path = resolveParent(tree, operation.path)
+    if (kind === 'whiteout') {
+      hide(path)
       continue
     }
     makeParents(path)
     const there = tree.get(path)
-    if (kind === 'directory') {
-      const merged = there?.type === 'directory'
-      if (!merged) remove(path)
-      tree.set(path, { ...implied(), mode: operation.mode, mtime: operation.mtime })
-      own.add(path)
+    if (kind === 'hardlink') {
+      const target = resolveParent(tree, operation.target)
+      const node = tree.get(target)
+      if (`${target}/`.startsWith(`${path}/`)) throw new RefusedByModel('the link removes its target')
+      if (skipped.has(target)) leaveOut(path)
+      else if (node === undefined || node.type === 'directory')
+        throw new RefusedByModel(`${target} cannot be linked to`)
+      else {
+        remove(path)
+        skipped.delete(path)
+        tree.set(path, node)
+        own.add(path)
+      }
       continue
     }
-    if (kind === 'hardlink') {
-      const target = tree.get(operation.target)
-      if (target === undefined || target.type === 'directory' || operation.target === path)
-        throw new RefusedByModel(`${operation.target} cannot be linked to`)
-      if (operation.target.startsWith(`${path}/`)) throw new RefusedByModel('the link removes its target')
-      remove(path)
-      tree.set(path, target)
-    } else {
-      remove(path)
-      const mode = kind === 'file' ? operation.mode : 0o777
-      const { content, mtime } = operation
-      tree.set(path, { type: kind, mode, mtime, content, identity: ++identity })
+    const { mtime, owner = 0 } = operation
+    if (kind === 'device') {
+      leaveOut(path)
+      continue
     }
+    if (kind !== 'directory' || there?.type !== 'directory') remove(path)
+    skipped.delete(path)
+    const mode = kind === 'symlink' ? 0o777 : operation.mode
+    const content = kind === 'file' || kind === 'symlink' ? operation.content : ''
+    tree.set(path, { type: kind, mode, owner, mtime, content, identity: ++identity })
     own.add(path)
   }
   return tree
+}
+
+/** Further than that no way leads. */
+const maxLinks = 255
+
+/** Where a directory's path leads, as in a chroot, through symlinks. What is missing is still to be made. */
+function resolveDirectory(tree: ModelTree, path: string): string {
+  const pending = path.split('/')
+  let real: string[] = []
+  let links = 0
+  for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
+    if (name === '' || name === '.') continue
+    if (name === '..') {
+      real.pop()
+      continue
+    }
+    const node = tree.get([...real, name].join('/'))
+    if (node?.type === 'symlink') {
+      if (++links > maxLinks) throw new RefusedByModel(`${path} leads through a loop`)
+      if (node.content.startsWith('/')) real = []
+      pending.unshift(...node.content.split('/'))
+      continue
+    }
+    if (node !== undefined && node.type !== 'directory')
+      throw new RefusedByModel(`${path} leads through something that is no directory`)
+    real.push(name)
+  }
+  return real.join('/')
+}
+
+/** Where a path leads when its last component is not followed. */
+function resolveParent(tree: ModelTree, path: string): string {
+  const components = path.split('/')
+  const parent = resolveDirectory(tree, components.slice(0, -1).join('/'))
+  return [...(parent === '' ? [] : [parent]), ...components.slice(-1)].join('/')
 }
 
 function parentsOf(path: string): string[] {
@@ -116,5 +166,5 @@ function parentsOf(path: string): string[] {
 }
 
 function childrenOf(below: readonly string[], path: string): string[] {
-  return below.filter(other => !other.slice(path.length + 1).includes('/'))
+  return below.filter(other => !other.slice(path === '' ? 0 : path.length + 1).includes('/'))
 }

@@ -28,6 +28,8 @@ export type ApplyLayer = (rootfs: string, tar: Readable, options: ApplyOptions) 
 export interface ApplyOptions extends Abortable {
   readonly limits: LayerLimits
   readonly policy?: LayerPolicy | undefined
+  /** Milliseconds since some moment, never backwards: what `limits.maxSeconds` is measured with. */
+  readonly now?: (() => number) | undefined
   /** Called now and then, with what has been applied so far. */
   readonly onProgress?: ((report: LayerReport) => void) | undefined
 }
@@ -40,7 +42,7 @@ export interface LayerReport {
   readonly bytes: number
   /** Whiteouts and opaque whiteouts. */
   readonly whiteouts: number
-  /** Device nodes that were not made. */
+  /** Device nodes that were not made, those with an empty file in their place included. */
   readonly skippedDevices: number
   /** FIFOs that were not made. */
   readonly skippedFifos: number
@@ -64,7 +66,7 @@ export type LayerWarningCode =
   /** A device node became an empty file. */
   | 'device-replaced'
   | 'fifo-skipped'
-  /** The file system, or this host, has no extended attributes, or none of this name or size. */
+  /** The file system, or this host, has no extended attributes, or none of this name, size or value. */
   | 'xattr-unsupported'
   /** An extended attribute that a stranger's image may not set, such as `trusted.overlay.opaque`. */
   | 'xattr-refused'

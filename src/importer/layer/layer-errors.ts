@@ -48,7 +48,10 @@ export function fromOutside(error: unknown, what: string): unknown {
         'conflict',
         `The tree changed under us while ${what} was written (${errno}); nothing else may write there.`,
       )
+    case 'EAGAIN':
     case 'EIO':
+    case 'ENOBUFS':
+    case 'ENOMEM':
     case 'EMFILE':
     case 'ENFILE':
     case 'EBUSY':

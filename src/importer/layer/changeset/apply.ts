@@ -1,25 +1,38 @@
 import type { Readable } from 'node:stream'
 import type { ApplyLayer, ApplyOptions, LayerReport } from '../apply-layer.ts'
+import type { LayerPath } from '../entry.ts'
 import { showPath } from '../entry-path.ts'
-import { LayerApplier } from './layer-applier.ts'
 import { fromOutside } from '../layer-errors.ts'
 import { readEntries } from '../tar/read-entries.ts'
+import type { DescriptorsOptions } from '../tree/descriptors.ts'
 import { RootTree } from '../tree/root-tree.ts'
+import { LayerApplier } from './layer-applier.ts'
 
-/** See {@link ApplyLayer}. */
-export async function applyLayer(rootfs: string, tar: Readable, options: ApplyOptions): Promise<LayerReport> {
-  let current = 'the root'
+/**
+ * See {@link ApplyLayer}.
+ * @param through how the tree is reached; there is nothing to choose but for tests.
+ */
+export async function applyLayer(
+  rootfs: string,
+  tar: Readable,
+  options: ApplyOptions,
+  through: DescriptorsOptions = {},
+): Promise<LayerReport> {
+  let current: LayerPath | undefined
   try {
-    const applier = new LayerApplier(new RootTree(rootfs), options)
-    for await (const entry of readEntries(tar, options)) {
-      current = showPath(entry.path)
-      await applier.apply(entry)
+    using tree = new RootTree(rootfs, through)
+    const applier = new LayerApplier(tree, options)
+    const onGlobalHeader = applier.noteGlobalHeader.bind(applier)
+    for await (const entry of readEntries(tar, { ...options, onGlobalHeader })) {
+      current = entry.path
+      const unfinished = applier.apply(entry)
+      if (unfinished !== undefined) await unfinished
     }
-    current = 'the times of directories'
+    current = undefined
     applier.finish()
     return applier.report
   } catch (error) {
-    throw fromOutside(error, current)
+    throw fromOutside(error, current === undefined ? 'the directories of the tree' : showPath(current))
   } finally {
     tar.destroy()
   }

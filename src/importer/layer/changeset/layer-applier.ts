@@ -1,178 +1,241 @@
 import type { ApplyOptions, LayerReport } from '../apply-layer.ts'
-import type { ByteString } from '../byte-string.ts'
-import type { DirectoryEntry, FileEntry, HardlinkEntry, LayerEntry, LayerPath } from '../entry.ts'
-import { joinPath, showPath } from '../entry-path.ts'
-import { hideLower, hideLowerContent } from './hide-lower.ts'
+import { type ByteString, show } from '../byte-string.ts'
+import type {
+  Attributes,
+  DirectoryEntry,
+  FileEntry,
+  HardlinkEntry,
+  LayerEntry,
+  SymlinkEntry,
+  Xattr,
+} from '../entry.ts'
+import { showPath } from '../entry-path.ts'
 import { invalidLayer, layerTooLarge } from '../layer-errors.ts'
-import type { LayerLimits } from '../limits.ts'
+import { defaultLayerPolicy, type LayerPolicy } from '../policy.ts'
+import type { Directory } from '../tree/directory.ts'
+import type { NewFile } from '../tree/new-file.ts'
 import { refuseZfsControl } from '../tree/resolve.ts'
-import { closeFile, type RootTree, setFileAttributes, writeFully } from '../tree/root-tree.ts'
+import type { Place, RootTree } from '../tree/root-tree.ts'
+import { endDirectories } from './end-directories.ts'
+import { hideLower, hideLowerContent } from './hide-lower.ts'
+import { PendingXattrs, showXattr, sizeOf } from './pending-xattrs.ts'
+import { placeNode, skipNode } from './special-nodes.ts'
+import { Tally } from './tally.ts'
 import { TracedTree } from './traced-tree.ts'
 import { meaningOf } from './whiteouts.ts'
+import { writeContent } from './write-content.ts'
+import { isAllowedXattr } from './xattr-rules.ts'
 
-/** Work between two reports of progress, in entries, and how much content is as much work as an entry. */
-const progressStep = 250
-const bytesLikeOneEntry = 64 * 1024
+/** Extended attributes of directories are kept until the end. No image has a thousandth of this. */
+const maxHeldXattrBytes = 32 * 1024 * 1024
 
 /** The rules of changesets, entry by entry. One applier serves one layer; {@link finish} ends it. */
 export class LayerApplier {
   readonly #tree: RootTree
-  readonly #limits: LayerLimits
   readonly #traced: TracedTree
-  /** Nodes that this layer has and we have not, by path: a hard link to one is left out as well. */
-  readonly #skipped = new Map<ByteString, 'device' | 'fifo'>()
-  readonly #count = {
-    entries: 0,
-    bytes: 0,
-    whiteouts: 0,
-    skippedDevices: 0,
-    skippedFifos: 0,
-    droppedXattrs: 0,
-  }
-  #madeParents = 0
-  readonly #onProgress: ((report: LayerReport) => void) | undefined
-  #unreported = 0
+  readonly #tally: Tally
+  readonly #policy: LayerPolicy
+  readonly #xattrs: PendingXattrs
+  readonly #maxLinks: number
+  #heldXattrBytes = 0
 
-  constructor(tree: RootTree, { limits, onProgress }: Omit<ApplyOptions, 'signal'>) {
+  constructor(tree: RootTree, { policy = defaultLayerPolicy, ...options }: Omit<ApplyOptions, 'signal'>) {
     this.#tree = tree
-    this.#limits = limits
-    this.#onProgress = onProgress
-    this.#traced = new TracedTree(tree)
+    this.#policy = policy
+    this.#tally = new Tally(options)
+    this.#xattrs = new PendingXattrs(tree, this.#tally)
+    this.#traced = new TracedTree(tree, options.limits, place => this.#xattrs.forget(place))
+    this.#maxLinks = options.limits.maxLinks
   }
 
   get report(): LayerReport {
-    return { ...this.#count, warnings: [] }
+    return this.#tally.report
   }
 
-  async apply(entry: LayerEntry): Promise<void> {
-    this.#count.entries++
-    this.#checkEntryLimit()
-    this.#advance(1)
+  /** A promise only where there is something to wait for: most entries are done at once. */
+  apply(entry: LayerEntry): Promise<void> | undefined {
+    this.#tally.addEntry()
     const meaning = meaningOf(entry.path)
     switch (meaning.kind) {
       case 'leftover':
-        return
+        this.#tally.warn('aufs-leftover', () => showPath(entry.path))
+        return undefined
       case 'whiteout':
-        this.#count.whiteouts++
-        return hideLower(this.#traced, meaning.parent, meaning.target)
+        this.#tally.add('whiteouts')
+        hideLower(this.#traced, entry.path, meaning.target)
+        return undefined
       case 'opaque':
-        this.#count.whiteouts++
-        return hideLowerContent(this.#traced, meaning.directory)
+        this.#tally.add('whiteouts')
+        hideLowerContent(this.#traced, entry.path)
+        return undefined
       case 'content':
-        return await this.#place(entry)
+        return this.#place(entry)
     }
   }
 
-  /** Gives every directory its time, which its content has changed meanwhile. */
-  finish(): void {
-    this.#traced.restoreTimes()
+  noteGlobalHeader(keys: readonly ByteString[]): void {
+    this.#tally.warn('global-header', () => keys.slice(0, 8).map(show).join(', '))
   }
 
-  async #place(entry: LayerEntry): Promise<void> {
+  /** What can be done only when nothing changes any more: above all, what directories are to be like. */
+  finish(): void {
+    this.#xattrs.flush()
+    endDirectories({
+      tree: this.#tree,
+      xattrs: this.#xattrs,
+      onDirectory: () => this.#tally.checkTime(),
+      onClampedTime: ({ path }) => this.#tally.warn('time-clamped', () => showPath(path)),
+    })
+  }
+
+  #place(entry: LayerEntry): Promise<void> | undefined {
     const name = entry.path.at(-1)
-    if (name === undefined) return this.#describeRoot(entry)
-    const parent = this.#traced.resolve(entry.path.slice(0, -1))
-    const path = [...parent, name]
-    refuseZfsControl(path)
-    this.#madeParents += this.#traced.makeParents(parent)
-    this.#checkEntryLimit()
-    if ('xattrs' in entry) this.#count.droppedXattrs += entry.xattrs.length
+    if (name === undefined) {
+      if (entry.type !== 'directory') throw invalidLayer(`its root is described as a ${entry.type}`)
+      this.#describe(this.#tree.root, entry)
+      return undefined
+    }
+    const place = this.#traced.makePlace(entry.path, name, () => this.#tally.addMadeParent())
     switch (entry.type) {
-      case 'directory':
-        return this.#placeDirectory(path, entry)
       case 'file':
-        this.#clear(path)
-        return await this.#placeFile(path, entry)
+        return this.#placeFile(place, entry)
+      case 'directory':
+        this.#placeDirectory(place, entry)
+        return undefined
       case 'symlink':
-        this.#clear(path)
-        this.#tree.makeSymlink(path, entry.target, entry)
-        return this.#traced.keep(path)
+        this.#placeSymlink(place, entry)
+        return undefined
       case 'hardlink':
-        return this.#placeHardlink(path, entry)
+        this.#placeHardlink(place, entry)
+        return undefined
       case 'device':
       case 'fifo':
-        this.#clear(path)
-        return this.#skip(path, entry.type)
+        placeNode(place, entry, { traced: this.#traced, tally: this.#tally, policy: this.#policy })
+        return undefined
     }
   }
 
-  #describeRoot(entry: LayerEntry): void {
-    if (entry.type !== 'directory') throw invalidLayer(`its root is described as a ${entry.type}`)
-    this.#traced.describeDirectory([], entry, 'entry')
-    this.#count.droppedXattrs += entry.xattrs.length
+  #placeDirectory(place: Place, entry: DirectoryEntry): void {
+    const { directory, name } = place
+    // In a clean directory all directories are known, so there is no need to look.
+    const mayBeThere = !directory.isClean || directory.children?.has(name) === true
+    const found = mayBeThere ? this.#tree.look(directory, name) : undefined
+    if (found?.kind === 'directory') this.#describe(found.directory, entry)
+    else this.#describe(this.#traced.makeDirectory(place), entry)
   }
 
-  #placeDirectory(path: LayerPath, entry: DirectoryEntry): void {
-    if (this.#tree.inspect(path).kind === 'directory') {
-      this.#traced.describeDirectory(path, entry, 'entry')
-      return
-    }
-    this.#clear(path)
-    this.#traced.makeDirectory(path, entry, 'entry')
+  #describe(directory: Directory, entry: DirectoryEntry): void {
+    const place: Place = { directory, name: '.' as ByteString }
+    const xattrs = this.#allowed(place, entry.xattrs)
+    this.#heldXattrBytes += sizeOf(xattrs)
+    if (this.#heldXattrBytes > maxHeldXattrBytes)
+      throw layerTooLarge(`its directories have more than ${maxHeldXattrBytes} bytes of extended attributes`)
+    this.#traced.describeDirectory(directory, { ...entry, xattrs }, 'entry')
   }
 
-  async #placeFile(path: LayerPath, entry: FileEntry): Promise<void> {
-    const file = this.#tree.createFile(path)
+  #placeFile(place: Place, entry: FileEntry): Promise<void> | undefined {
+    const { directory, name } = place
+    const file = this.#traced.make(place, () => this.#tree.createFile(directory, name, entry.mode))
+    if (entry.size > 0) return this.#fill(place, file, entry)
     try {
-      if (entry.size > 0)
-        for await (const chunk of entry.body) {
-          writeFully(file, chunk)
-          this.#count.bytes += chunk.length
-          this.#advance(chunk.length / bytesLikeOneEntry)
-        }
-      setFileAttributes(file, entry)
+      this.#endFile(place, file, entry)
     } finally {
-      closeFile(file)
+      file.close()
     }
-    this.#traced.keep(path)
+    return undefined
   }
 
-  #placeHardlink(path: LayerPath, entry: HardlinkEntry): void {
-    const name = entry.target.at(-1)
-    if (name === undefined) throw invalidLayer(`${showPath(entry.path)} is a hard link to the root`)
-    const parent = this.#traced.resolve(entry.target.slice(0, -1))
-    const target = [...parent, name]
-    refuseZfsControl(target)
-    const missing = this.#skipped.get(joinPath(target))
-    const found = this.#tree.inspect(target).kind
-    if ((found === 'missing' && missing === undefined) || found === 'directory')
+  async #fill(place: Place, file: NewFile, entry: FileEntry): Promise<void> {
+    try {
+      await writeContent(file, entry, bytes => this.#tally.addBytes(bytes))
+      this.#endFile(place, file, entry)
+    } finally {
+      file.close()
+    }
+  }
+
+  #endFile(place: Place, file: NewFile, entry: FileEntry): void {
+    this.#noteTime(place, entry, file.describe(entry))
+    this.#traced.keepOwn(place)
+    if (entry.xattrs.length > 0) this.#xattrs.add(place, this.#allowed(place, entry.xattrs))
+  }
+
+  #placeSymlink(place: Place, entry: SymlinkEntry): void {
+    const { directory, name } = place
+    const isClamped = this.#traced.make(place, () =>
+      this.#tree.makeSymlink(directory, name, entry.target, entry),
+    )
+    this.#noteTime(place, entry, isClamped)
+    this.#traced.keepOwn(place)
+    // Linux has no `user.` of symlinks, and capabilities and ACLs are not theirs.
+    for (const xattr of this.#allowed(place, entry.xattrs)) {
+      this.#tally.add('droppedXattrs')
+      this.#tally.warn('xattr-unsupported', () => showXattr(place, xattr))
+    }
+  }
+
+  #placeHardlink(place: Place, entry: HardlinkEntry): void {
+    const target = this.#targetOf(entry)
+    const missing = target?.directory.absent?.get(target.name)
+    const found =
+      target === undefined ? ({ kind: 'missing' } as const) : this.#tree.look(target.directory, target.name)
+    if (
+      target === undefined ||
+      (found.kind === 'missing' && missing === undefined) ||
+      found.kind === 'directory'
+    )
       throw invalidLayer(
         `${showPath(entry.path)} is a hard link to ${showPath(entry.target)}, which is ${
-          found === 'missing' ? 'not there' : 'a directory'
+          found.kind === 'directory' ? 'a directory' : 'not there'
         }`,
       )
-    if (`${joinPath(target)}/`.startsWith(`${joinPath(path)}/`))
+    if (isAtOrIn(target, place))
       throw invalidLayer(`${showPath(entry.path)} is a hard link to what it replaces`)
-    this.#clear(path)
     if (missing !== undefined) {
-      this.#skip(path, missing)
+      this.#traced.clear(place)
+      skipNode(place, missing, this.#tally)
       return
     }
-    this.#tree.makeHardlink(path, target)
-    this.#traced.keep(path)
+    if (found.kind === 'other' && found.links >= this.#maxLinks)
+      throw layerTooLarge(
+        `${showPath(entry.target)} has more than ${this.#maxLinks} names, the limit maxLinks`,
+      )
+    this.#traced.make(place, () => this.#tree.makeHardlink(place.directory, place.name, target))
+    this.#traced.keepOwn(place)
+    this.#xattrs.link(target, place)
   }
 
-  #skip(path: LayerPath, type: 'device' | 'fifo'): void {
-    this.#skipped.set(joinPath(path), type)
-    if (type === 'device') this.#count.skippedDevices++
-    else this.#count.skippedFifos++
+  /** Undefined when the directory that it would be in is not there. */
+  #targetOf({ path, target }: HardlinkEntry): Place | undefined {
+    const name = target.at(-1)
+    if (name === undefined) throw invalidLayer(`${showPath(path)} is a hard link to the root`)
+    const { directory, missing } = this.#traced.resolve(target.slice(0, -1))
+    if (missing.length > 0) return undefined
+    if (directory.parent === undefined) refuseZfsControl(name)
+    return { directory, name }
   }
 
-  #clear(path: LayerPath): void {
-    if (this.#skipped.size > 0) this.#skipped.delete(joinPath(path))
-    this.#traced.clear(path)
+  /** What policy lets an entry have; the rest is counted. */
+  #allowed(place: Place, xattrs: readonly Xattr[]): readonly Xattr[] {
+    if (xattrs.length === 0) return xattrs
+    const allowed = this.#policy.xattrs === 'keep' ? xattrs.filter(({ name }) => isAllowedXattr(name)) : []
+    this.#tally.add('droppedXattrs', xattrs.length - allowed.length)
+    if (this.#policy.xattrs === 'keep')
+      for (const xattr of xattrs)
+        if (!isAllowedXattr(xattr.name)) this.#tally.warn('xattr-refused', () => showXattr(place, xattr))
+    return allowed
   }
 
-  #advance(work: number): void {
-    this.#unreported += work
-    if (this.#unreported < progressStep) return
-    this.#unreported = 0
-    this.#onProgress?.(this.report)
+  #noteTime({ directory, name }: Place, { clampedTime }: Attributes, isClamped: boolean): void {
+    if (isClamped || clampedTime === true)
+      this.#tally.warn('time-clamped', () => showPath([...directory.path, name]))
   }
+}
 
-  #checkEntryLimit(): void {
-    const { maxEntries } = this.#limits
-    if (this.#count.entries + this.#madeParents > maxEntries)
-      throw layerTooLarge(`it has more than ${maxEntries} entries and directories that they imply`)
-  }
+/** Whether removing what is at `other` would remove `place`. */
+function isAtOrIn(place: Place, other: Place): boolean {
+  if (place.directory === other.directory && place.name === other.name) return true
+  for (let at: Directory | undefined = place.directory; at !== undefined; at = at.parent)
+    if (at.parent === other.directory && at.name === other.name) return true
+  return false
 }

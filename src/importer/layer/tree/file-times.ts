@@ -6,13 +6,18 @@ const lastSecond = 2 ** 31 - 1
 /**
  * Sets a time, in seconds since 1970, through `set`. Where the file system has no room for it, the last time that
  * it has is set instead, as for times that no file system has.
+ *
+ * Node takes times as numbers, so whole seconds are exact and fractions are to 240 nanoseconds, always the same.
+ * @returns whether it is another time than was asked for.
  */
-export function setTime(mtime: number, set: (mtime: number) => void): void {
+export function setTime(mtime: number, set: (mtime: number) => void): boolean {
   try {
     set(exactly(mtime))
+    return false
   } catch (error) {
     if (errnoOf(error) !== 'EOVERFLOW') throw error
     set(lastSecond)
+    return true
   }
 }
 

@@ -1,9 +1,8 @@
 import {
-  chmodSync,
-  closeSync,
   constants,
   fchmodSync,
   fchownSync,
+  fstatSync,
   futimesSync,
   lchownSync,
   linkSync,
@@ -14,117 +13,158 @@ import {
   readdirSync,
   readlinkSync,
   rmdirSync,
+  statfsSync,
   symlinkSync,
   unlinkSync,
-  writeSync,
 } from 'node:fs'
-import { asByteString, type ByteString, byteStringOf, bytesOf, encodeText } from '../byte-string.ts'
-import type { Attributes, LayerPath } from '../entry.ts'
-import { joinPath } from '../entry-path.ts'
+import { asByteString, type ByteString, byteStringOf, bytesOf } from '../byte-string.ts'
+import type { Attributes } from '../entry.ts'
+import { Descriptors, type DescriptorsOptions } from './descriptors.ts'
+import { Directory } from './directory.ts'
 import { setTime } from './file-times.ts'
+import { NewFile } from './new-file.ts'
 import type { Found } from './resolve.ts'
 
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants
+const self = asByteString('')
+/** With less than this free, a file system may refuse what is small as well. */
+const fullBytes = 1024 * 1024
+
 /**
- * The file system calls below one root directory. Paths must be real (no symlink on the way), which is the
- * caller's business; the last component is never followed.
+ * The file system calls below one root directory, each on a name in a directory that is known to be there. Names are
+ * never followed when they are symlinks, and what is made must not be there yet (EEXIST).
  *
- * Synchronous on purpose: one entry costs five calls, and each would cost ten times as much as a promise.
+ * Synchronous on purpose: one entry costs four calls, and each would cost ten times as much as a promise.
  */
-export class RootTree {
-  readonly #root: string
+export class RootTree implements Disposable {
+  readonly root: Directory = Directory.root()
+  readonly descriptors: Descriptors
 
-  constructor(root: string) {
-    this.#root = encodeText(root)
+  constructor(root: string, options: DescriptorsOptions = {}) {
+    this.descriptors = new Descriptors(root, options)
   }
 
-  inspect(path: LayerPath): Found {
-    const stats = lstatSync(this.#at(path), { throwIfNoEntry: false })
+  [Symbol.dispose](): void {
+    this.descriptors[Symbol.dispose]()
+  }
+
+  look(directory: Directory, name: ByteString): Found<Directory> {
+    const known = directory.children?.get(name)
+    if (known !== undefined) return { kind: 'directory', directory: known }
+    const at = this.descriptors.at(directory, name)
+    const stats = lstatSync(at, { throwIfNoEntry: false })
     if (stats === undefined) return { kind: 'missing' }
-    if (stats.isDirectory()) return { kind: 'directory' }
-    return stats.isSymbolicLink() ? { kind: 'symlink', target: this.#readLink(path) } : { kind: 'other' }
+    if (stats.isDirectory()) return { kind: 'directory', directory: directory.child(name) }
+    if (stats.isSymbolicLink())
+      return { kind: 'symlink', target: byteStringOf(readlinkSync(at, { encoding: 'buffer' })) }
+    return { kind: 'other', links: stats.nlink }
   }
 
-  /** Seconds since 1970. Setting it again changes nothing, to the nanosecond. */
-  mtimeOf(path: LayerPath): number {
-    const { mtimeNs } = lstatSync(this.#at(path), { bigint: true })
+  list(directory: Directory): Listed[] {
+    const at = this.descriptors.at(directory, self)
+    return readdirSync(at, { encoding: 'buffer', withFileTypes: true }).map(entry => ({
+      name: byteStringOf(entry.name),
+      isDirectory: entry.isDirectory(),
+    }))
+  }
+
+  /** Seconds since 1970, such that {@link setTime} with it changes nothing that we have set. */
+  mtimeOf(directory: Directory): number {
+    const { mtimeNs } = fstatSync(this.descriptors.fileOf(directory), { bigint: true })
     const second = 1_000_000_000n
     return Number(mtimeNs / second) + Number(mtimeNs % second) / 1e9
   }
 
-  list(directory: LayerPath): ByteString[] {
-    return readdirSync(this.#at(directory), { encoding: 'buffer' }).map(byteStringOf)
+  /** An empty file for writing, which the caller ends. */
+  createFile(directory: Directory, name: ByteString, mode: number): NewFile {
+    const { creation } = directory
+    // The first file in a directory is made with all bits, so as to see which of them the system lets it have.
+    const asked = creation === undefined ? 0o777 : mode & 0o777
+    const flags = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY
+    const file = openSync(this.descriptors.at(directory, name), flags, asked)
+    if (creation !== undefined) return new NewFile(file, asked & creation.allowedMode, creation)
+    const stats = fstatSync(file)
+    const allowedMode = stats.mode & 0o777
+    directory.creation = { allowedMode, uid: stats.uid, gid: stats.gid }
+    return new NewFile(file, allowedMode, directory.creation)
   }
 
-  /** An empty file for root only, for writing; it must not exist. The caller closes the descriptor. */
-  createFile(path: LayerPath): number {
-    const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants
-    return openSync(this.#at(path), O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600)
+  /** For root only; {@link describe} gives it what it is to have in the end. */
+  makeDirectory(parent: Directory, name: ByteString): Directory {
+    mkdirSync(this.descriptors.at(parent, name), 0o700)
+    return parent.madeChild(name)
   }
 
-  makeDirectory(path: LayerPath): void {
-    mkdirSync(this.#at(path), 0o700)
-  }
-
-  makeSymlink(path: LayerPath, target: ByteString, { uid, gid, mtime }: Attributes): void {
-    const at = this.#at(path)
+  /** @returns whether it has another time than it should. */
+  makeSymlink(directory: Directory, name: ByteString, target: ByteString, attributes: Attributes): boolean {
+    const at = this.descriptors.at(directory, name)
+    const { uid, gid, mtime } = attributes
     symlinkSync(bytesOf(target), at)
-    lchownSync(at, uid, gid)
-    setTime(mtime, time => lutimesSync(at, time, time))
+    const { creation } = directory
+    if (creation?.uid !== uid || creation.gid !== gid) lchownSync(at, uid, gid)
+    return setTime(mtime, time => lutimesSync(at, time, time))
   }
 
-  makeHardlink(path: LayerPath, target: LayerPath): void {
-    linkSync(this.#at(target), this.#at(path))
+  makeHardlink(directory: Directory, name: ByteString, target: Place): void {
+    const from = this.descriptors.at(target.directory, target.name)
+    linkSync(from, this.descriptors.at(directory, name))
   }
 
-  /** Owner and mode of a directory that is there; its time is set by {@link setTime}, after its content. */
-  setDirectoryOwner(path: LayerPath, { mode, uid, gid }: Omit<Attributes, 'mtime'>): void {
-    const at = this.#at(path)
-    lchownSync(at, uid, gid)
+  /** Owner and mode of a directory. */
+  describe(directory: Directory, mode: number, uid: number, gid: number): void {
+    const file = this.descriptors.fileOf(directory)
+    const { creation, isMade } = directory
+    if (!isMade || creation?.uid !== uid || creation.gid !== gid) fchownSync(file, uid, gid)
     // After the owner: chown clears setuid and setgid.
-    chmodSync(at, mode)
+    fchmodSync(file, mode)
   }
 
-  setTime(path: LayerPath, mtime: number): void {
-    const at = this.#at(path)
-    setTime(mtime, time => lutimesSync(at, time, time))
+  /** @returns whether it has another time than it should. */
+  setTime(directory: Directory, mtime: number): boolean {
+    const file = this.descriptors.fileOf(directory)
+    return setTime(mtime, time => futimesSync(file, time, time))
   }
 
-  /** Removes whatever is there, with all that is in it; never follows a symlink. */
-  remove(path: LayerPath): void {
-    if (path.length === 0) throw new Error('the root of a tree is never removed')
-    this.#remove(asByteString(`${this.#root}/${joinPath(path)}`))
+  /** Removes whatever is there, with all that is in it. */
+  remove(directory: Directory, name: ByteString): void {
+    const at = this.descriptors.at(directory, name)
+    if (directory.children?.has(name) === true || lstatSync(at).isDirectory())
+      this.removeDirectory(directory.child(name))
+    else unlinkSync(at)
   }
 
-  #remove(at: ByteString): void {
-    const bytes = bytesOf(at)
-    if (!lstatSync(bytes).isDirectory()) {
-      unlinkSync(bytes)
-      return
-    }
-    for (const name of readdirSync(bytes, { encoding: 'buffer' }))
-      this.#remove(asByteString(`${at}/${byteStringOf(name)}`))
-    rmdirSync(bytes)
+  /** With all that is in it. */
+  removeDirectory(directory: Directory): void {
+    const { parent, name } = directory
+    if (parent === undefined) throw new Error('the root of a tree is never removed')
+    for (const entry of this.list(directory))
+      if (entry.isDirectory) this.removeDirectory(directory.child(entry.name))
+      else unlinkSync(this.descriptors.at(directory, entry.name))
+    this.descriptors.close(directory)
+    directory.isGone = true
+    parent.children?.delete(name)
+    rmdirSync(this.descriptors.at(parent, name))
   }
 
-  #readLink(path: LayerPath): ByteString {
-    return byteStringOf(readlinkSync(this.#at(path), { encoding: 'buffer' }))
+  /** Removes what is known to be no directory. */
+  unlink(directory: Directory, name: ByteString): void {
+    unlinkSync(this.descriptors.at(directory, name))
   }
 
-  #at(path: LayerPath): Buffer {
-    return bytesOf(asByteString(path.length === 0 ? this.#root : `${this.#root}/${joinPath(path)}`))
+  /** Whether ENOSPC would mean that something is too large, and not that the file system is full. */
+  hasSpace(): boolean {
+    const { bavail, bsize, files, ffree } = statfsSync(this.descriptors.at(this.root, self))
+    return bavail * bsize >= fullBytes && (files === 0 || ffree > 0)
   }
 }
 
-/** Appends all of `bytes`: write(2) may take less. */
-export function writeFully(descriptor: number, bytes: Uint8Array): void {
-  for (let offset = 0; offset < bytes.length; ) offset += writeSync(descriptor, bytes, offset)
+/** A name in a real directory. */
+export interface Place {
+  readonly directory: Directory
+  readonly name: ByteString
 }
 
-/** Owner, then mode (chown clears setuid), then time: the content must be written before. */
-export function setFileAttributes(descriptor: number, { mode, uid, gid, mtime }: Attributes): void {
-  fchownSync(descriptor, uid, gid)
-  fchmodSync(descriptor, mode)
-  setTime(mtime, time => futimesSync(descriptor, time, time))
+export interface Listed {
+  readonly name: ByteString
+  readonly isDirectory: boolean
 }
-
-export { closeSync as closeFile }

@@ -11,7 +11,17 @@ import {
   RefusedByModel,
 } from '../../../support/changeset-model.ts'
 import { LayerSandbox } from '../../../support/layer-sandbox.ts'
-import { dir, file, hardlink, opaque, symlink, tar, whiteout } from '../../../support/tar.ts'
+import {
+  blockDevice,
+  dir,
+  fifo,
+  file,
+  hardlink,
+  opaque,
+  symlink,
+  tar,
+  whiteout,
+} from '../../../support/tar.ts'
 
 const skip = process.getuid?.() === 0 ? false : 'layers are applied as root'
 
@@ -67,6 +77,10 @@ function entryOf(operation: Operation): Buffer {
       return symlink(operation.path, operation.content, operation)
     case 'hardlink':
       return hardlink(operation.path, operation.target)
+    case 'device':
+      return blockDevice(operation.path, operation)
+    case 'fifo':
+      return fifo(operation.path, operation)
     case 'whiteout':
       return whiteout(operation.path)
     case 'opaque':

@@ -13,7 +13,6 @@ import {
   blockDevice,
   characterDevice,
   dir,
-  fifo,
   file,
   hardlink,
   opaque,
@@ -232,29 +231,35 @@ describe('applyLayer', { skip, timeout: 60_000 }, () => {
       await assert.rejects(sandbox.apply(layer), { name: 'DomainError', code: 'invalid' })
     })
 
-  it('S-22: leaves devices and FIFOs out and counts them, with the hard links to them', async () => {
+  it('S-22: leaves devices out and counts them, with the hard links to them', async () => {
     using sandbox = new LayerSandbox()
     await sandbox.apply(tar(file('dev/null', 'lower'), file('etc/passwd')))
-    const report = await sandbox.apply(
-      tar(
-        characterDevice('dev/null'),
-        blockDevice('dev/sda'),
-        hardlink('dev/zero', 'dev/null'),
-        fifo('etc/passwd'),
-      ),
+    const { skippedDevices, warnings } = await sandbox.apply(
+      tar(characterDevice('dev/null'), blockDevice('dev/sda'), hardlink('dev/zero', 'dev/null')),
     )
-    assert.deepEqual(sandbox.names(), ['dev/', 'etc/'])
-    assert.equal(report.skippedDevices, 3)
-    assert.equal(report.skippedFifos, 1)
+    assert.deepEqual(sandbox.names(), ['dev/', 'etc/', 'etc/passwd'])
+    assert.equal(skippedDevices, 3)
+    const examples = ['"dev/null"', '"dev/sda"', '"dev/zero"']
+    assert.deepEqual(warnings, [{ code: 'device-skipped', count: 3, examples }])
     await sandbox.apply(tar(characterDevice('x'), file('x'), hardlink('y', 'x')))
-    assert.deepEqual(sandbox.names(), ['dev/', 'etc/', 'x', 'y'])
+    assert.deepEqual(sandbox.names(), ['dev/', 'etc/', 'etc/passwd', 'x', 'y'])
+  })
+
+  it('forgets a skipped node with the directory that it was in', async () => {
+    using sandbox = new LayerSandbox()
+    const layer = tar(characterDevice('d/n'), file('d'), dir('d'), hardlink('h', 'd/n'))
+    await assert.rejects(sandbox.apply(layer), { code: 'invalid', message: /is not there/ })
   })
 
   it('counts what it did', async () => {
     using sandbox = new LayerSandbox()
-    const xattrs = { 'SCHILY.xattr.user.a': '1', 'SCHILY.xattr.user.b': '' }
-    const report = await sandbox.apply(
-      tar(dir('d'), file('d/a', 'four'), file('d/b', 'x', { pax: xattrs }), whiteout('c'), opaque('d')),
+    const xattrs = { 'SCHILY.xattr.user.a': '1', 'SCHILY.xattr.trusted.b': '' }
+    const layer = tar(
+      dir('d'),
+      file('d/a', 'four'),
+      file('d/b', 'x', { pax: xattrs }),
+      whiteout('c'),
+      opaque('d'),
     )
     const expected: LayerReport = {
       entries: 5,
@@ -265,7 +270,26 @@ describe('applyLayer', { skip, timeout: 60_000 }, () => {
       droppedXattrs: 2,
       warnings: [],
     }
-    assert.deepEqual(report, expected)
+    assert.deepEqual(await sandbox.apply(layer, {}, { xattrs: 'drop' }), expected)
+  })
+
+  it('warns of what the tree does not have as the layer says it', async () => {
+    using sandbox = new LayerSandbox()
+    const { warnings } = await sandbox.apply(
+      tar(
+        pax({ comment: 'x' }, 'g'),
+        dir('d', { mtime: -1 }),
+        file('f', '', { mtime: -1, pax: { 'SCHILY.xattr.trusted.overlay.opaque': 'y' } }),
+        ...Array.from({ length: 5 }, (_, index) => file(`.wh..wh.plnk/${index}`)),
+      ),
+    )
+    const byCode = [...warnings].sort((one, other) => one.code.localeCompare(other.code, 'en'))
+    assert.deepEqual(byCode, [
+      { code: 'aufs-leftover', count: 5, examples: ['0', '1', '2'].map(name => `".wh..wh.plnk/${name}"`) },
+      { code: 'global-header', count: 1, examples: ['"comment"'] },
+      { code: 'time-clamped', count: 2, examples: ['"f"', '"d"'] },
+      { code: 'xattr-refused', count: 1, examples: ['"f": "trusted.overlay.opaque"'] },
+    ])
   })
 
   it('limits entries and the directories that they imply', async () => {
@@ -273,6 +297,32 @@ describe('applyLayer', { skip, timeout: 60_000 }, () => {
     await sandbox.apply(tar(file('a'), file('b')), { maxEntries: 2 })
     for (const layer of [tar(file('a'), file('b'), file('c')), tar(file('d/e/f'))])
       await assert.rejects(sandbox.apply(layer, { maxEntries: 2 }), { code: 'too_large' })
+  })
+
+  it('limits what a path really is, once symlinks are followed', async () => {
+    using sandbox = new LayerSandbox()
+    const layer = tar(dir('a/b/c'), symlink('l', 'a/b/c'), file('l/d/e'))
+    await assert.rejects(sandbox.apply(layer, { maxDepth: 4 }), { code: 'invalid', message: /5 components/ })
+    await assert.rejects(sandbox.apply(layer, { maxPathBytes: 8 }), { code: 'invalid', message: /9 bytes/ })
+    await sandbox.apply(layer, { maxDepth: 5, maxPathBytes: 9 })
+  })
+
+  it('limits the names of one file, those of the layers below included', async () => {
+    using sandbox = new LayerSandbox()
+    await sandbox.apply(tar(file('a'), hardlink('b', 'a')), { maxLinks: 2 })
+    await assert.rejects(sandbox.apply(tar(hardlink('c', 'b')), { maxLinks: 2 }), { code: 'too_large' })
+  })
+
+  it('stops when it takes too long, between entries and within content', async () => {
+    using sandbox = new LayerSandbox()
+    for (const layer of [tar(dir('a'), dir('b'), dir('c')), tar(file('f', Buffer.alloc(300_000)))]) {
+      let milliseconds = 0
+      const applied = applyLayer(sandbox.rootfs, Readable.from([layer]), {
+        limits: { ...defaultLayerLimits, maxSeconds: 1 },
+        now: () => (milliseconds += 400),
+      })
+      await assert.rejects(applied, { code: 'too_large', message: /longer than 1 seconds/ })
+    }
   })
 
   it('writes content that comes in many pieces', async () => {

@@ -9,12 +9,12 @@ const meanings: readonly (readonly [name: string, meaning: Meaning])[] = [
   ['etc/passwd', { kind: 'content' }],
   ['.wh', { kind: 'content' }],
   ['a.wh.b', { kind: 'content' }],
-  ['.wh.a', { kind: 'whiteout', parent: [], target: encodeText('a') }],
-  ['etc/.wh.passwd', { kind: 'whiteout', parent: path('etc'), target: encodeText('passwd') }],
-  ['.wh....', { kind: 'whiteout', parent: [], target: encodeText('...') }],
-  ['.wh..opq', { kind: 'whiteout', parent: [], target: encodeText('.opq') }],
-  ['.wh..wh..opq', { kind: 'opaque', directory: [] }],
-  ['a/b/.wh..wh..opq', { kind: 'opaque', directory: path('a/b') }],
+  ['.wh.a', { kind: 'whiteout', target: encodeText('a') }],
+  ['etc/.wh.passwd', { kind: 'whiteout', target: encodeText('passwd') }],
+  ['.wh....', { kind: 'whiteout', target: encodeText('...') }],
+  ['.wh..opq', { kind: 'whiteout', target: encodeText('.opq') }],
+  ['.wh..wh..opq', { kind: 'opaque' }],
+  ['a/b/.wh..wh..opq', { kind: 'opaque' }],
   // `.wh.` in a directory's name is just a name (R6).
   ['.wh.dir/file', { kind: 'content' }],
   // AUFS leftovers (R7).

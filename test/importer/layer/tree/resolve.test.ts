@@ -1,21 +1,30 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { encodeText } from '../../../../src/importer/layer/byte-string.ts'
+import type { LayerPath } from '../../../../src/importer/layer/entry.ts'
 import { joinPath } from '../../../../src/importer/layer/entry-path.ts'
-import { type Found, resolveDirectory } from '../../../../src/importer/layer/tree/resolve.ts'
+import { resolveDirectory, type Walk } from '../../../../src/importer/layer/tree/resolve.ts'
 
 /** `'dir'`, `'file'`, or where a symlink points. All else is missing. */
 type Model = Readonly<Record<string, string>>
 
+/** Directories of the model are paths. */
 function resolve(path: string, model: Model): string {
-  const inspect = (at: readonly string[]): Found => {
-    const found = Object.hasOwn(model, at.join('/')) ? model[at.join('/')] : undefined
-    if (found === undefined) return { kind: 'missing' }
-    if (found === 'dir') return { kind: 'directory' }
-    if (found === 'file') return { kind: 'other' }
-    return { kind: 'symlink', target: encodeText(found.slice('-> '.length)) }
+  const walk: Walk<LayerPath> = {
+    root: [],
+    parentOf: directory => (directory.length === 0 ? undefined : directory.slice(0, -1)),
+    look: (directory, name) => {
+      const at = [...directory, name]
+      const found = Object.hasOwn(model, at.join('/')) ? model[at.join('/')] : undefined
+      if (found === undefined) return { kind: 'missing' }
+      if (found === 'dir') return { kind: 'directory', directory: at }
+      if (found === 'file') return { kind: 'other', links: 1 }
+      return { kind: 'symlink', target: encodeText(found.slice('-> '.length)) }
+    },
+    pathOf: directory => directory,
   }
-  return `/${joinPath(resolveDirectory(path.split('/').map(encodeText), inspect))}`
+  const { directory, missing } = resolveDirectory(path.split('/').map(encodeText), walk)
+  return `/${joinPath([...directory, ...missing])}`
 }
 
 const cases: readonly (readonly [what: string, path: string, model: Model, real: string])[] = [
@@ -46,6 +55,14 @@ describe('resolveDirectory', () => {
 
   it('refuses a loop (S-9)', () =>
     assert.throws(() => resolve('a/f', { a: '-> b', b: '-> a' }), { code: 'invalid' }))
+
+  it('refuses a path that symlinks multiply beyond bounds', () => {
+    const long = './'.repeat(100)
+    const model = Object.fromEntries(
+      Array.from({ length: 50 }, (_, hop) => [`l${hop}`, `-> ${long}l${hop + 1}`]),
+    )
+    assert.throws(() => resolve('l0', model), { code: 'invalid', message: /more than 4096 directories/ })
+  })
 
   it('refuses a file on the way (R9)', () =>
     assert.throws(() => resolve('a/b', { a: 'file' }), {
