@@ -17,11 +17,13 @@ export interface ApplyBlobOptions extends LayerPromise, Omit<ApplyOptions, 'onPr
 export async function applyBlob(
   rootfs: string,
   source: Readable,
-  { limits, signal, onProgress, ...promise }: ApplyBlobOptions,
+  { limits, policy, now, signal, onProgress, ...promise }: ApplyBlobOptions,
 ): Promise<LayerReport> {
   const tar = openLayerTar(source, promise, limits)
   return await applyLayer(rootfs, tar.stream, {
     limits,
+    policy,
+    now,
     signal,
     onProgress: report => onProgress?.({ ...report, blobBytes: tar.blobBytes() }),
   })

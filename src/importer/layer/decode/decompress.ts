@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import Pumpify from 'pumpify'
+import { DomainError } from '../../../errors.ts'
 import type { Digest, DiffId } from '../../../storage/digest.ts'
 import { VerifyStream } from '../../../storage/streams/verify.ts'
 import { Decompressor } from './decompressor.ts'
@@ -39,7 +40,7 @@ export interface LayerTar {
  */
 export function openLayerTar(
   source: Readable,
-  { mediaType, blob, size, diffId }: LayerPromise,
+  { mediaType, blob, size, diffId, knownDiffId }: LayerPromise,
   limits: LayerLimits,
 ): LayerTar {
   const transferred = new VerifyStream({ digest: blob, size, what: { resource: 'layer' } })
@@ -48,8 +49,18 @@ export function openLayerTar(
     transferred,
     new Decompressor(mediaType),
     new LayerLimitStream(limits, size),
-    new VerifyStream({ digest: diffId, what: { resource: 'layer', name: diffId } }),
+    ...(knownDiffId === undefined
+      ? [new VerifyStream({ digest: diffId, what: { resource: 'layer', name: diffId } })]
+      : []),
   )
+  if (knownDiffId !== undefined && knownDiffId !== diffId)
+    stream.destroy(
+      new DomainError(
+        'digest_mismatch',
+        `The layer ${blob} has the diff ID ${knownDiffId} where ${diffId} was promised.`,
+        { resource: 'layer', name: diffId },
+      ),
+    )
   // Otherwise a registry could promise so much that it may send for ever, in a form that unpacks to nothing.
   if (size > limits.maxBytes)
     stream.destroy(

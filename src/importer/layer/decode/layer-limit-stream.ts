@@ -20,6 +20,8 @@ export class LayerLimitStream extends Transform {
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
     this.#bytes += chunk.length
     if (this.#bytes > this.#limit.bytes) callback(layerTooLarge(this.#limit.why))
-    else callback(null, chunk)
+    // Not at once: zlib starts on the next chunk, on a thread of its own, only when whoever takes this one has returned.
+    // What follows here is a hash, which takes as long; so both work at the same time.
+    else process.nextTick(callback, null, chunk)
   }
 }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import crypto, { randomBytes } from 'node:crypto'
+import { syncBuiltinESMExports } from 'node:module'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { openLayerTar } from '../../../../src/importer/layer/decode/decompress.ts'
 import { defaultLayerLimits, type LayerLimits } from '../../../../src/importer/layer/limits.ts'
-import { digestOf, parseDiffId } from '../../../../src/storage/digest.ts'
+import { type DiffId, digestOf, parseDiffId } from '../../../../src/storage/digest.ts'
 import { gzipOf } from '../../../support/tar.ts'
 
 const gzipType = 'application/vnd.oci.image.layer.v1.tar+gzip'
@@ -19,6 +20,7 @@ interface Case {
   readonly pieceBytes?: number
   /** Instead of the blob's own. */
   readonly size?: number
+  readonly knownDiffId?: DiffId | undefined
 }
 
 function open(
@@ -26,13 +28,13 @@ function open(
   expected: Uint8Array,
   options: Case = {},
 ): { source: Readable; stream: Readable } {
-  const { mediaType = gzipType, limits, pieceBytes = 65_536, size = blob.length } = options
+  const { mediaType = gzipType, limits, pieceBytes = 65_536, size = blob.length, knownDiffId } = options
   const pieces = Array.from({ length: Math.ceil(blob.length / pieceBytes) }, (_, index) =>
     blob.subarray(index * pieceBytes, (index + 1) * pieceBytes),
   )
   const source = Readable.from(pieces, { objectMode: false })
   const diffId = parseDiffId(digestOf(expected))
-  const promise = { mediaType, blob: digestOf(blob), size, diffId }
+  const promise = { mediaType, blob: digestOf(blob), size, diffId, knownDiffId }
   return { source, ...openLayerTar(source, promise, { ...defaultLayerLimits, ...limits }) }
 }
 
@@ -122,6 +124,42 @@ describe('openLayerTar', { timeout: 60_000 }, () => {
     })()
     await assert.rejects(reading, { code: 'too_large' })
     assert.ok(bytes <= 16 * 1024 * 1024)
+  })
+
+  it('S-33: stops a gzip bomb of 10 GiB of zeros long before its end', async () => {
+    const member = gzipSync(zeros(64 * 1024 * 1024))
+    const blob = Buffer.concat(Array<Buffer>(160).fill(member))
+    const { stream } = open(blob, zeros(0), { limits: { maxRatio: 10 } })
+    let bytes = 0
+    const reading = (async () => {
+      for await (const chunk of stream) bytes += (chunk as Buffer).length
+    })()
+    await assert.rejects(reading, { code: 'too_large' })
+    assert.ok(bytes <= blob.length * 10)
+  })
+
+  it('does not hash a tar stream whose diff ID this host has computed before', async t => {
+    const createHash = t.mock.method(crypto, 'createHash')
+    syncBuiltinESMExports()
+    try {
+      const blob = gzipOf(noise)
+      const hashes = async (knownDiffId?: DiffId): Promise<number> => {
+        const before = createHash.mock.callCount()
+        await buffer(open(blob, noise, { knownDiffId }).stream)
+        return createHash.mock.callCount() - before
+      }
+      assert.deepEqual([await hashes(), await hashes(parseDiffId(digestOf(noise)))], [2, 1])
+    } finally {
+      t.mock.restoreAll()
+      syncBuiltinESMExports()
+    }
+  })
+
+  it('refuses a diff ID that is not the known one before it reads anything', async () => {
+    const knownDiffId = parseDiffId(digestOf(hello))
+    const { stream, source } = open(gzipOf(noise), noise, { knownDiffId })
+    await assert.rejects(buffer(stream), { name: 'DomainError', code: 'digest_mismatch' })
+    assert.equal(source.destroyed, true)
   })
 
   it('destroys its source when it is destroyed, and ends with an error when the source does', async () => {

@@ -1,0 +1,26 @@
+import { applyLayer } from '../changeset/apply.ts'
+import type { ApplyJob, FromApplier } from './messages.ts'
+import { packError } from './sent-error.ts'
+import { RingReadable } from './ring-streams.ts'
+import { RingStopped, SharedRing } from './shared-ring.ts'
+import { atMostEvery } from './at-most-every.ts'
+
+/** Often enough for a display. */
+const progressMs = 250
+
+/** The job of a thread that applies. Never rejects: whoever sent the job is told how it ended. */
+export async function applyFromRing({ port, ring, rootfs, limits, policy }: ApplyJob): Promise<void> {
+  const answer = (message: FromApplier): void => port.postMessage(message)
+  try {
+    const report = await applyLayer(rootfs, new RingReadable(new SharedRing(ring)), {
+      limits,
+      policy,
+      onProgress: atMostEvery(progressMs, progress => answer({ type: 'progress', report: progress })),
+    })
+    answer({ type: 'applied', report })
+  } catch (error) {
+    answer(error instanceof RingStopped ? { type: 'stopped' } : { type: 'failed', error: packError(error) })
+  } finally {
+    port.close()
+  }
+}
