@@ -35,6 +35,9 @@ export interface ConfigInput {
   readonly flags?: Readonly<Record<string, unknown>> | undefined
 }
 
+/** Keys that were others before. A file that has both gets what it says last. */
+const renamed: ReadonlyMap<string, string> = new Map([['importer.maxLayerBytes', 'importer.layers.maxBytes']])
+
 /** Later sources win: defaults < file < environment < flags. @throws DomainError `invalid` that names the setting. */
 export function loadConfig({ file, environment = process.env, flags = {} }: ConfigInput = {}): LoadedConfig {
   const leaves = leavesOf()
@@ -45,7 +48,7 @@ export function loadConfig({ file, environment = process.env, flags = {} }: Conf
     sources.set(key, source)
   }
 
-  for (const [key, value] of flatten(readFile(file))) place(key, value, 'file')
+  for (const [key, value] of flatten(readFile(file))) place(renamed.get(key) ?? key, value, 'file')
   for (const [name, key] of environmentNames(leaves.keys())) {
     const value = environment[name]
     if (value !== undefined && value !== '') place(key, value, 'environment')

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { loadConfig } from '../src/config.ts'
 import { isDomainError } from '../src/errors.ts'
+import { defaultLayerLimits } from '../src/importer/layer/limits.ts'
+import { defaultLayerPolicy } from '../src/importer/layer/policy.ts'
 import { nearest } from '../src/nearest.ts'
 
 describe('configuration', () => {
@@ -44,6 +46,29 @@ describe('configuration', () => {
     assert.deepEqual(sourceOf('log.level', input), ['warn', 'file'])
     assert.deepEqual(sourceOf('registry.idleTimeoutSeconds', input), [60, 'default'])
     assert.deepEqual(sourceOf('importer.pool', input), [undefined, 'default'])
+  })
+
+  it('has the limits and the policy of layers that these have without it', () => {
+    const { layers } = loadConfig({ environment: {} }).config.importer
+    for (const [name, value] of Object.entries({ ...defaultLayerLimits, ...defaultLayerPolicy }))
+      assert.equal(layers[name as keyof typeof layers], value, name)
+  })
+
+  it('takes the name that a setting had before', () => {
+    const path = file('importer: { maxLayerBytes: 1000 }')
+    const key = 'importer.layers.maxBytes'
+    assert.deepEqual(sourceOf(key, { file: path, environment: {} }), [1000, 'file'])
+    const environment = { VARVE_IMPORTER_MAX_LAYER_BYTES: '2000' }
+    assert.deepEqual(sourceOf(key, { file: path, environment }), [2000, 'environment'])
+    const now = { ...environment, VARVE_IMPORTER_LAYERS_MAX_BYTES: '3000' }
+    assert.deepEqual(sourceOf(key, { environment: now }), [3000, 'environment'])
+  })
+
+  it('gives a reason for every limit of layers', () => {
+    const { settings } = loadConfig({ environment: {} })
+    const layers = settings.filter(({ key }) => key.startsWith('importer.layers.'))
+    assert.ok(layers.length > 0)
+    for (const { key, description } of layers) assert.match(description, /^[A-Z].{20,}\.$/, key)
   })
 
   it("takes distribution's well-known variables", () => {

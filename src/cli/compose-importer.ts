@@ -8,7 +8,8 @@ import { DirectoryChainStore } from '../importer/chain/directory/directory-chain
 import { ZfsChainStore } from '../importer/chain/zfs/zfs-chain-store.ts'
 import { DirectoryImageCatalog } from '../importer/images/directory-image-catalog.ts'
 import { Importer } from '../importer/importer.ts'
-import { defaultLayerLimits } from '../importer/layer/limits.ts'
+import { ThreadedLayerEngine } from '../importer/layer/engine/threaded-layer-engine.ts'
+import { Spool } from '../importer/spool/spool.ts'
 import type { Logger } from '../log.ts'
 import type { Abortable } from '../storage/abortable.ts'
 import { RegistryImageSource } from '../storage/remote/registry-image-source.ts'
@@ -50,21 +51,36 @@ export async function openImporter(
   flags: CommonFlags,
   { signal, warn }: OpenImporterOptions,
 ): Promise<Importer> {
-  const chains = await openChainStore(config, flags, { signal })
-  try {
-    await reclaim(chains, { signal, warn })
-    const catalog = new DirectoryImageCatalog(chains.recordsDirectory)
-    await catalog.sweep()
-    return new Importer({
-      source: new RegistryImageSource({ plainHttp: hostsIn(config.importer.plainHttp) }),
-      chains,
-      catalog,
-      limits: { ...defaultLayerLimits, maxBytes: config.importer.maxLayerBytes },
-    })
-  } catch (error) {
-    await chains[Symbol.asyncDispose]()
-    throw error
-  }
+  await using opened = new AsyncDisposableStack()
+  const chains = opened.use(await openChainStore(config, flags, { signal }))
+  await reclaim(chains, { signal, warn })
+  const catalog = new DirectoryImageCatalog(chains.recordsDirectory)
+  await catalog.sweep()
+  const {
+    devices,
+    fifos,
+    xattrs,
+    downloads,
+    spoolBytes,
+    applying,
+    ahead,
+    bufferBytes,
+    heapBytes,
+    ...limits
+  } = config.importer.layers
+  const spool = await Spool.open({ directory: chains.spoolDirectory, maxBytes: spoolBytes, downloads })
+  opened.use(spool)
+  const engine = new ThreadedLayerEngine({
+    limits,
+    policy: { devices, fifos, xattrs },
+    applying,
+    ahead,
+    bufferBytes,
+    heapBytes,
+  })
+  const source = new RegistryImageSource({ plainHttp: hostsIn(config.importer.plainHttp) })
+  opened.move()
+  return new Importer({ source, chains, catalog, engine, spool })
 }
 
 /** What a dead process has left and cannot be removed now, such as a directory that somebody is in, can wait. */

@@ -1,9 +1,9 @@
 import { printable } from './printable.ts'
 
-/** Columns for people: a heading, two spaces between, numbers and all as given. */
+/** Columns for people: a heading (or none), two spaces between, numbers and all as given. */
 export function formatTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [headings, ...rows].map(row => row.map(printable))
-  const widths = headings.map((_, column) =>
+  const all = (headings.length === 0 ? rows : [headings, ...rows]).map(row => row.map(printable))
+  const widths = (all[0] ?? []).map((_, column) =>
     all.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
   )
   const line = (row: readonly string[]): string =>

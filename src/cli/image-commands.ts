@@ -4,6 +4,7 @@ import { parseCloneName } from '../importer/chain/clone-name.ts'
 import { openImportService } from './open-import-service.ts'
 import { formatBytes, formatTable, shortDigest } from './format.ts'
 import { createImportDisplay } from './import-display.ts'
+import { inspectCommand } from './inspect-command.ts'
 import { printable, printableJson } from './printable.ts'
 import { type CommonFlags, configOf, importerCommand, jsonOption } from './options.ts'
 import { abortOnSignals } from './signals.ts'
@@ -16,11 +17,12 @@ interface CloneFlags extends ListFlags {
   readonly quota?: number
 }
 
-/** `import`, `images`, `rmi`, `clone`, `clones`, `rm`: what a person does with images and clones. */
+/** `import`, `images`, `inspect`, `rmi`, `clone`, `clones`, `rm`: what a person does with images and clones. */
 export function imageCommands(): Command[] {
   return [
     importCommand(),
     imagesCommand(),
+    inspectCommand(),
     removeImageCommand(),
     cloneCommand(),
     clonesCommand(),
@@ -98,6 +100,7 @@ function cloneCommand(): Command {
       if (flags.json) return printJson(clone)
       print(printable(`${clone.dataset} from ${clone.origin}`))
       print(printable(clone.rootfs))
+      if ('problem' in clone.run) print(printable(`warning: ${clone.run.problem}`))
     })
 }
 

@@ -2,6 +2,7 @@ import cliProgress from 'cli-progress'
 import type { ImportEvent, ImportResult } from '../importer/import-service.ts'
 import { formatBytes, formatDuration, shortDigest } from './format.ts'
 import { printable, printableJson } from './printable.ts'
+import { warningLines } from './warning-lines.ts'
 
 /** Shows an import while it runs. */
 export interface ImportDisplay {
@@ -39,6 +40,8 @@ class TerminalDisplay implements ImportDisplay {
   readonly #output: NodeJS.WriteStream
   readonly #bars: cliProgress.MultiBar
   readonly #layers = new Map<number, cliProgress.SingleBar>()
+  /** Said at the end, where the bars no longer move. */
+  readonly #warnings: string[] = []
 
   constructor(output: NodeJS.WriteStream) {
     this.#output = output
@@ -76,6 +79,9 @@ class TerminalDisplay implements ImportDisplay {
       case 'waiting':
         this.#say(`  another import is making ${shortDigest(event.chainId)}; waiting for it`)
         return
+      case 'layer-fetched':
+        this.#layers.get(event.layer)?.update(event.blobBytes, { state: 'fetching ahead' })
+        return
       case 'layer-progress':
         this.#layers.get(event.layer)?.update(event.blobBytes, { state: `${event.entries} entries` })
         return
@@ -83,6 +89,8 @@ class TerminalDisplay implements ImportDisplay {
         const bar = this.#layers.get(event.layer)
         const state = `${event.report.entries} entries in ${formatDuration(event.milliseconds)}`
         bar?.update(bar.getTotal(), { state })
+        for (const line of warningLines(event.report.warnings))
+          this.#warnings.push(`  warning: layer ${event.layer}: ${line}`)
         return
       }
       default:
@@ -92,6 +100,7 @@ class TerminalDisplay implements ImportDisplay {
 
   done({ image, chainId, location, imported, milliseconds }: ImportResult): void {
     this.#bars.stop()
+    for (const line of this.#warnings) this.#say(line)
     this.#say(
       imported === 0
         ? `${image} is up to date; nothing to do (chain ${shortDigest(chainId)} at ${location})`

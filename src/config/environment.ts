@@ -1,4 +1,4 @@
-/** Names that users of distribution have in their recipes. */
+/** Names that users of distribution have in their recipes, and our own of before. */
 const aliases: Readonly<Record<string, string>> = {
   REGISTRY_HTTP_ADDR: 'registry.address',
   REGISTRY_HTTP_DEBUG_ADDR: 'registry.metricsAddress',
@@ -11,6 +11,7 @@ const aliases: Readonly<Record<string, string>> = {
   REGISTRY_STORAGE_S3_REGION: 'storage.s3.region',
   REGISTRY_STORAGE_S3_REGIONENDPOINT: 'storage.s3.endpoint',
   REGISTRY_STORAGE_S3_SECRETKEY: 'storage.s3.secretAccessKey',
+  VARVE_IMPORTER_MAX_LAYER_BYTES: 'importer.layers.maxBytes',
 }
 
 /** Each variable with the key that it sets; Varve's own come last, so that they win. */

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { positiveInteger } from './kinds.ts'
+import { layerSettings } from './layer-settings.ts'
 
 export const importerSettings = z.strictObject({
   pool: z
@@ -13,11 +13,9 @@ export const importerSettings = z.strictObject({
     .describe('Directory for chains and clones where there is no pool; default <data>/chains.'),
   socket: z.string().optional().describe('Unix socket of the agent; default <data>/agent.sock.'),
   platform: z.string().default('linux/amd64').describe('Which platform of a multi-platform image is taken.'),
-  maxLayerBytes: positiveInteger()
-    .default(64 * 1024 ** 3)
-    .describe('Bytes that one layer may unpack to.'),
   plainHttp: z
     .string()
     .default('')
     .describe('Registries (host:port, comma-separated) to speak plain HTTP to; loopback always is.'),
+  layers: layerSettings,
 })

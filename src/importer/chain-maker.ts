@@ -7,10 +7,12 @@ import type { ImageSource, ResolvedImage, ResolvedLayer } from '../storage/remot
 import type { ChainBuilder, ChainSnapshot, ChainStore, LayerFacts } from './chain/chain-store.ts'
 import { ChainFlights } from './chain-flights.ts'
 import type { ImportEvent, ImportOptions } from './import-service.ts'
+import { KnownDiffIds } from './known-diff-ids.ts'
 import type { LayerReport } from './layer/apply-layer.ts'
-import { applyBlob } from './layer/import-layer.ts'
-import type { LayerLimits } from './layer/limits.ts'
+import type { LayerEngine } from './layer/layer-engine.ts'
+import { LayersAhead } from './layers-ahead.ts'
 import { planImport } from './plan.ts'
+import type { Spool } from './spool/spool.ts'
 
 /** Times that an import looks for its base again when others keep removing it. */
 const maxLooks = 3
@@ -18,20 +20,25 @@ const maxLooks = 3
 export interface ChainMakerParts {
   readonly source: ImageSource
   readonly chains: ChainStore
-  readonly limits: LayerLimits
+  readonly engine: LayerEngine
+  readonly spool: Spool
 }
 
 /** Makes the chains of images, each layer once however many ask for it. */
 export class ChainMaker {
   readonly #source: ImageSource
   readonly #chains: ChainStore
-  readonly #limits: LayerLimits
+  readonly #engine: LayerEngine
+  readonly #spool: Spool
+  readonly #diffIds: KnownDiffIds
   readonly #flights = new ChainFlights()
 
-  constructor({ source, chains, limits }: ChainMakerParts) {
+  constructor({ source, chains, engine, spool }: ChainMakerParts) {
     this.#source = source
     this.#chains = chains
-    this.#limits = limits
+    this.#engine = engine
+    this.#spool = spool
+    this.#diffIds = new KnownDiffIds(chains)
   }
 
   /** Applies what is missing. When another import is making the next layer, waits for it and looks again. */
@@ -81,36 +88,61 @@ export class ChainMaker {
     using flight = this.#flights.begin(missing.map(({ chainId }) => chainId))
     await using builder = await this.#chains.extend(base, options)
     const below = image.layers.length - missing.length
+    await using ahead = await this.#openAhead(image, missing, below, options)
     let top: ChainSnapshot | undefined
     for (const [index, layer] of missing.entries()) {
       const parent = index === 0 ? base : (missing[index - 1]?.chainId ?? null)
-      top = await this.#applyLayer(image, layer, { builder, parent, position: below + index }, options)
+      top = await this.#applyLayer(
+        layer,
+        ahead,
+        { builder, parent, position: below + index, isLast: index === missing.length - 1 },
+        options,
+      )
       flight.landed(layer.chainId)
     }
     if (top === undefined) throw new Error('there was nothing to apply')
     return { top, imported: missing.length }
   }
 
-  async #applyLayer(
+  async #openAhead(
     image: ResolvedImage,
+    missing: readonly ResolvedLayer[],
+    below: number,
+    { signal, onEvent }: ImportOptions,
+  ): Promise<LayersAhead> {
+    await this.#diffIds.load(
+      missing.map(({ descriptor }) => descriptor.digest),
+      { signal },
+    )
+    const parts = {
+      source: this.#source,
+      engine: this.#engine,
+      spool: this.#spool,
+      diffIds: this.#diffIds,
+      image: image.name,
+      layers: missing,
+      onFetched: (index: number, blobBytes: number) =>
+        onEvent?.({ type: 'layer-fetched', layer: below + index, blobBytes }),
+    }
+    return new LayersAhead(parts, { signal })
+  }
+
+  async #applyLayer(
     layer: ResolvedLayer,
-    { builder, parent, position }: { builder: ChainBuilder; parent: ChainId | null; position: number },
+    ahead: LayersAhead,
+    { builder, parent, position, isLast }: LayerTurn,
     { signal, onEvent }: ImportOptions,
   ): Promise<ChainSnapshot> {
     const started = performance.now()
     const { descriptor, diffId, chainId } = layer
-    const blob = await this.#source.openLayer(image.name, descriptor, { signal })
-    const report = await applyBlob(builder.rootfs, blob, {
-      mediaType: descriptor.mediaType,
-      blob: descriptor.digest,
-      size: descriptor.size,
-      diffId,
-      limits: this.#limits,
+    await using opened = ahead.next()
+    const report = await opened.applyTo(builder.rootfs, {
       signal,
       onProgress: ({ blobBytes, entries }) =>
         onEvent?.({ type: 'layer-progress', layer: position, blobBytes, entries }),
     })
-    const snapshot = await builder.commit(chainId, factsOf(layer, parent, report), { signal })
+    this.#diffIds.add(descriptor.digest, diffId)
+    const snapshot = await builder.commit(chainId, factsOf(layer, parent, report), { signal, isLast })
     const milliseconds = performance.now() - started
     onEvent?.({
       type: 'layer-done',
@@ -122,6 +154,15 @@ export class ChainMaker {
     })
     return snapshot
   }
+}
+
+/** Where a layer goes. */
+interface LayerTurn {
+  readonly builder: ChainBuilder
+  readonly parent: ChainId | null
+  /** In the image, from the base. */
+  readonly position: number
+  readonly isLast: boolean
 }
 
 function resolvedEvent(image: ResolvedImage, present: number): ImportEvent {
@@ -143,7 +184,7 @@ function resolvedEvent(image: ResolvedImage, present: number): ImportEvent {
 function factsOf(
   { diffId, descriptor }: ResolvedLayer,
   parent: ChainId | null,
-  { entries, bytes }: LayerReport,
+  { entries, bytes, ...notes }: LayerReport,
 ): LayerFacts {
-  return { diffId, blob: descriptor.digest, parent, entries, bytes }
+  return { diffId, blob: descriptor.digest, parent, entries, bytes, notes }
 }

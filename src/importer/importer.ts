@@ -10,6 +10,7 @@ import { findImage } from './images/find-image.ts'
 import type { ImageCatalog } from './images/image-catalog.ts'
 import { recordOf, summaryOf, topChainOf } from './images/image-record.ts'
 import { refuseWhileCloned, removeChains } from './images/image-removal.ts'
+import { inspectImage } from './images/inspect-image.ts'
 import type {
   ClonedImage,
   ImageSummary,
@@ -17,33 +18,41 @@ import type {
   ImportRequest,
   ImportResult,
   ImportService,
+  InspectedImage,
   RemovedImage,
 } from './import-service.ts'
-import type { LayerLimits } from './layer/limits.ts'
+import type { LayerEngine } from './layer/layer-engine.ts'
+import { imageProcess } from './process/image-process.ts'
+import type { Spool } from './spool/spool.ts'
 
 export interface ImporterParts {
   readonly source: ImageSource
   readonly chains: ChainStore
   readonly catalog: ImageCatalog
-  readonly limits: LayerLimits
+  readonly engine: LayerEngine
+  readonly spool: Spool
 }
 
-/** Turns images into chains and chains into clones, in this process. It owns its source and its chain store. */
+/** Turns images into chains and chains into clones, in this process. It owns its parts. */
 export class Importer implements ImportService {
   readonly #source: ImageSource
   readonly #chains: ChainStore
   readonly #catalog: ImageCatalog
+  readonly #engine: LayerEngine
+  readonly #spool: Spool
   readonly #maker: ChainMaker
   /** What is recorded, and what the records say that chains are needed for, changes one by one. */
   readonly #recording = new KeyedQueue<'records'>()
   readonly #closing = new AbortController()
   readonly #running = new Set<Promise<unknown>>()
 
-  constructor({ source, chains, catalog, limits }: ImporterParts) {
+  constructor({ source, chains, catalog, engine, spool }: ImporterParts) {
     this.#source = source
     this.#chains = chains
     this.#catalog = catalog
-    this.#maker = new ChainMaker({ source, chains, limits })
+    this.#engine = engine
+    this.#spool = spool
+    this.#maker = new ChainMaker({ source, chains, engine, spool })
   }
 
   async describe(): Promise<string> {
@@ -98,6 +107,10 @@ export class Importer implements ImportService {
     return (await this.#catalog.list()).map(summaryOf)
   }
 
+  async inspect(image: string, options?: Abortable): Promise<InspectedImage> {
+    return await inspectImage(this.#chains, findImage(await this.#catalog.list(), image), options)
+  }
+
   async removeImage(image: string, options?: Abortable): Promise<RemovedImage> {
     return await this.#recording.run('records', () => this.#removeImage(image, options))
   }
@@ -116,13 +129,14 @@ export class Importer implements ImportService {
   async clone(image: string, name: CloneName, options?: CloneOptions): Promise<ClonedImage> {
     const record = findImage(await this.#catalog.list(), image)
     const clone = await this.#chains.clone(topChainOf(record), name, options)
-    const config = Buffer.from(record.config)
+    const { process } = parseImageConfig(Buffer.from(record.config))
     return {
       ...clone,
       image: record.names[0] ?? record.manifestDigest,
       manifestDigest: record.manifestDigest,
       config: JSON.parse(record.config) as unknown,
-      process: parseImageConfig(config).process,
+      process,
+      run: imageProcess(clone.rootfs, process),
     }
   }
 
@@ -138,7 +152,7 @@ export class Importer implements ImportService {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new DOMException('the importer is closing', 'AbortError'))
     await Promise.allSettled(this.#running)
-    await this.#source[Symbol.asyncDispose]()
-    await this.#chains[Symbol.asyncDispose]()
+    await using parts = new AsyncDisposableStack()
+    for (const part of [this.#chains, this.#source, this.#spool, this.#engine]) parts.use(part)
   }
 }

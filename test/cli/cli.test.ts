@@ -5,9 +5,11 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
+import type { InspectedImage } from '../../src/importer/import-service.ts'
+import type { LayerReport } from '../../src/importer/layer/apply-layer.ts'
 import { version } from '../../src/version.ts'
 import { RegistryClient } from '../support/registry-client.ts'
-import { dir, file, tar } from '../support/tar.ts'
+import { characterDevice, dir, file, tar, whiteout } from '../support/tar.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
 import { pushTestImage } from '../support/test-images.ts'
 import { type RunningVarve, startVarve, varveProgram } from '../support/varve.ts'
@@ -48,6 +50,7 @@ describe('varve', () => {
       'up',
       'import',
       'images',
+      'inspect',
       'rmi',
       'clone',
       'clones',
@@ -144,6 +147,34 @@ describe('varve with a running agent', { skip }, () => {
     assert.equal(existsSync(clone.rootfs), false)
   })
 
+  it('shows an image and what applying its layers did, through the agent', async () => {
+    const layers = [tar(dir('dev'), characterDevice('dev/null')), tar(file('a', 'x'), whiteout('dev/null'))]
+    const odd = `${running.registry}/team/odd:1`
+    await pushTestImage(new RegistryClient(`http://${running.registry}`), 'team/odd', '1', { layers })
+    const done = records(await running.run('import', odd)).filter(({ type }) => type === 'layer-done')
+    assert.equal((done[0]?.['report'] as LayerReport | undefined)?.skippedDevices, 1)
+    const json = JSON.parse(await running.run('inspect', '--json', odd)) as InspectedImage
+    assert.deepEqual(json.names, [odd])
+    assert.deepEqual(
+      json.layers.map(({ applied }) => [
+        applied?.entries,
+        applied?.notes?.skippedDevices,
+        applied?.notes?.whiteouts,
+      ]),
+      [
+        [2, 1, 0],
+        [2, 0, 1],
+      ],
+    )
+    const shown = await running.run('inspect', odd)
+    assert.match(shown, /^command +\["\/bin\/sh"\]$/m)
+    assert.match(shown, /^layer 0: device-skipped: 1 \(.*dev\/null.*\)$/m)
+    await running.run('rmi', odd)
+    const command = `${varveProgram} import --socket ${running.socket} ${odd}`
+    const { stdout } = await run('script', ['--quiet', '--return', '--command', command, '/dev/null'])
+    assert.match(stdout, /warning: layer 0: device-skipped: 1/)
+  })
+
   it('exits with 3 for what is not there, and says how to get it', async () => {
     const { code, stderr } = await varve(
       'clone',
@@ -155,6 +186,7 @@ describe('varve with a running agent', { skip }, () => {
     assert.equal(code, 3)
     assert.match(stderr, /has not been imported here; `varve images` lists what has/)
     assert.equal((await varve('rm', '--socket', running.socket, 'absent')).code, 3)
+    assert.equal((await varve('inspect', '--socket', running.socket, 'absent')).code, 3)
     assert.equal((await varve('import', '--socket', running.socket, `${running.registry}/absent`)).code, 3)
   })
 

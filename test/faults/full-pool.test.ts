@@ -7,11 +7,9 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseCloneName } from '../../src/importer/chain/clone-name.ts'
 import { ZfsChainStore } from '../../src/importer/chain/zfs/zfs-chain-store.ts'
-import { DirectoryImageCatalog } from '../../src/importer/images/directory-image-catalog.ts'
-import { Importer } from '../../src/importer/importer.ts'
-import { defaultLayerLimits } from '../../src/importer/layer/limits.ts'
+import type { Importer } from '../../src/importer/importer.ts'
 import { defaultPlatform } from '../../src/storage/platform.ts'
-import { RegistryImageSource } from '../../src/storage/remote/registry-image-source.ts'
+import { importerOver } from '../support/importer-over.ts'
 import { skipWithout } from '../support/programs.ts'
 import { startRegistry, type TestRegistry } from '../support/registry.ts'
 import { RegistryClient } from '../support/registry-client.ts'
@@ -43,12 +41,7 @@ describe('a full pool', { skip: await skipWithout('zfs') }, () => {
     pool = await createPool({ size: 96 * mebibyte })
     opened.defer(() => pool.destroy())
     const chains = await ZfsChainStore.open({ dataset: pool.name })
-    importer = new Importer({
-      source: new RegistryImageSource(),
-      chains,
-      catalog: new DirectoryImageCatalog(chains.recordsDirectory),
-      limits: defaultLayerLimits,
-    })
+    importer = await importerOver(chains)
     opened.use(importer)
   })
   after(() => opened.disposeAsync())

@@ -1,22 +1,30 @@
 import assert from 'node:assert/strict'
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { getEventListeners } from 'node:events'
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { type ErrorCode, isDomainError } from '../../src/errors.ts'
 import { parseCloneName } from '../../src/importer/chain/clone-name.ts'
 import { DirectoryChainStore } from '../../src/importer/chain/directory/directory-chain-store.ts'
-import { DirectoryImageCatalog } from '../../src/importer/images/directory-image-catalog.ts'
 import type { ImportEvent } from '../../src/importer/import-service.ts'
-import { Importer } from '../../src/importer/importer.ts'
-import { defaultLayerLimits } from '../../src/importer/layer/limits.ts'
+import type { Importer } from '../../src/importer/importer.ts'
+import type { LayerPromise } from '../../src/importer/layer/decode/decompress.ts'
+import { ThreadedLayerEngine } from '../../src/importer/layer/engine/threaded-layer-engine.ts'
+import type { LayerEngine } from '../../src/importer/layer/layer-engine.ts'
+import { orAbort } from '../../src/storage/abortable.ts'
 import { digestOf } from '../../src/storage/digest.ts'
 import { defaultPlatform, parsePlatform } from '../../src/storage/platform.ts'
+import type { ImageSource } from '../../src/storage/remote/image-source.ts'
 import { RegistryImageSource } from '../../src/storage/remote/registry-image-source.ts'
-import { type TestRegistry, startRegistry } from '../support/registry.ts'
+import { importerOver } from '../support/importer-over.ts'
+import { openFilesBelow } from '../support/open-files.ts'
+import { startRegistry, type TestRegistry } from '../support/registry.ts'
 import { RegistryClient } from '../support/registry-client.ts'
-import { dir, file, tar, whiteout } from '../support/tar.ts'
+import { characterDevice, dir, file, gzipOf, tar, whiteout } from '../support/tar.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
 import { pushTestImage, pushTestIndex } from '../support/test-images.ts'
+import { manifestFaults } from '../support/triton-rules.ts'
 
 const base = tar(dir('etc'), file('etc/name', 'base'), file('etc/old', 'old'))
 const change = tar(file('etc/name', 'changed'), whiteout('etc/old'))
@@ -45,12 +53,7 @@ describe('Importer', { skip }, () => {
 
   async function openImporter(): Promise<Importer> {
     const chains = await DirectoryChainStore.open({ directory: chainsDirectory() })
-    return new Importer({
-      source: new RegistryImageSource(),
-      chains,
-      catalog: new DirectoryImageCatalog(chains.recordsDirectory),
-      limits: defaultLayerLimits,
-    })
+    return await importerOver(chains)
   }
 
   function chainsDirectory(): string {
@@ -101,6 +104,9 @@ describe('Importer', { skip }, () => {
     assert.equal(readFileSync(join(clone.rootfs, 'etc/name'), 'utf8'), 'changed')
     assert.deepEqual(readdirSync(join(clone.rootfs, 'etc')), ['name'])
     assert.deepEqual(clone.process.Cmd, ['/bin/sh'])
+    assert.ok('args' in clone.run)
+    assert.deepEqual(clone.run.args, ['/bin/sh'])
+    assert.deepEqual([clone.run.user.uid, clone.run.cwd], [0, '/'])
     assert.equal((clone.config as { architecture: string }).architecture, 'amd64')
     assert.deepEqual(
       (await importer.images()).map(({ names, layers }) => [names, layers]),
@@ -216,6 +222,152 @@ describe('Importer', { skip }, () => {
     corruptLargestObject(join(registry.directory, 'objects'))
     await assert.rejects(run(name(':1')))
     assert.deepEqual(leftovers(), [])
+  })
+
+  it('shows an image with its layers, and what applying them did', async () => {
+    const odd = tar(file('etc/name', 'odd'), characterDevice('dev/null'), whiteout('etc/old'))
+    const digest = await pushTestImage(client, 'team/app', '1', { layers: [base, odd] })
+    await run(name(':1'))
+    const image = await importer.inspect(name(':1'))
+    const { layers, process, triton, ...rest } = image
+    const [summary] = await importer.images()
+    assert.deepEqual({ ...rest, layers: 2 }, summary)
+    assert.equal(image.manifestDigest, digest)
+    assert.deepEqual(process.Cmd, ['/bin/sh'])
+    assert.deepEqual(manifestFaults(triton?.manifest ?? {}), [])
+    assert.equal(triton?.payload.image_uuid, triton?.manifest.uuid)
+    assert.deepEqual(
+      layers.map(({ diffId, applied }) => [
+        diffId,
+        applied?.entries,
+        applied?.bytes,
+        applied?.notes?.whiteouts,
+      ]),
+      [
+        [digestOf(base), 3, 7, 0],
+        [digestOf(odd), 3, 3, 1],
+      ],
+    )
+    assert.equal(layers[1]?.applied?.notes?.skippedDevices, 1)
+    assert.equal(layers[1]?.chainId, image.chainId)
+    await assert.rejects(importer.inspect(name(':2')), error => isDomainError(error, 'not_found'))
+  })
+
+  it('says which snapshots of an image are gone', async () => {
+    await pushTestImage(client, 'team/app', '1', { layers: [base, change] })
+    await run(name(':1'))
+    const [, top] = (await importer.inspect(name(':1'))).layers
+    rmSync(top?.applied?.location ?? '', { recursive: true })
+    const { layers } = await importer.inspect(name(':1'))
+    assert.deepEqual(
+      layers.map(({ applied }) => applied !== undefined),
+      [true, false],
+    )
+  })
+
+  describe('with layers on their way', () => {
+    const layers = [0, 1, 2, 3, 4].map(index => tar(file(`f${index}`, randomBytes(200_000))))
+    const first = digestOf(gzipOf(layers[0] ?? Buffer.alloc(0)))
+
+    /** The first layer comes when all others have been asked for, or when it has been given up. */
+    async function openWaiting(onLaterAsked: () => void = () => {}): Promise<void> {
+      await importer[Symbol.asyncDispose]()
+      const registrySource = new RegistryImageSource()
+      const others = Promise.withResolvers<void>()
+      let asked = 0
+      const source: ImageSource = {
+        resolve: (image, options) => registrySource.resolve(image, options),
+        openLayer: async (image, layer, options) => {
+          if (layer.digest === first) await orAbort(others.promise, options?.signal)
+          else if (++asked === layers.length - 1) others.resolve()
+          else onLaterAsked()
+          return await registrySource.openLayer(image, layer, options)
+        },
+        [Symbol.asyncDispose]: () => registrySource[Symbol.asyncDispose](),
+      }
+      const chains = await DirectoryChainStore.open({ directory: chainsDirectory() })
+      importer = await importerOver(chains, { source })
+    }
+
+    it('downloads the later ones while the first one comes, and leaves no file open', async () => {
+      await openWaiting()
+      await pushTestImage(client, 'team/app', '1', { layers })
+      const events = await run(name(':1'))
+      const done = events.flatMap(event => (event.type === 'layer-done' ? [event.layer] : []))
+      assert.deepEqual(done, [0, 1, 2, 3, 4])
+      assert.ok(events.some(({ type }) => type === 'layer-fetched'))
+      const { rootfs } = await importer.clone(name(':1'), parseCloneName('web1'))
+      assert.deepEqual(readdirSync(rootfs), ['f0', 'f1', 'f2', 'f3', 'f4'])
+      assert.deepEqual(openFilesBelow(chainsDirectory()), [])
+    })
+
+    it('lets go of all of them when it is aborted', async () => {
+      const controller = new AbortController()
+      await openWaiting(() => setImmediate(() => controller.abort()))
+      await pushTestImage(client, 'team/app', '1', { layers })
+      const running = importer.import({ image: name(':1'), platform: defaultPlatform }, controller)
+      await assert.rejects(running, { name: 'AbortError' })
+      assert.deepEqual(leftovers(), [])
+      assert.deepEqual(openFilesBelow(chainsDirectory()), [])
+      assert.deepEqual(getEventListeners(controller.signal, 'abort'), [])
+    })
+  })
+
+  describe('that has computed a diff ID itself', () => {
+    let promises: LayerPromise[] = []
+    beforeEach(async () => {
+      await importer[Symbol.asyncDispose]()
+      promises = []
+      importer = await openRecording()
+      await pushTestImage(client, 'team/app', '1', { layers: [base] })
+      await run(name(':1'))
+    })
+
+    /** An importer whose engine tells what it is told of layers. */
+    async function openRecording(): Promise<Importer> {
+      const engine = new ThreadedLayerEngine()
+      const recording: LayerEngine = {
+        open: (source, promise) => {
+          promises.push(promise)
+          return engine.open(source, promise)
+        },
+        [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+      }
+      return await importerOver(await DirectoryChainStore.open({ directory: chainsDirectory() }), {
+        engine: recording,
+      })
+    }
+
+    const known = (): unknown => promises.at(-1)?.knownDiffId
+
+    it('tells the engine, so that it is not computed again: for the same blob on another base', async () => {
+      assert.equal(known(), undefined)
+      await pushTestImage(client, 'team/app', '2', { layers: [other, base] })
+      await run(name(':2'))
+      assert.equal(known(), digestOf(base))
+    })
+
+    it('remembers it after a restart, and after the image is gone', async () => {
+      await importer[Symbol.asyncDispose]()
+      importer = await openRecording()
+      await pushTestImage(client, 'team/app', '2', { layers: [other, base] })
+      await run(name(':2'))
+      assert.equal(known(), digestOf(base))
+      await importer.removeImage(name(':2'))
+      await importer.removeImage(name(':1'))
+      await run(name(':1'))
+      assert.equal(known(), digestOf(base))
+    })
+
+    it('refuses a config that says another one, and takes nothing from it', async () => {
+      await pushTestImage(client, 'team/app', '2', {
+        layers: [base, change],
+        diffIds: [digestOf(change), digestOf(change)],
+      })
+      await assert.rejects(run(name(':2')), error => isDomainError(error, 'digest_mismatch'))
+      assert.equal(promises[1]?.knownDiffId, digestOf(base))
+      assert.equal((await importer.images()).length, 1)
+    })
   })
 
   it('removes an image with the layers that nothing else needs', async () => {

@@ -22,6 +22,7 @@ const cloneBody = z.strictObject({ image: z.string(), quota: z.int().positive().
  *     GET    /v1                        where chains and clones are
  *     POST   /v1/images                 {image, platform?} → NDJSON: progress, then `done` or `error`
  *     GET    /v1/images
+ *     GET    /v1/image?image=…          with its layers, and what applying them did
  *     DELETE /v1/images?image=…
  *     GET    /v1/clones
  *     PUT    /v1/clones/NAME            {image, quota?}; idempotent
@@ -46,9 +47,11 @@ export function createAgentApp(service: ImportService, log: Logger): Koa {
     )
   })
   router.get('/v1/images', async context => answer(context, 200, await service.images()))
+  router.get('/v1/image', async context => {
+    answer(context, 200, await service.inspect(imageIn(context)))
+  })
   router.delete('/v1/images', async context => {
-    const { image } = z.object({ image: z.string() }).parse(context.query)
-    answer(context, 200, await service.removeImage(image))
+    answer(context, 200, await service.removeImage(imageIn(context)))
   })
 
   router.get('/v1/clones', async context => answer(context, 200, await service.clones()))
@@ -74,6 +77,10 @@ export function createAgentApp(service: ImportService, log: Logger): Koa {
     if (errnoOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE') log.error({ error }, 'unexpected error')
   })
   return app
+}
+
+function imageIn(context: Context): string {
+  return z.object({ image: z.string() }).parse(context.query).image
 }
 
 function nameIn(context: { params: Record<string, string> }) {

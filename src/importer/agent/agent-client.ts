@@ -13,6 +13,7 @@ import type {
   ImportRequest,
   ImportResult,
   ImportService,
+  InspectedImage,
   RemovedImage,
 } from '../import-service.ts'
 import { fromWire, isWireError, type WireError } from './wire.ts'
@@ -73,6 +74,12 @@ export class AgentClient implements ImportService {
   async images(options?: Abortable): Promise<ImageSummary[]> {
     const images = (await this.#call('GET', '/v1/images', undefined, options)) as ImageSummary[]
     return images.map(image => ({ ...image, importedAt: new Date(image.importedAt) }))
+  }
+
+  async inspect(image: string, options?: Abortable): Promise<InspectedImage> {
+    const path = `/v1/image?image=${encodeURIComponent(image)}`
+    const answer = (await this.#call('GET', path, undefined, options)) as InspectedImage
+    return { ...answer, importedAt: new Date(answer.importedAt) }
   }
 
   async removeImage(image: string, options?: Abortable): Promise<RemovedImage> {

@@ -1,6 +1,7 @@
 import type { Abortable } from '../../storage/abortable.ts'
 import type { ChainId } from '../../storage/chain-id.ts'
 import type { DiffId, Digest } from '../../storage/digest.ts'
+import type { LayerReport } from '../layer/apply-layer.ts'
 
 /**
  * CONTRACT. Chains of layers as snapshots, and clones of them. The executable half is
@@ -24,11 +25,18 @@ export interface ChainStore extends AsyncDisposable {
   readonly description: string
   /** A directory that lives and dies with the chains, for the records of the images (private to root). */
   readonly recordsDirectory: string
+  /** A directory for what is on its way into chains; emptied by whoever uses it (private to root). */
+  readonly spoolDirectory: string
 
   /** As it is now: other processes make and remove chains as well. */
   find(chain: ChainId, options?: Abortable): Promise<ChainSnapshot | undefined>
   /** The last of `chains` that is there: one question for all layers of an image, base first. */
   findLast(chains: readonly ChainId[], options?: Abortable): Promise<ChainSnapshot | undefined>
+  /**
+   * The diff IDs of those of `blobs` that a layer here was applied from: what this host itself has computed. As
+   * the store knows it at this moment; another process's latest may be missing.
+   */
+  diffIdsOf(blobs: readonly Digest[], options?: Abortable): Promise<ReadonlyMap<Digest, DiffId>>
   /**
    * Opens a tree to apply layers to: empty, or with the content of `base`.
    * @throws DomainError `not_found` when `base` is unknown.
@@ -66,7 +74,12 @@ export interface ChainBuilder extends AsyncDisposable {
    * @throws DomainError `invalid` when `facts.parent` is not the chain that was committed before, or the
    * base.
    */
-  commit(chain: ChainId, facts: LayerFacts, options?: Abortable): Promise<ChainSnapshot>
+  commit(chain: ChainId, facts: LayerFacts, options?: CommitOptions): Promise<ChainSnapshot>
+}
+
+export interface CommitOptions extends Abortable {
+  /** No layer follows: `rootfs` may become the snapshot itself, so nothing may be done with the builder but to dispose it. */
+  readonly isLast?: boolean | undefined
 }
 
 /** What is remembered of one applied layer, with its snapshot. */
@@ -78,7 +91,12 @@ export interface LayerFacts {
   readonly entries: number
   /** Bytes of file content. */
   readonly bytes: number
+  /** Absent for a layer that was applied when it was not kept yet. Stores shorten warnings that have no room. */
+  readonly notes?: LayerNotes | undefined
 }
+
+/** What the report of an applied layer says besides entries and bytes. */
+export type LayerNotes = Omit<LayerReport, 'entries' | 'bytes'>
 
 export interface ChainSnapshot {
   readonly kind: 'snapshot'

@@ -40,6 +40,27 @@ export function buildingContract(suite: ChainStoreSuite): void {
     )
 
     it(
+      'makes the last layer a snapshot like any other, also when another builder was faster',
+      onFreshStore(suite, async ({ store, reopen }) => {
+        const builders = [await store.extend(null), await store.extend(null)]
+        const made = []
+        for (const builder of builders) {
+          await writeFile(join(builder.rootfs, 'bottom'), '')
+          await builder.commit(bottom.chain, bottom.facts)
+          await writeFile(join(builder.rootfs, 'middle'), '')
+          made.push(await builder.commit(middle.chain, middle.facts, { isLast: true }))
+        }
+        for (const builder of builders) await builder[Symbol.asyncDispose]()
+        assert.deepEqual(made[0], made[1])
+        const again = await reopen()
+        assert.deepEqual(await again.find(middle.chain), made[0])
+        assert.deepEqual((await walked(again)).unfinished, [])
+        assert.deepEqual(await filesAt(again, bottom.chain), ['bottom'])
+        assert.deepEqual(await filesAt(again, middle.chain), ['bottom', 'middle'])
+      }),
+    )
+
+    it(
       'remembers everything across a restart',
       onFreshStore(suite, async ({ store, reopen }) => {
         const snapshots = [
@@ -55,6 +76,47 @@ export function buildingContract(suite: ChainStoreSuite): void {
         assert.deepEqual(found.snapshots.toSorted(byChain), snapshots.toSorted(byChain))
         assert.deepEqual(found.unfinished, [])
         assert.deepEqual(await filesAt(again, middle.chain), ['bottom', 'middle'])
+      }),
+    )
+
+    it(
+      'knows the diff IDs of the blobs that layers were applied from, as long as they are there',
+      onFreshStore(suite, async ({ store, reopen }) => {
+        const blobs = [bottom, middle, other].map(({ facts }) => facts.blob)
+        assert.deepEqual(await store.diffIdsOf(blobs), new Map())
+        await buildLayer(store, null, bottom, 'bottom')
+        await buildLayer(store, bottom, middle, 'middle')
+        const known = new Map([bottom, middle].map(({ facts }) => [facts.blob, facts.diffId]))
+        for (const each of [store, await reopen()]) {
+          assert.deepEqual(await each.diffIdsOf(blobs), known)
+          assert.deepEqual(await each.diffIdsOf([]), new Map())
+        }
+        await store.remove(middle.chain)
+        assert.deepEqual([...(await store.diffIdsOf(blobs)).values()], [bottom.facts.diffId])
+      }),
+    )
+
+    it(
+      'keeps what a report says, shortened where there is no room, and does without one',
+      onFreshStore(suite, async ({ store, reopen }) => {
+        const examples = ['a', 'b', 'c'].map(letter => letter.repeat(400))
+        const codes = ['device-skipped', 'xattr-refused', 'time-clamped'] as const
+        const warnings = codes.map(code => ({ code, count: 1000, examples }))
+        const notes = { ...bottom.facts.notes, skippedFifos: 7, warnings }
+        const { notes: _, ...before } = middle.facts
+        {
+          await using builder = await store.extend(null)
+          await builder.commit(bottom.chain, { ...bottom.facts, notes })
+          await builder.commit(middle.chain, before)
+        }
+        const again = await reopen()
+        const kept = (await again.find(bottom.chain))?.facts.notes
+        assert.deepEqual({ ...kept, warnings: [] }, { ...notes, warnings: [] })
+        assert.deepEqual(
+          kept?.warnings.map(({ code, count }) => [code, count]),
+          codes.map(code => [code, 1000]),
+        )
+        assert.deepEqual((await again.find(middle.chain))?.facts, before)
       }),
     )
 
@@ -188,7 +250,9 @@ export function buildingContract(suite: ChainStoreSuite): void {
       onFreshStore(suite, async ({ store, reopen }) => {
         await using builder = await store.extend(null)
         assert.equal((await stat(dirname(builder.rootfs))).mode & 0o7777, 0o700)
-        assert.equal((await stat(store.recordsDirectory)).mode & 0o7777, 0o700)
+        for (const directory of [store.recordsDirectory, store.spoolDirectory])
+          assert.equal((await stat(directory)).mode & 0o7777, 0o700)
+        assert.deepEqual(await filesIn(store.spoolDirectory), [])
         const record = join(store.recordsDirectory, 'record')
         await writeFile(record, '')
         assert.deepEqual(await filesIn((await reopen()).recordsDirectory), ['record'])
@@ -206,6 +270,7 @@ export function buildingContract(suite: ChainStoreSuite): void {
         await using builder = await store.extend(bottom.chain)
         for (const call of [
           () => store.find(bottom.chain, options),
+          () => store.diffIdsOf([bottom.facts.blob], options),
           () => store.extend(null, options),
           () => store.extend(bottom.chain, options),
           () => builder.commit(middle.chain, middle.facts, options),

@@ -11,13 +11,11 @@ import { AgentClient } from '../../../src/importer/agent/agent-client.ts'
 import { type AgentServer, serveAgent } from '../../../src/importer/agent/agent-server.ts'
 import { parseCloneName } from '../../../src/importer/chain/clone-name.ts'
 import { DirectoryChainStore } from '../../../src/importer/chain/directory/directory-chain-store.ts'
-import { DirectoryImageCatalog } from '../../../src/importer/images/directory-image-catalog.ts'
 import type { ImportEvent } from '../../../src/importer/import-service.ts'
-import { Importer } from '../../../src/importer/importer.ts'
-import { defaultLayerLimits } from '../../../src/importer/layer/limits.ts'
+import type { Importer } from '../../../src/importer/importer.ts'
 import { createLogger } from '../../../src/log.ts'
 import { defaultPlatform } from '../../../src/storage/platform.ts'
-import { RegistryImageSource } from '../../../src/storage/remote/registry-image-source.ts'
+import { importerOver } from '../../support/importer-over.ts'
 import { rejectsWith } from '../../support/rejects.ts'
 import { type ScriptedServer, serveScript } from '../../support/scripted-server.ts'
 import { servedImage } from '../../support/served-image.ts'
@@ -50,12 +48,7 @@ describe('an agent under faults', { skip }, () => {
       void release.promise.then(() => response.end(bytes))
     })
     const chains = await DirectoryChainStore.open({ directory: chainsDirectory() })
-    importer = new Importer({
-      source: new RegistryImageSource(),
-      chains,
-      catalog: new DirectoryImageCatalog(chains.recordsDirectory),
-      limits: defaultLayerLimits,
-    })
+    importer = await importerOver(chains)
     server = await serveAgent(createAgentApp(importer, createLogger({ level: 'silent' })), socket())
   })
   afterEach(async () => {

@@ -10,10 +10,15 @@ import { createAgentApp } from '../../../src/importer/agent/agent-app.ts'
 import { AgentClient } from '../../../src/importer/agent/agent-client.ts'
 import { type AgentServer, serveAgent } from '../../../src/importer/agent/agent-server.ts'
 import { parseCloneName } from '../../../src/importer/chain/clone-name.ts'
-import type { ImportEvent, ImportResult, ImportService } from '../../../src/importer/import-service.ts'
+import type {
+  ImportEvent,
+  ImportResult,
+  ImportService,
+  InspectedImage,
+} from '../../../src/importer/import-service.ts'
 import { createLogger } from '../../../src/log.ts'
 import { parseChainId } from '../../../src/storage/chain-id.ts'
-import { digestOf } from '../../../src/storage/digest.ts'
+import { digestOf, parseDiffId } from '../../../src/storage/digest.ts'
 import { defaultPlatform } from '../../../src/storage/platform.ts'
 
 const digest = digestOf(Buffer.from('x'))
@@ -48,6 +53,7 @@ function serviceWith(answers: Partial<ImportService>): ImportService {
     describe: unexpected,
     import: unexpected,
     images: unexpected,
+    inspect: unexpected,
     removeImage: unexpected,
     clone: unexpected,
     clones: unexpected,
@@ -109,6 +115,29 @@ describe('agent', () => {
     )
   })
 
+  it('shows an image', async () => {
+    const image: InspectedImage = {
+      names: ['localhost:5000/a:1'],
+      manifestDigest: digest,
+      configDigest: digest,
+      platform: 'linux/amd64',
+      chainId,
+      size: 7,
+      importedAt: new Date('2026-01-02T03:04:05.000Z'),
+      layers: [{ blob: digest, diffId: parseDiffId(digest), chainId, size: 7 }],
+      process: { Cmd: ['sh'] },
+    }
+    const asked: string[] = []
+    await using client = await start({
+      inspect: wanted => {
+        asked.push(wanted)
+        return Promise.resolve(image)
+      },
+    })
+    assert.deepEqual(await client.inspect('a/b:1@x&y=z'), image)
+    assert.deepEqual(asked, ['a/b:1@x&y=z'])
+  })
+
   it('says nothing of an unexpected error but logs it', async () => {
     await using client = await start({ images: () => Promise.reject(new Error('secret internals')) })
     await assert.rejects(
@@ -150,6 +179,7 @@ describe('agent', () => {
           manifestDigest: digest,
           config: { os: 'linux' },
           process: { Cmd: ['sh'] },
+          run: { problem: 'nobody is there' },
         })
       },
       clones: () => Promise.resolve([clone]),
@@ -160,8 +190,8 @@ describe('agent', () => {
     })
     const made = await client.clone('a/b:1', web1, { quota: 5 })
     assert.deepEqual(
-      [made.rootfs, made.createdAt, made.process],
-      [clone.rootfs, clone.createdAt, { Cmd: ['sh'] }],
+      [made.rootfs, made.createdAt, made.process, made.run],
+      [clone.rootfs, clone.createdAt, { Cmd: ['sh'] }, { problem: 'nobody is there' }],
     )
     assert.deepEqual(await client.clones(), [clone])
     await client.destroyClone(web1)
@@ -173,6 +203,7 @@ describe('agent', () => {
     ['a body with an unknown member', 'POST', '/v1/images', '{"image":"a","imgae":1}', 400, 'invalid'],
     ['a body that is too large', 'POST', '/v1/images', 'x'.repeat(70_000), 413, 'too_large'],
     ['a platform that is none', 'POST', '/v1/images', '{"image":"a","platform":"linux"}', 400, 'invalid'],
+    ['a request for no image', 'GET', '/v1/image', '', 400, 'invalid'],
     ['a clone name that is none', 'PUT', '/v1/clones/..%2Fevil', '{"image":"a"}', 400, 'invalid'],
     ['a path that is not there', 'GET', '/v1/other', '', 404, 'not_found'],
   ] as const)

@@ -1,20 +1,22 @@
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainId } from '../../../storage/chain-id.ts'
 import { checkParent, unknownChain } from '../chain-rules.ts'
-import type { ChainBuilder, ChainSnapshot, LayerFacts } from '../chain-store.ts'
+import type { ChainBuilder, ChainSnapshot, CommitOptions, LayerFacts } from '../chain-store.ts'
 import { copyTree } from './copy-tree.ts'
 import { type DirectoryLayout, factsFileOf, rootfsOf } from './directory-layout.ts'
 import { writeRecord } from './record-files.ts'
 import { readSnapshot } from './snapshots.ts'
 import { Staging } from './staging.ts'
 
-/** Builds in a directory of its own; each commit shares the files of that moment with it. */
+/** Builds in a directory of its own; each commit but the last shares the files of that moment with it. */
 export class DirectoryChainBuilder implements ChainBuilder {
   readonly rootfs: string
   readonly #layout: DirectoryLayout
   readonly #staging: Staging
   #below: ChainId | null
   #ended = false
+  /** The directory has become the last snapshot. */
+  #isGivenAway = false
 
   constructor(layout: DirectoryLayout, staging: Staging, base: ChainId | null) {
     this.rootfs = rootfsOf(staging.directory)
@@ -23,9 +25,10 @@ export class DirectoryChainBuilder implements ChainBuilder {
     this.#below = base
   }
 
-  async commit(chain: ChainId, facts: LayerFacts, options: Abortable = {}): Promise<ChainSnapshot> {
+  async commit(chain: ChainId, facts: LayerFacts, options: CommitOptions = {}): Promise<ChainSnapshot> {
     options.signal?.throwIfAborted()
-    if (this.#ended) throw new Error(`${this.rootfs}: commit after the builder was disposed`)
+    if (this.#ended || this.#isGivenAway)
+      throw new Error(`${this.rootfs}: commit after the last one, or after the builder was disposed`)
     checkParent(this.#below, chain, facts)
     const snapshot = (await readSnapshot(this.#layout, chain)) ?? (await this.#publish(chain, facts, options))
     this.#below = chain
@@ -38,14 +41,26 @@ export class DirectoryChainBuilder implements ChainBuilder {
     await this.#staging[Symbol.asyncDispose]()
   }
 
-  async #publish(chain: ChainId, facts: LayerFacts, options: Abortable): Promise<ChainSnapshot> {
-    await using staging = await Staging.create(this.#layout)
-    await copyTree(this.rootfs, rootfsOf(staging.directory), { ...options, files: 'share' })
-    await writeRecord(factsFileOf(staging.directory), { chain, ...facts })
-    // When another builder was faster, its snapshot is as good as ours.
-    await staging.publish(this.#layout.chain(chain), options)
+  async #publish(
+    chain: ChainId,
+    facts: LayerFacts,
+    { isLast = false, ...options }: CommitOptions,
+  ): Promise<ChainSnapshot> {
+    if (isLast) await this.#publishFrom(this.#staging, chain, facts, options)
+    else {
+      await using staging = await Staging.create(this.#layout)
+      await copyTree(this.rootfs, rootfsOf(staging.directory), { ...options, files: 'share' })
+      await this.#publishFrom(staging, chain, facts, options)
+    }
+    this.#isGivenAway = isLast
     const snapshot = await readSnapshot(this.#layout, chain)
     if (snapshot === undefined) throw unknownChain(chain)
     return snapshot
+  }
+
+  /** When another builder was faster, its snapshot is as good as ours. */
+  async #publishFrom(staging: Staging, chain: ChainId, facts: LayerFacts, options: Abortable): Promise<void> {
+    await writeRecord(factsFileOf(staging.directory), { chain, ...facts })
+    await staging.publish(this.#layout.chain(chain), options)
   }
 }

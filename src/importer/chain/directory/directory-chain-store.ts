@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { DomainError, isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainId } from '../../../storage/chain-id.ts'
+import type { DiffId, Digest } from '../../../storage/digest.ts'
 import { makeDirectories } from '../../../storage/make-directories.ts'
 import { chainInUse, unknownChain } from '../chain-rules.ts'
 import type {
@@ -36,12 +37,14 @@ export interface DirectoryChainStoreOptions extends Abortable {
 export class DirectoryChainStore implements ChainStore {
   readonly description: string
   readonly recordsDirectory: string
+  readonly spoolDirectory: string
   readonly #layout: DirectoryLayout
   readonly #clones: DirectoryClones
 
   private constructor(layout: DirectoryLayout) {
     this.description = `directory ${layout.directory} (copies instead of ZFS clones)`
     this.recordsDirectory = layout.images
+    this.spoolDirectory = layout.spool
     this.#layout = layout
     this.#clones = new DirectoryClones(layout)
   }
@@ -56,7 +59,8 @@ export class DirectoryChainStore implements ChainStore {
     requireRoot(layout.directory)
     await onDisk(layout.directory, () => makeDirectories(layout.directory))
     await claim(layout)
-    for (const directory of [layout.images, layout.locks, layout.building, layout.chains, layout.clones])
+    const { images, spool, locks, building, chains, clones } = layout
+    for (const directory of [images, spool, locks, building, chains, clones])
       await onDisk(directory, () => makeDirectories(directory))
     return new DirectoryChainStore(layout)
   }
@@ -72,6 +76,17 @@ export class DirectoryChainStore implements ChainStore {
       if (snapshot !== undefined) return snapshot
     }
     return undefined
+  }
+
+  async diffIdsOf(blobs: readonly Digest[], options: Abortable = {}): Promise<ReadonlyMap<Digest, DiffId>> {
+    const found = new Map<Digest, DiffId>()
+    const wanted = new Set(blobs)
+    if (wanted.size === 0) return found
+    for await (const { facts } of listSnapshots(this.#layout)) {
+      options.signal?.throwIfAborted()
+      if (wanted.has(facts.blob)) found.set(facts.blob, facts.diffId)
+    }
+    return found
   }
 
   async extend(base: ChainId | null, options: Abortable = {}): Promise<ChainBuilder> {

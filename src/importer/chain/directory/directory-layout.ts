@@ -9,6 +9,7 @@ import type { CloneName } from '../chain-store.ts'
  *   DIRECTORY/
  *   ├── varve.json                our mark
  *   ├── images/                   records of the images
+ *   ├── spool/                    blobs on their way
  *   ├── locks/ID                  held by whoever works in building/ID
  *   ├── building/ID/              what is not finished, or is being removed
  *   ├── chains/CHAIN/             hex of the chain ID
@@ -22,6 +23,7 @@ export class DirectoryLayout {
   readonly directory: string
   readonly mark: string
   readonly images: string
+  readonly spool: string
   readonly locks: string
   readonly building: string
   readonly chains: string
@@ -31,6 +33,7 @@ export class DirectoryLayout {
     this.directory = directory
     this.mark = join(directory, 'varve.json')
     this.images = join(directory, 'images')
+    this.spool = join(directory, 'spool')
     this.locks = join(directory, 'locks')
     this.building = join(directory, 'building')
     this.chains = join(directory, 'chains')

@@ -5,6 +5,7 @@ import { type ChainId, parseChainId } from '../../../storage/chain-id.ts'
 import { parseDiffId, parseDigest } from '../../../storage/digest.ts'
 import type { LayerFacts } from '../chain-store.ts'
 import { onDisk } from '../fs-errors.ts'
+import { notesSchema } from '../layer-notes.ts'
 
 /** `varve.json`: only a directory that has it is ours to change. */
 export const markSchema = z.object({ kind: z.literal('varve chains'), version: z.literal(1) })
@@ -20,6 +21,7 @@ export const factsSchema = z.object({
   parent: chainSchema.nullable(),
   entries: z.int().nonnegative(),
   bytes: z.int().nonnegative(),
+  notes: notesSchema.optional(),
 })
 
 /** `clone.json`. */

@@ -1,4 +1,5 @@
 import type { ChainId } from '../../../storage/chain-id.ts'
+import type { DiffId, Digest } from '../../../storage/digest.ts'
 import type { ChainSnapshot } from '../chain-store.ts'
 import { asLineage, type DatasetName, type DatasetTree, splitSnapshot } from './dataset-names.ts'
 import { type Listed, parseFacts, roleProperty, unfinishedProperty } from './properties.ts'
@@ -67,6 +68,8 @@ export class ChainIndex {
   readonly #lineages = new Map<string, Lineage>()
   /** More than one lineage can hold a chain when two processes built it at the same time. */
   readonly #copies = new Map<ChainId, ChainSnapshot[]>()
+  /** How many snapshots say so, for each blob. */
+  readonly #diffIds = new Map<Digest, { readonly diffId: DiffId; count: number }>()
   /** For each refresh that is running, what has changed since it began. */
   readonly #refreshing = new Set<Set<string>>()
 
@@ -129,6 +132,11 @@ export class ChainIndex {
     return this.snapshots().find(({ facts }) => facts.parent === chain)
   }
 
+  /** Of the layer that a blob is. */
+  diffIdOf(blob: Digest): DiffId | undefined {
+    return this.#diffIds.get(blob)?.diffId
+  }
+
   #changing(dataset: DatasetName): void {
     for (const changed of this.#refreshing) changed.add(dataset)
   }
@@ -136,17 +144,22 @@ export class ChainIndex {
   #remember(lineage: Lineage): void {
     this.#forget(lineage.dataset)
     this.#lineages.set(lineage.dataset, lineage)
-    for (const snapshot of lineage.snapshots)
+    for (const snapshot of lineage.snapshots) {
+      const { diffId, blob } = snapshot.facts
       this.#copies.set(snapshot.chain, [...this.copies(snapshot.chain), snapshot])
+      this.#diffIds.set(blob, { diffId, count: (this.#diffIds.get(blob)?.count ?? 0) + 1 })
+    }
   }
 
   #forget(dataset: string): void {
     const snapshots = this.#lineages.get(dataset)?.snapshots ?? []
     this.#lineages.delete(dataset)
-    for (const { chain, location } of snapshots) {
+    for (const { chain, location, facts } of snapshots) {
       const rest = this.copies(chain).filter(copy => copy.location !== location)
       if (rest.length > 0) this.#copies.set(chain, rest)
       else this.#copies.delete(chain)
+      const known = this.#diffIds.get(facts.blob)
+      if (known !== undefined && --known.count === 0) this.#diffIds.delete(facts.blob)
     }
   }
 }

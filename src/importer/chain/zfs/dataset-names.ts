@@ -8,7 +8,7 @@ import type { CloneName } from '../chain-store.ts'
  * Every dataset and snapshot of a store, and the one place where their names are made:
  *
  *   ROOT                      POOL/varve, or what the operator chose; carries our mark, is never mounted
- *   ├── images                mounted, private: records/ of the images, locks/ of the lineages
+ *   ├── images                mounted, private: records/ of the images, locks/ of the lineages, spool/
  *   ├── chains                never mounted; hands devices=off, setuid=off, exec=off down to the lineages
  *   │   └── LINEAGE           16 random hex digits; mounted only while somebody builds on it
  *   │       └── @CHAIN        hex of the chain ID: one complete, verified chain of layers

@@ -13,6 +13,7 @@ import type { ZfsCommand } from './zfs-command.ts'
 export interface PrivateDirectories {
   readonly records: string
   readonly locks: string
+  readonly spool: string
 }
 
 interface Fixture {
@@ -123,7 +124,11 @@ async function create(zfs: ZfsCommand, fixture: Fixture, options: Abortable): Pr
 }
 
 async function makePrivateDirectories(mountpoint: string): Promise<PrivateDirectories> {
-  const directories = { records: join(mountpoint, 'records'), locks: join(mountpoint, 'locks') }
+  const directories = {
+    records: join(mountpoint, 'records'),
+    locks: join(mountpoint, 'locks'),
+    spool: join(mountpoint, 'spool'),
+  }
   await onDisk(mountpoint, async () => {
     await chmod(mountpoint, 0o700)
     for (const directory of Object.values(directories)) await makeDirectories(directory)

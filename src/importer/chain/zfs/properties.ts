@@ -2,6 +2,7 @@ import { isDomainError } from '../../../errors.ts'
 import { type ChainId, parseChainId } from '../../../storage/chain-id.ts'
 import { hexOf, parseDiffId, parseDigest } from '../../../storage/digest.ts'
 import type { LayerFacts } from '../chain-store.ts'
+import { formatNotes, parseNotes } from '../layer-notes.ts'
 import { type SnapshotName, splitSnapshot } from './dataset-names.ts'
 
 /*
@@ -27,6 +28,14 @@ const blobProperty = 'varve:blob'
 const parentProperty = 'varve:parent'
 const entriesProperty = 'varve:entries'
 const bytesProperty = 'varve:bytes'
+/** JSON; pools of before this property was written lack it. */
+const notesProperty = 'varve:notes'
+
+/**
+ * What every ZFS stores, without the NUL at the end: zfs(8) promised 1024 for long, and pools before version 8 have no more
+ * (OpenZFS, and zfs-fuse, take 8191). Every listing carries all values, so less is better anyway.
+ */
+const maxValueBytes = 1023
 
 /**
  * What `varve:parent` says of the first layer of a chain; ZFS has no empty values to tell from absent ones.
@@ -43,6 +52,7 @@ export const lineageProperties: readonly string[] = [
   parentProperty,
   entriesProperty,
   bytesProperty,
+  notesProperty,
   'createtxg',
 ]
 
@@ -130,6 +140,7 @@ export function formatFacts(chain: ChainId, facts: LayerFacts): Record<string, s
     [parentProperty]: facts.parent ?? noParent,
     [entriesProperty]: String(facts.entries),
     [bytesProperty]: String(facts.bytes),
+    ...(facts.notes && { [notesProperty]: formatNotes(facts.notes, maxValueBytes) }),
   }
 }
 
@@ -146,6 +157,8 @@ export function parseFacts(
     return undefined
   const counts = [entries, bytes].map(parseCount)
   if (counts[0] === undefined || counts[1] === undefined) return undefined
+  // What cannot be read was not written by us, and is no reason to lose the snapshot.
+  const notes = parseNotes(listed.local(notesProperty) ?? '')
   try {
     const chain = parseChainId(chainText)
     // The name must agree: a renamed or copied snapshot is no longer the one that was verified.
@@ -156,6 +169,7 @@ export function parseFacts(
       parent: parent === noParent ? null : parseChainId(parent),
       entries: counts[0],
       bytes: counts[1],
+      ...(notes && { notes }),
     }
     return { chain, location: listed.name as SnapshotName, facts }
   } catch (error) {

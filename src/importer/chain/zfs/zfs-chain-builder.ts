@@ -1,7 +1,7 @@
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainId } from '../../../storage/chain-id.ts'
 import { checkParent } from '../chain-rules.ts'
-import type { ChainBuilder, ChainSnapshot, LayerFacts } from '../chain-store.ts'
+import type { ChainBuilder, ChainSnapshot, CommitOptions, LayerFacts } from '../chain-store.ts'
 import type { KeyedQueue } from '../keyed-queue.ts'
 import type { Build, Builds } from './builds.ts'
 import type { ChainIndex } from './chain-index.ts'
@@ -35,7 +35,7 @@ export class ZfsChainBuilder implements ChainBuilder {
    * The snapshot's existence is the commit, and its facts come with it in one transaction (zfs-snapshot(8),
    * `-o`). A snapshot holds all that was written before it, so nothing is flushed or unmounted.
    */
-  async commit(chain: ChainId, facts: LayerFacts, options: Abortable = {}): Promise<ChainSnapshot> {
+  async commit(chain: ChainId, facts: LayerFacts, options: CommitOptions = {}): Promise<ChainSnapshot> {
     options.signal?.throwIfAborted()
     if (this.#ended) throw new Error(`${this.#build.lineage.dataset}: commit after the builder was disposed`)
     checkParent(this.#below, chain, facts)

@@ -1,6 +1,7 @@
 import { isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainId } from '../../../storage/chain-id.ts'
+import type { DiffId, Digest } from '../../../storage/digest.ts'
 import { unknownChain } from '../chain-rules.ts'
 import type {
   ChainBuilder,
@@ -31,6 +32,7 @@ export interface ZfsChainStoreOptions extends Abortable, ZfsOptions {
 export class ZfsChainStore implements ChainStore {
   readonly description: string
   readonly recordsDirectory: string
+  readonly spoolDirectory: string
   readonly #datasets: LineageDatasets
   readonly #clones: ZfsClones
   readonly #builds: Builds
@@ -40,6 +42,7 @@ export class ZfsChainStore implements ChainStore {
   private constructor(zfs: ZfsCommand, tree: DatasetTree, directories: PrivateDirectories) {
     this.description = `ZFS datasets below ${tree.root}`
     this.recordsDirectory = directories.records
+    this.spoolDirectory = directories.spool
     this.#datasets = new LineageDatasets(zfs, tree)
     this.#clones = new ZfsClones(zfs, tree)
     this.#builds = new Builds(this.#datasets, tree, this.#index, directories.locks)
@@ -74,6 +77,16 @@ export class ZfsChainStore implements ChainStore {
       return known
     await this.#refresh(options)
     return this.#lastKnown(chains)
+  }
+
+  async diffIdsOf(blobs: readonly Digest[], options: Abortable = {}): Promise<ReadonlyMap<Digest, DiffId>> {
+    options.signal?.throwIfAborted()
+    return new Map(
+      blobs.flatMap(blob => {
+        const diffId = this.#index.diffIdOf(blob)
+        return diffId === undefined ? [] : [[blob, diffId] as const]
+      }),
+    )
   }
 
   async extend(base: ChainId | null, options: Abortable = {}): Promise<ChainBuilder> {

@@ -110,6 +110,20 @@ describe('the index of chains', () => {
     assert.equal(snapshot && index.lineageOf(snapshot)?.dataset, first)
   })
 
+  it('knows the diff ID of a blob as long as any layer of it is there', () => {
+    const index = new ChainIndex()
+    const { blob, diffId } = bottom.facts
+    index.put(lineage(first, bottom, middle))
+    index.put(lineage(second, bottom))
+    index.put(lineage(second, bottom))
+    assert.equal(index.diffIdOf(blob), diffId)
+    index.delete(first)
+    assert.equal(index.diffIdOf(blob), diffId)
+    assert.equal(index.diffIdOf(middle.facts.blob), undefined)
+    index.delete(second)
+    assert.equal(index.diffIdOf(blob), undefined)
+  })
+
   it('lets no older listing undo what has changed since it began', async () => {
     const index = new ChainIndex()
     index.put(lineage(first, bottom))

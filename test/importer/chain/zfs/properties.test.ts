@@ -5,6 +5,7 @@ import type { LayerFacts } from '../../../../src/importer/chain/chain-store.ts'
 import { formatFacts, parseFacts, parseListing } from '../../../../src/importer/chain/zfs/properties.ts'
 import { type ChainId, parseChainId } from '../../../../src/storage/chain-id.ts'
 import { hexOf, parseDiffId, parseDigest } from '../../../../src/storage/digest.ts'
+import { layerOn } from '../../../support/fake-layers.ts'
 
 const digestText = fc
   .uint8Array({ minLength: 32, maxLength: 32 })
@@ -17,8 +18,28 @@ const anyFacts: fc.Arbitrary<LayerFacts> = fc.record(
     parent: fc.option(digestText.map(parseChainId)),
     entries: fc.nat(),
     bytes: fc.maxSafeNat(),
+    notes: fc.record(
+      {
+        whiteouts: fc.nat(),
+        skippedDevices: fc.nat(),
+        skippedFifos: fc.nat(),
+        droppedXattrs: fc.nat(),
+        warnings: fc.array(
+          fc.record(
+            {
+              code: fc.constantFrom('device-skipped' as const, 'time-clamped' as const),
+              count: fc.nat(),
+              examples: fc.array(fc.string({ unit: 'grapheme', maxLength: 10 }), { maxLength: 1 }),
+            },
+            { noNullPrototype: true },
+          ),
+          { maxLength: 2 },
+        ),
+      },
+      { noNullPrototype: true },
+    ),
   },
-  { noNullPrototype: true },
+  { noNullPrototype: true, requiredKeys: ['diffId', 'blob', 'parent', 'entries', 'bytes'] },
 )
 
 /** What `zfs get -Hp` prints for a snapshot that carries these facts. */
@@ -73,6 +94,15 @@ describe('properties of a pool', () => {
     for (const property of Object.keys(whole))
       for (const wrong of ['', '-', 'sha256:x', '-1', '1e3', '99999999999999999'])
         assert.equal(parse({ ...whole, [property]: wrong }), undefined, `${property}=${wrong}`)
+  })
+
+  it('keep a snapshot whose notes cannot be read', () => {
+    const { chain, facts } = layerOn(null, 'x')
+    const lines = Object.entries({ ...formatFacts(chain, facts), 'varve:notes': '{"whiteouts":' })
+    const name = `tank/varve/chains/0123456789abcdef@${hexOf(chain)}`
+    const [listed] = parseListing(lines.map(pair => [name, ...pair, 'local'].join('\t')).join('\n'))
+    const { notes: _, ...rest } = facts
+    assert.deepEqual(listed && parseFacts(listed)?.facts, rest)
   })
 
   it('may hold tabs', () => {

@@ -1,0 +1,31 @@
+import type { ChainStore } from '../../src/importer/chain/chain-store.ts'
+import { DirectoryImageCatalog } from '../../src/importer/images/directory-image-catalog.ts'
+import { Importer, type ImporterParts } from '../../src/importer/importer.ts'
+import { ThreadedLayerEngine } from '../../src/importer/layer/engine/threaded-layer-engine.ts'
+import { Spool, type SpoolOptions } from '../../src/importer/spool/spool.ts'
+import { RegistryImageSource } from '../../src/storage/remote/registry-image-source.ts'
+
+export interface ImporterOverOptions extends Partial<ImporterParts> {
+  /** What differs from the default of the command line. */
+  readonly spoolOptions?: Partial<SpoolOptions> | undefined
+}
+
+/** An importer over `chains` as the command line composes it, but for the parts that are given. It owns them all. */
+export async function importerOver(
+  chains: ChainStore,
+  { spoolOptions, ...parts }: ImporterOverOptions = {},
+): Promise<Importer> {
+  return new Importer({
+    source: new RegistryImageSource(),
+    chains,
+    catalog: new DirectoryImageCatalog(chains.recordsDirectory),
+    engine: new ThreadedLayerEngine(),
+    spool: await Spool.open({
+      directory: chains.spoolDirectory,
+      maxBytes: 4 * 1024 ** 3,
+      downloads: 3,
+      ...spoolOptions,
+    }),
+    ...parts,
+  })
+}
