@@ -1,11 +1,12 @@
-import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { applyLayer } from '../../src/importer/layer/changeset/apply.ts'
 import type { LayerReport } from '../../src/importer/layer/apply-layer.ts'
+import { applyLayer } from '../../src/importer/layer/changeset/apply.ts'
 import { defaultLayerLimits, type LayerLimits } from '../../src/importer/layer/limits.ts'
+import { defaultLayerPolicy, type LayerPolicy } from '../../src/importer/layer/policy.ts'
+import { Canary } from './canary.ts'
 import { listTree, type Tree } from './tree.ts'
 
 /**
@@ -15,20 +16,26 @@ import { listTree, type Tree } from './tree.ts'
 export class LayerSandbox implements Disposable {
   readonly directory: string
   readonly rootfs: string
-  readonly #outside: Tree
+  readonly #canary: Canary
 
-  constructor() {
-    this.directory = mkdtempSync(join(tmpdir(), 'varve-layer-'))
+  /** @param parent where it is made: the file system that the layers meet. */
+  constructor(parent: string = tmpdir()) {
+    this.directory = mkdtempSync(join(parent, 'varve-layer-'))
     this.rootfs = join(this.directory, 'rootfs')
-    for (const name of ['rootfs', 'rootfs-evil', 'victim']) mkdirSync(join(this.directory, name))
-    for (const name of ['canary', 'rootfs-evil/f', 'victim/authorized_keys'])
-      writeFileSync(join(this.directory, name), 'untouched', { mode: 0o600 })
-    this.#outside = this.#listOutside()
+    mkdirSync(this.rootfs)
+    this.#canary = new Canary(this.directory, 'rootfs')
   }
 
-  async apply(tar: Uint8Array | Readable, limits: Partial<LayerLimits> = {}): Promise<LayerReport> {
+  async apply(
+    tar: Uint8Array | Readable,
+    limits: Partial<LayerLimits> = {},
+    policy: Partial<LayerPolicy> = {},
+  ): Promise<LayerReport> {
     const stream = tar instanceof Readable ? tar : Readable.from(inPieces(tar))
-    return await applyLayer(this.rootfs, stream, { limits: { ...defaultLayerLimits, ...limits } })
+    return await applyLayer(this.rootfs, stream, {
+      limits: { ...defaultLayerLimits, ...limits },
+      policy: { ...defaultLayerPolicy, ...policy },
+    })
   }
 
   tree(): Tree {
@@ -47,7 +54,7 @@ export class LayerSandbox implements Disposable {
   }
 
   assertOutsideUntouched(): void {
-    assert.deepEqual(this.#listOutside(), this.#outside)
+    this.#canary.assertUntouched()
   }
 
   [Symbol.dispose](): void {
@@ -56,10 +63,6 @@ export class LayerSandbox implements Disposable {
     } finally {
       rmSync(this.directory, { recursive: true })
     }
-  }
-
-  #listOutside(): Tree {
-    return new Map([...listTree(this.directory)].filter(([path]) => !/^rootfs($|\/)/.test(path)))
   }
 }
 

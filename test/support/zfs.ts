@@ -113,6 +113,12 @@ async function createPoolInTurn(options: { readonly size?: number }, turn: Proce
   return { name, mountpoint, destroy }
 }
 
+/**
+ * For `patience` of a store: zfs-fuse says "busy" after an unmount for as long as the machine is, which is longer than an
+ * operator should wait.
+ */
+export const patientOnFuse: readonly number[] = Array<number>(60).fill(500)
+
 /** Runs `zfs` for what a suite checks or spoils behind the back of the store. */
 export async function zfs(...args: readonly string[]): Promise<string> {
   return (await command('zfs', args)).stdout
