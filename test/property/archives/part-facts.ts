@@ -1,0 +1,71 @@
+import { type Entry, isEntry, type Part } from './archive.ts'
+import { type Difference, secondsOf } from './difference.ts'
+import type { Step } from './scenes.ts'
+import { componentsOf, look } from './walk.ts'
+
+/** What is no directory stands where one was, and has its owner and time. */
+export function givesToSuccessor(
+  { kind, name }: Entry,
+  { before, theirs, differences, archive }: Step,
+): boolean {
+  const found = look(before, name)
+  if (kind === 'directory' || found.end !== 'there' || found.node.type !== 'directory') return false
+  const there = theirs.tree.get(found.path)
+  return (
+    there !== undefined &&
+    differences.every(isOfAttributes) &&
+    directoriesAt(name, archive.layers.at(-1)?.parts ?? []).some(
+      ({ mtime, uid }) => BigInt(Math.floor(mtime)) === secondsOf(there) && there.uid === uid,
+    )
+  )
+}
+
+/** A symlink is replaced that a directory's entry came by, so that at the end the directory is not found. */
+export function changesTheWay({ name }: Entry, { before, differences }: Step): boolean {
+  const found = look(before, name)
+  return (
+    found.end === 'there' &&
+    found.node.type === 'symlink' &&
+    differences.every(difference => isOfAttributes(difference) && difference.ours?.type === 'directory')
+  )
+}
+
+export function isOfAttributes({ aspect }: Pick<Difference, 'aspect'>): boolean {
+  return aspect === 'mode' || aspect === 'owner' || aspect === 'mtime'
+}
+
+/** What a name leads through: `a` and `a/b` for `a/b/c`. */
+export function prefixesOf(name: string): string[] {
+  const components = componentsOf(name)
+  return components.slice(1).map((_, index) => components.slice(0, index + 1).join('/'))
+}
+
+/** How GNU tar and bsdtar make a directory that no entry describes. */
+export const implied = { mode: 0o755, uid: 0, gid: 0, mtime: 0 }
+
+export function isOfDirectory({ path, aspect }: Difference, directory: string): boolean {
+  return path === directory && isOfAttributes({ aspect })
+}
+
+function lastOf(path: string): string | undefined {
+  return componentsOf(path).at(-1)
+}
+
+/** The entries that may be for the directory at this path: links on the way do not change the last component. */
+export function directoriesAt(path: string, parts: readonly Part[]): Entry[] {
+  return parts.filter(isEntry).filter(other => isDirectory(other) && lastOf(other.name) === lastOf(path))
+}
+
+/** Files whose names end in a slash are directories, too. */
+function isDirectory({ kind, name }: Entry): boolean {
+  return kind === 'directory' || (kind === 'file' && name.endsWith('/'))
+}
+
+/** All that names in the layer call this directory. */
+export function spellingsOf(path: string, parts: readonly Part[]): Set<string> {
+  const prefixes = parts.filter(isEntry).flatMap(({ name }) => {
+    const components = name.split('/')
+    return components.map((_, index) => components.slice(0, index + 1).join('/'))
+  })
+  return new Set(prefixes.filter(prefix => lastOf(prefix) === lastOf(path) && !prefix.endsWith('/')))
+}
