@@ -1,140 +1,83 @@
 /**
- * The importer beside what people use instead, on the same filesystem and the same image (a real Debian with hand-made
- * layers): an import beside `umoci unpack` of the layout, a clone beside `cp -a` of the unpacked tree. Needs root.
+ * Imports of one large layer, and of one layer with 100,000 small files, beside what others do with the same layer on the
+ * same file system: wall time, processor time, memory. Needs root and 5 GB in the temporary directory.
  *
- * Varve's import fetches every layer over HTTP, verifies it, and makes a snapshot of each that survives a crash; umoci
- * reads a local layout and writes one tree.
+ *     make bench-import [ONLY=varve,tar] [IMAGES=large,small] [RUNS=3]
+ *
+ * All take turns, each on a new, empty file system and when the disk is idle (sync). Nobody's caches are dropped, so from
+ * the second turn on all read from memory. The registry is a process of its own, whose work counts for nobody. `ON DISK`
+ * is wall time with a sync(1) of the file system after it; an import of Varve has done that itself.
  */
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { formatTable } from '../src/cli/format.ts'
-import type { ChainStore } from '../src/importer/chain/chain-store.ts'
-import { parseCloneName } from '../src/importer/chain/clone-name.ts'
-import { DirectoryChainStore } from '../src/importer/chain/directory/directory-chain-store.ts'
-import { ZfsChainStore } from '../src/importer/chain/zfs/zfs-chain-store.ts'
-import { DirectoryImageCatalog } from '../src/importer/images/directory-image-catalog.ts'
-import { Importer } from '../src/importer/importer.ts'
-import { defaultLayerLimits } from '../src/importer/layer/limits.ts'
-import { defaultPlatform } from '../src/storage/platform.ts'
-import { RegistryImageSource } from '../src/storage/remote/registry-image-source.ts'
-import { type FixtureImage, fixtureImage, fixturePrograms } from '../test/fixtures/make-image.ts'
-import { exec } from '../test/support/process.ts'
+import { readFile } from 'node:fs/promises'
+import { parseImageConfig } from '../src/storage/image-config.ts'
+import { blobPath, findTag, readManifest } from '../test/fixtures/image/oci-layout.ts'
+import { largeLayerImage, type LayoutImage, smallFilesImage } from '../test/fixtures/real-images.ts'
+import { skopeoCopy } from '../test/support/client-registry.ts'
 import { ensurePrograms } from '../test/support/programs.ts'
-import { startRegistry } from '../test/support/registry.ts'
 import { temporaryDirectory } from '../test/support/temporary-directory.ts'
-import { umociUnpack } from '../test/support/umoci.ts'
-import { createPool, stopZfsDaemon, zfsDaemonRunning } from '../test/support/zfs.ts'
+import { containerdPull } from './import/containerd-pull.ts'
+import type { ImportContender, ImportJob } from './import/contender.ts'
+import { gnuTar } from './import/gnu-tar.ts'
+import { podmanPull } from './import/podman-pull.ts'
+import { formatResults, formatUsage } from './import/report.ts'
+import { onScratchDisk } from './import/scratch-disk.ts'
+import { umociUnpack } from './import/umoci-unpack.ts'
+import type { Usage } from './import/usage.ts'
+import { varveEngine } from './import/varve-engine.ts'
+import { varveImport } from './import/varve-import.ts'
+import { startVarve } from './registry/contender.ts'
 
-const runs = 3
+const contenders: readonly ImportContender[] = [
+  varveImport,
+  varveEngine,
+  gnuTar,
+  umociUnpack,
+  podmanPull,
+  containerdPull,
+]
 
-interface Place {
-  readonly name: string
-  /** A directory on the filesystem that is measured. */
-  readonly directory: string
-  /** A store that has nothing yet. */
-  openStore(run: number): Promise<ChainStore>
-}
-
-/** Milliseconds of each run. */
-interface Times {
-  readonly import: number[]
-  readonly umoci: number[]
-  readonly clone: number[]
-  readonly copy: number[]
+const images: Readonly<Record<string, () => Promise<LayoutImage>>> = {
+  large: largeLayerImage,
+  small: () => smallFilesImage(100_000),
 }
 
 export async function run(): Promise<void> {
-  await ensurePrograms('zfs', 'skopeo', ...fixturePrograms)
-  const fixture = await fixtureImage()
-  const daemonWasRunning = await zfsDaemonRunning()
-  try {
-    await using stack = new AsyncDisposableStack()
-    const directory = stack.use(await temporaryDirectory())
-    const registry = stack.use(await startRegistry())
-    const pool = await createPool({ size: 8 * 1024 ** 3 })
-    stack.defer(() => pool.destroy())
-    const image = `${new URL(registry.url).host}/bench/debian:1`
-    await exec('skopeo', [
-      'copy',
-      '--quiet',
-      '--dest-tls-verify=false',
-      `oci:${fixture.layout}:${fixture.layers.tag}`,
-      `docker://${image}`,
-    ])
-    const places: readonly Place[] = [
-      {
-        name: 'directory',
-        directory: directory.path,
-        openStore: run => DirectoryChainStore.open({ directory: join(directory.path, `chains${run}`) }),
-      },
-      {
-        name: 'zfs',
-        directory: pool.mountpoint,
-        openStore: run => ZfsChainStore.open({ dataset: `${pool.name}/store${run}` }),
-      },
-    ]
-    const rows: string[][] = []
-    for (const place of places) rows.push(...rowsOf(place, await measure(place, fixture, image)))
-    console.log(`${fixture.layers.layers.length} layers, median of ${runs} runs`)
-    console.log(formatTable(['ON', 'VARVE', 'ms', 'BESIDE', 'ms', 'RATIO'], rows))
-  } finally {
-    if (!daemonWasRunning) await stopZfsDaemon()
+  const chosen = contenders.filter(({ name }) => isWanted(name, process.env['ONLY']))
+  const runs = Number(process.env['RUNS'] || 3)
+  await ensurePrograms('skopeo', 'mke2fs', ...chosen.flatMap(({ programs }) => programs))
+  await using stack = new AsyncDisposableStack()
+  const directory = stack.use(await temporaryDirectory())
+  const registry = await startVarve(directory.path)
+  stack.defer(() => registry.stop())
+  for (const [name, make] of Object.entries(images)) {
+    if (!isWanted(name, process.env['IMAGES'])) continue
+    const job = await prepare(await make(), registry.url)
+    console.log(`\n${name}: a layer of ${job.layer.size} bytes`)
+    const results = new Map<ImportContender, Usage[]>(chosen.map(contender => [contender, []]))
+    for (let turn = 1; turn <= runs; turn += 1)
+      for (const [contender, usages] of results) {
+        const usage = await onScratchDisk(disk => contender.run(job, disk))
+        usages.push(usage)
+        console.log(`${turn}/${runs} ${contender.name}: ${formatUsage(usage)}`)
+      }
+    console.log(`\n${formatResults(results)}`)
   }
 }
 
-async function measure(place: Place, { layout, layers }: FixtureImage, image: string): Promise<Times> {
-  const times: Times = { import: [], umoci: [], clone: [], copy: [] }
-  for (let run = 0; run < runs; run += 1) {
-    await using importer = importerOn(await place.openStore(run))
-    const name = parseCloneName('web')
-    times.import.push(await timed(() => importer.import({ image, platform: defaultPlatform })))
-    times.clone.push(await timed(() => importer.clone(image, name)))
-    await importer.destroyClone(name)
-    await importer.removeImage(image)
-
-    const work = join(place.directory, `work${run}`)
-    await mkdir(work)
-    let tree = ''
-    const unpack = async (): Promise<void> => {
-      tree = await umociUnpack(layout, layers.tag, join(work, 'bundle'))
-      // An import is on the disk when it is done; so is what it is compared with.
-      await exec('sync', ['--file-system', work])
-    }
-    times.umoci.push(await timed(unpack))
-    times.copy.push(await timed(() => exec('cp', ['--archive', tree, join(work, 'copy')])))
-    await rm(work, { recursive: true })
-  }
-  return times
+/** @param list comma-separated beginnings of names; empty or none means all. */
+function isWanted(name: string, list = ''): boolean {
+  return list === '' || list.split(',').some(start => name.startsWith(start.trim()))
 }
 
-function importerOn(chains: ChainStore): Importer {
-  return new Importer({
-    source: new RegistryImageSource(),
-    chains,
-    catalog: new DirectoryImageCatalog(chains.recordsDirectory),
-    limits: defaultLayerLimits,
-  })
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now()
-  await work()
-  return performance.now() - started
-}
-
-function rowsOf(place: Place, times: Times): string[][] {
-  return [
-    row(place.name, 'import', times.import, 'umoci unpack', times.umoci),
-    row(place.name, 'clone', times.clone, 'cp -a', times.copy),
-  ]
-}
-
-/** The ratio is how many times faster Varve is. */
-function row(on: string, ours: string, ourMs: number[], theirs: string, theirMs: number[]): string[] {
-  const [our, their] = [median(ourMs), median(theirMs)]
-  return [on, ours, our.toFixed(0), theirs, their.toFixed(0), (their / our).toFixed(2)]
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN
+async function prepare({ layout, tag }: LayoutImage, url: string): Promise<ImportJob> {
+  const image = `${new URL(url).host}/bench/${tag}:1`
+  await skopeoCopy('--quiet', `oci:${layout}:${tag}`, `docker://${image}`)
+  const manifest = await readManifest(layout, (await findTag(layout, tag)).digest)
+  if (manifest.kind !== 'image') throw new Error(`${tag} of ${layout} is not an image manifest`)
+  const { diffIds } = parseImageConfig(await readFile(blobPath(layout, manifest.config.digest)))
+  const [layer] = manifest.layers
+  const [diffId] = diffIds
+  if (layer === undefined || diffId === undefined) throw new Error(`${tag} of ${layout} has no layer`)
+  const { mediaType, digest: blob, size } = layer
+  return { layout, tag, image, layerFile: blobPath(layout, blob), layer: { mediaType, blob, size, diffId } }
 }

@@ -11,7 +11,13 @@ import { exec } from '../support/process.ts'
 import { skipWithout } from '../support/programs.ts'
 import { RegistryClient } from '../support/registry-client.ts'
 import { startServe } from '../support/serve.ts'
-import { type BuildMounts, type BuiltImage, buildVarveImage, npmSettings } from '../support/varve-image.ts'
+import {
+  aptSettings,
+  type BuildMounts,
+  type BuiltImage,
+  buildVarveImage,
+  npmSettings,
+} from '../support/varve-image.ts'
 
 describe('the Dockerfile', { skip: await skipWithout(...fixturePrograms, 'skopeo') }, () => {
   let directory = ''
@@ -19,7 +25,7 @@ describe('the Dockerfile', { skip: await skipWithout(...fixturePrograms, 'skopeo
   let image: BuiltImage
   before(async () => {
     directory = await realpath(await mkdtemp(join(tmpdir(), 'varve-dockerfile-')))
-    mounts = await npmSettings(directory)
+    mounts = new Map([...(await npmSettings(directory)), ...(await aptSettings(directory))])
     image = await buildVarveImage(await fixtureImage(), directory, mounts)
   })
   after(() => removeWithMounts(directory))

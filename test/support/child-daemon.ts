@@ -10,6 +10,7 @@ import { searchPath } from './programs.ts'
 
 /** A daemon in a directory of its own: it shares nothing with one that this machine may run already. */
 export interface ChildDaemon {
+  readonly pid: number
   /** Ends the daemon and removes all that it stored. */
   stop(): Promise<void>
 }
@@ -44,8 +45,8 @@ const startSeconds = 60
 const stopSeconds = 30
 
 /** A directory for {@link startDaemon}, without symlinks on the way. */
-export async function daemonDirectory(program: string): Promise<string> {
-  return await realpath(await mkdtemp(join(tmpdir(), `varve-${program}-`)))
+export async function daemonDirectory(program: string, parent: string = tmpdir()): Promise<string> {
+  return await realpath(await mkdtemp(join(parent, `varve-${program}-`)))
 }
 
 /**
@@ -57,7 +58,7 @@ export async function startDaemon(directory: string, start: DaemonStart): Promis
   const remove = (): Promise<void> => removeWithMounts(directory)
   try {
     const daemon = await startDaemonProcess(join(directory, `${basename(start.program)}.log`), start)
-    return { stop: () => daemon.end().finally(remove) }
+    return { pid: daemon.pid, stop: () => daemon.end().finally(remove) }
   } catch (error) {
     await remove()
     throw error

@@ -2,7 +2,7 @@ import type { Tree, TreeEntry } from './tree.ts'
 
 export interface CompareTreesOptions {
   /** How exactly modification times must agree; to the nanosecond unless said otherwise. */
-  readonly mtime?: 'nanoseconds' | 'seconds' | 'ignored' | undefined
+  readonly mtime?: 'nanoseconds' | 'microseconds' | 'seconds' | 'ignored' | undefined
   /** Paths whose modification time nothing determines. */
   readonly undefinedTimes?: ReadonlySet<string> | undefined
   /** Paths that are not compared. */
@@ -35,7 +35,13 @@ function comparePath(
   const found = propertiesOf(path, actual, options)
   return Object.keys(wanted)
     .filter(key => found[key] !== wanted[key])
-    .map(key => `${name}: ${key} is ${found[key]}, expected ${wanted[key]}`)
+    .map(key => `${name}: ${key} is ${short(found[key])}, expected ${short(wanted[key])}`)
+}
+
+const shownCharacters = 300
+
+function short(text = ''): string {
+  return text.length > shownCharacters ? `${text.slice(0, shownCharacters)}…` : text
 }
 
 /** What is compared, as a person reads it. */
@@ -51,6 +57,7 @@ function propertiesOf(path: string, entry: TreeEntry, options: CompareTreesOptio
     sha256: entry.sha256,
     device: String(entry.device),
     links: entry.links.map(printable).join(' '),
+    xattrs: entry.xattrs.map(printable).join(' '),
   }
 }
 
@@ -58,6 +65,7 @@ const nanosecondsPerSecond = 1_000_000_000n
 
 function timeOf(nanoseconds: bigint, precision: CompareTreesOptions['mtime'] = 'nanoseconds'): string {
   if (precision === 'ignored') return 'any'
+  if (precision === 'microseconds') return `${Math.round(Number(nanoseconds) / 1000)} µs`
   const seconds = nanoseconds / nanosecondsPerSecond
   if (precision === 'seconds') return String(seconds)
   return `${seconds}.${String(nanoseconds % nanosecondsPerSecond).padStart(9, '0')}`

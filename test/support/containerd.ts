@@ -7,6 +7,8 @@ import { ensurePrograms } from './programs.ts'
 export interface Containerd extends ChildDaemon {
   /** Runs `ctr` against this daemon; answers its standard output. */
   ctr(...args: readonly string[]): Promise<string>
+  /** What {@link ctr} runs. */
+  command(...args: readonly string[]): { readonly program: string; readonly args: readonly string[] }
 }
 
 /** What it would run containers with, serve to Kubernetes, or write outside of its own directories. */
@@ -19,10 +21,14 @@ const disabledPlugins: readonly string[] = [
   'io.containerd.snapshotter.v1.zfs',
 ]
 
-/** Starts `containerd` and waits until it answers. Needs root. */
-export async function startContainerd(): Promise<Containerd> {
+/**
+ * Starts `containerd` and waits until it answers. Needs root.
+ *
+ * @param parent where the directory with all that it stores is made; the temporary directory by default.
+ */
+export async function startContainerd(parent?: string): Promise<Containerd> {
   await ensurePrograms('containerd')
-  const directory = await daemonDirectory('containerd')
+  const directory = await daemonDirectory('containerd', parent)
   const socket = join(directory, 'containerd.sock')
   const configFile = join(directory, 'config.toml')
   const lines = [
@@ -34,12 +40,15 @@ export async function startContainerd(): Promise<Containerd> {
     `address = ${JSON.stringify(socket)}`,
   ]
   await writeFile(configFile, `${lines.join('\n')}\n`)
-  const ctr = (...args: readonly string[]): Promise<string> =>
-    exec('ctr', ['--address', socket, '--namespace', 'varve', ...args])
+  const command: Containerd['command'] = (...args) => ({
+    program: 'ctr',
+    args: ['--address', socket, '--namespace', 'varve', ...args],
+  })
+  const ctr: Containerd['ctr'] = (...args) => exec('ctr', command(...args).args)
   const daemon = await startDaemon(directory, {
     program: 'containerd',
     args: ['--config', configFile],
     ask: () => ctr('version'),
   })
-  return { ctr, stop: () => daemon.stop() }
+  return { ctr, command, pid: daemon.pid, stop: () => daemon.stop() }
 }

@@ -40,5 +40,5 @@ export async function startDockerd(): Promise<DockerDaemon> {
     ],
     ask: () => docker('version'),
   })
-  return { host, docker, stop: () => daemon.stop() }
+  return { host, docker, pid: daemon.pid, stop: () => daemon.stop() }
 }

@@ -46,7 +46,12 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   commander: ['src/cli.ts', 'src/cli/'],
   koa: ['src/registry/', 'src/importer/agent/'],
   kysely: ['src/storage/metadata/'],
-  'lru-cache': ['src/storage/metadata/'],
+  'lru-cache': [
+    'src/storage/metadata/',
+    'src/storage/blobs/blob-cache.ts',
+    'src/importer/known-diff-ids.ts',
+    'src/importer/layer/tree/',
+  ],
   'p-limit': ['src/importer/'],
   pg: ['src/storage/metadata/postgres'],
   pino: ['src/log.ts'],
@@ -56,7 +61,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   undici: ['src/storage/remote/', 'src/registry/events/webhook-sender.ts'],
   yaml: ['src/config.ts'],
   zod: ['src/storage/', 'src/importer/', 'src/registry/', 'src/config/'],
-  'node:child_process': ['src/importer/chain/'],
+  'node:child_process': ['src/importer/chain/', 'src/importer/layer/tree/helper-program.ts'],
   'node:sqlite': ['src/storage/metadata/', 'src/importer/chain/process-lock.ts'],
 }
 

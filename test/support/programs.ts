@@ -10,13 +10,19 @@ const run = promisify(execFile)
 
 /** Debian's package for each outside program that a suite may ask for. */
 const debianPackageOf: Readonly<Record<string, string>> = {
+  bsdtar: 'libarchive-tools',
   buildah: 'buildah',
   containerd: 'containerd',
   debootstrap: 'debootstrap',
   dockerd: 'docker.io',
+  getfattr: 'attr',
   go: 'golang-go',
+  mke2fs: 'e2fsprogs',
   podman: 'podman',
   postgres: 'postgresql',
+  setcap: 'libcap2-bin',
+  setfacl: 'acl',
+  setfattr: 'attr',
   skopeo: 'skopeo',
   umoci: 'umoci',
   zfs: 'zfs-fuse',

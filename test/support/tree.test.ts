@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
@@ -15,7 +16,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { compareTrees } from './compare-trees.ts'
+import { skipWithout } from './programs.ts'
 import { listTree } from './tree.ts'
+import { whyNoXattrs } from './xattrs.ts'
 
 describe('trees', () => {
   let parent = ''
@@ -89,6 +92,25 @@ describe('trees', () => {
       settle(right)
       assert.match(difference().join('\n'), found)
     })
+
+  it('differ by an extended attribute, where they are looked at', async context => {
+    const reason = (await skipWithout('getfattr')) || whyNoXattrs(parent)
+    if (reason) return context.skip(reason)
+    const odd = join(right, 'a/odd \\ näme\n')
+    writeFileSync(odd, '')
+    execFileSync('setfattr', ['-n', 'user.a=b', '-v', '0x000aff', odd])
+    execFileSync('setfattr', ['-h', '-n', 'user.empty', right])
+    assert.deepEqual(listTree(right).get('.')?.xattrs, [])
+    const tree = listTree(right, { xattrs: true })
+    assert.deepEqual(tree.get('.')?.xattrs, ['user.empty=0x'])
+    assert.deepEqual(tree.get('file')?.xattrs, [])
+    const name = Buffer.from('a/odd \\ näme\n').toString('latin1')
+    assert.deepEqual(tree.get(name)?.xattrs, ['user.a=b=0x000aff'])
+    rmSync(odd)
+    settle(right)
+    const found = compareTrees(listTree(right, { xattrs: true }), listTree(left, { xattrs: true }))
+    assert.deepEqual(found, ['".": xattrs is "user.empty=0x", expected '])
+  })
 
   it('agree where the caller does not care', () => {
     utimesSync(join(right, 'file'), 0, 1_000_000_000.9)

@@ -9,10 +9,11 @@ import {
   readlinkSync,
   readSync,
 } from 'node:fs'
+import { listXattrs } from './xattrs.ts'
 
 /**
- * All that Node can see of a directory tree, root included. Paths are relative to the root, which is `.`;
- * names are bytes, one character (latin1) for each. Extended attributes are not seen: Node has no call for them.
+ * All that can be seen of a directory tree, root included. Paths are relative to the root, which is `.`; names are
+ * bytes, one character (latin1) for each.
  */
 export type Tree = ReadonlyMap<string, TreeEntry>
 
@@ -34,16 +35,24 @@ export interface TreeEntry {
   readonly device: bigint
   /** Every path below the root with this inode, sorted, its own included. A directory has itself only. */
   readonly links: readonly string[]
+  /** As {@link listXattrs} answers them; none unless they were asked for. */
+  readonly xattrs: readonly string[]
+}
+
+export interface ListTreeOptions {
+  /** Sees extended attributes too, which takes the program getfattr: Node has no call for them. */
+  readonly xattrs?: boolean | undefined
 }
 
 /** Reads a whole tree, depth first, entries of a directory in byte order. Needs the rights to read all of it. */
-export function listTree(root: string): Tree {
+export function listTree(root: string, { xattrs = false }: ListTreeOptions = {}): Tree {
+  const attributes = xattrs ? listXattrs(root) : undefined
   const tree = new Map<string, TreeEntry>()
   const linkGroups = new Map<bigint, string[]>()
   const visit = (path: string): void => {
     const absolute = absoluteOf(root, path)
     const stats = lstatSync(absolute, { bigint: true })
-    tree.set(path, entryOf(absolute, path, stats, linkGroups))
+    tree.set(path, entryOf(absolute, path, stats, linkGroups, attributes?.get(path)))
     if (!stats.isDirectory()) return
     const names = readdirSync(absolute, { encoding: 'buffer' }).map(name => name.toString('latin1'))
     for (const name of names.sort()) visit(path === '.' ? name : `${path}/${name}`)
@@ -58,6 +67,7 @@ function entryOf(
   path: string,
   stats: BigIntStats,
   linkGroups: Map<bigint, string[]>,
+  xattrs: readonly string[] = [],
 ): TreeEntry {
   const isFile = stats.isFile()
   return {
@@ -71,6 +81,7 @@ function entryOf(
     sha256: isFile ? hashFile(absolute) : '',
     device: stats.isBlockDevice() || stats.isCharacterDevice() ? stats.rdev : 0n,
     links: stats.isDirectory() ? [path] : joinGroup(linkGroups, stats.ino, path),
+    xattrs,
   }
 }
 

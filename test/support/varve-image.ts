@@ -1,5 +1,6 @@
 import { access, readFile, realpath, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { findMirror, suite } from '../fixtures/image/debian-root.ts'
 import { blobPath } from '../fixtures/image/oci-layout.ts'
 import type { FixtureImage } from '../fixtures/make-image.ts'
 import { withOwnStorage } from './container-storage.ts'
@@ -17,7 +18,7 @@ export interface BuiltImage {
   readonly command: readonly string[]
 }
 
-/** Of npm's files on this machine, those that are mounted into the build, by their path there. */
+/** Files that are mounted into the build, by their path there. */
 export type BuildMounts = ReadonlyMap<string, string>
 
 const repository = join(import.meta.dirname, '../..')
@@ -109,6 +110,13 @@ export async function npmSettings(directory: string): Promise<BuildMounts> {
   await writeFile(settings, `${lines.join('\n')}\n`)
   mounts.set('/usr/local/etc/npmrc', settings)
   return mounts
+}
+
+/** The mirror of Debian that apt uses here, likewise: the fixture image knows none. */
+export async function aptSettings(directory: string): Promise<BuildMounts> {
+  const sources = join(directory, 'sources.list')
+  await writeFile(sources, `deb ${await findMirror()} ${suite} main\n`)
+  return new Map([['/etc/apt/sources.list', sources]])
 }
 
 async function npmSetting(name: string): Promise<string> {
