@@ -14,6 +14,8 @@ FROM ${NODE_IMAGE}
 LABEL org.opencontainers.image.title="varve" \
       org.opencontainers.image.description="Container image registry and layer-to-ZFS importer" \
       org.opencontainers.image.licenses="Apache-2.0"
+# setfattr: Node has no call for the extended attributes of layers, file capabilities among them.
+RUN apt-get update && apt-get install --yes --no-install-recommends attr && rm -rf /var/lib/apt/lists/*
 WORKDIR /usr/lib/varve
 COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules node_modules

@@ -1,7 +1,7 @@
 # make up · make test · make demo · make chaos: each does all its own set-up on a machine with npm.
 # The machine's own Node and npm may be old: they only install those that toolchain/ pins, which do all the rest.
 
-.PHONY: up test chaos demo check format build bench clean
+.PHONY: up test chaos fuzz demo check format build bench bench-import clean
 .DEFAULT_GOAL := help
 
 TOOLS := $(CURDIR)/toolchain/node_modules/.bin
@@ -17,6 +17,8 @@ help:
 	@echo 'make test [ONLY=path]                                       all checks and tests'
 	@echo 'make demo                                                   push, import and clone a real image on a real pool'
 	@echo 'make chaos [SECONDS=600] [SEED=1]                           three replicas while everything fails'
+	@echo 'make fuzz [COUNT=1000000] [SEED=1]                          archives, applied by us, by GNU tar and by bsdtar'
+	@echo 'make bench-import [ONLY=varve,tar] [IMAGES=large] [RUNS=3]      imports beside tar, umoci, podman and containerd'
 	@echo 'make check | format | build | bench | clean'
 
 # Installs npm packages only.
@@ -40,8 +42,16 @@ demo: $(INSTALLED)
 chaos: $(INSTALLED)
 	@$(NODE) test/chaos/chaos.ts $(or $(SECONDS),600) $(SEED)
 
+# Installs bsdtar from Debian.
+fuzz: $(INSTALLED)
+	@$(NODE) test/property/archives/fuzz.ts $(or $(COUNT),1000000) $(SEED)
+
 bench: $(INSTALLED)
 	@$(NODE) bench/run.ts
+
+# Installs umoci, podman, containerd and skopeo from Debian, and downloads 210 MB of its packages once for the large layer.
+bench-import: $(INSTALLED)
+	@ONLY="$(ONLY)" IMAGES="$(IMAGES)" RUNS="$(RUNS)" $(NODE) bench/run.ts import
 
 format: $(INSTALLED)
 	@npm run --silent format
