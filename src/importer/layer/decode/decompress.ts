@@ -24,13 +24,6 @@ export interface LayerPromise {
   readonly knownDiffId?: DiffId | undefined
 }
 
-export interface LayerTar {
-  /** The uncompressed tar stream. */
-  readonly stream: Readable
-  /** Bytes of the blob that have come so far. */
-  blobBytes(): number
-}
-
 /**
  * Makes a layer's blob its tar stream. The stream ends only when blob digest, size and diff ID are as promised;
  * until then nothing that came out of it may be trusted. Its failure, or destroying it, destroys `source`.
@@ -42,11 +35,10 @@ export function openLayerTar(
   source: Readable,
   { mediaType, blob, size, diffId, knownDiffId }: LayerPromise,
   limits: LayerLimits,
-): LayerTar {
-  const transferred = new VerifyStream({ digest: blob, size, what: { resource: 'layer' } })
+): Readable {
   const stream = new Pumpify(
     source,
-    transferred,
+    new VerifyStream({ digest: blob, size, what: { resource: 'layer' } }),
     new Decompressor(mediaType),
     new LayerLimitStream(limits, size),
     ...(knownDiffId === undefined
@@ -66,5 +58,5 @@ export function openLayerTar(
     stream.destroy(
       layerTooLarge(`its blob is said to have ${size} bytes; at most ${limits.maxBytes} are read`),
     )
-  return { stream, blobBytes: () => transferred.bytes }
+  return stream
 }

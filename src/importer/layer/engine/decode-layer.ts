@@ -17,7 +17,7 @@ const inputBytes = 512 * 1024
 export async function decodeLayer({ port, ring, promise, limits }: DecodeJob): Promise<void> {
   const answer = (message: FromDecoder): void => port.postMessage(message)
   try {
-    const { stream } = openLayerTar(new BlobReadable(port), promise, limits)
+    const stream = openLayerTar(new BlobReadable(port), promise, limits)
     await pipeline(stream, new RingWritable(new SharedRing(ring)))
     answer({ type: 'ended' })
   } catch (error) {

@@ -35,7 +35,7 @@ function open(
   const source = Readable.from(pieces, { objectMode: false })
   const diffId = parseDiffId(digestOf(expected))
   const promise = { mediaType, blob: digestOf(blob), size, diffId, knownDiffId }
-  return { source, ...openLayerTar(source, promise, { ...defaultLayerLimits, ...limits }) }
+  return { source, stream: openLayerTar(source, promise, { ...defaultLayerLimits, ...limits }) }
 }
 
 const hello = Buffer.from('hello, layer')

@@ -24,7 +24,7 @@ const parts = [
 
 async function read(blob: Buffer, expected: Buffer, mediaType: string): Promise<Buffer> {
   const { bytes, promise } = layerBlob(expected, blob, mediaType)
-  return await buffer(openLayerTar(sourceOf(bytes), promise, defaultLayerLimits).stream)
+  return await buffer(openLayerTar(sourceOf(bytes), promise, defaultLayerLimits))
 }
 
 describe('seekable layers as ordinary ones', { timeout: 120_000 }, () => {

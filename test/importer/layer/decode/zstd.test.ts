@@ -11,7 +11,7 @@ import { layerBlob, sourceOf, zstdLayer } from '../../../support/layer-blobs.ts'
 
 function open(blob: Buffer, expected: Uint8Array, chunkBytes?: number): Readable {
   const { bytes, promise } = layerBlob(expected, blob, zstdLayer)
-  return openLayerTar(sourceOf(bytes, chunkBytes), promise, defaultLayerLimits).stream
+  return openLayerTar(sourceOf(bytes, chunkBytes), promise, defaultLayerLimits)
 }
 
 /** Of the compressed bytes in pieces of this size, so that frames end everywhere. */
