@@ -9,15 +9,17 @@ import {
   xattrNamesOf,
 } from '../tree/xattr-programs.ts'
 import { layerTooLarge } from '../layer-errors.ts'
+import { removeInherited } from './inherited-acls.ts'
 import type { PendingXattrs } from './pending-xattrs.ts'
-import { namespaceOf } from './xattr-rules.ts'
+import type { TracedTree } from './traced-tree.ts'
+import { defaultAcl, namespaceOf } from './xattr-rules.ts'
 
 /** Names that one layer has removed from directories of the layers below: each costs a process. */
 const maxRemovedNames = 256
 
 /** What each directory of a layer has to get, once nothing changes in it any more. */
 export interface Endings {
-  readonly tree: RootTree
+  readonly traced: TracedTree
   readonly xattrs: PendingXattrs
   /** Called for each directory, before it is touched. */
   readonly onDirectory: () => void
@@ -25,7 +27,8 @@ export interface Endings {
 }
 
 /** Owner, mode, time and extended attributes of all directories that the layer describes or has changed. */
-export function endDirectories({ tree, xattrs, onDirectory, onClampedTime }: Endings): void {
+export function endDirectories({ traced, xattrs, onDirectory, onClampedTime }: Endings): void {
+  const { tree } = traced
   const described: Directory[] = []
   // Deepest first, so that no directory is closed to us before those in it are done.
   const end = (directory: Directory): void => {
@@ -42,10 +45,9 @@ export function endDirectories({ tree, xattrs, onDirectory, onClampedTime }: End
   }
   end(tree.root)
   // After chmod, which would change an ACL. They change no time.
-  removeOld(
-    tree,
-    described.filter(directory => !directory.isMade),
-  )
+  const { old, givers } = whatLowerHave(traced, described)
+  removeInherited(traced, givers, onDirectory)
+  removeOld(tree, old)
   xattrs.set(described.map(targetOf))
 }
 
@@ -53,12 +55,29 @@ function targetOf(directory: Directory): XattrTarget {
   return { directory, name: itself, xattrs: directory.ending?.xattrs ?? [] }
 }
 
-/** A directory that an entry describes has what the entry says, and nothing of the layers below. */
-function removeOld(tree: RootTree, directories: readonly Directory[]): void {
+interface LowerXattrs {
+  /** By name, the directories that an entry describes and that have it from the layers below. */
+  readonly old: ReadonlyMap<ByteString, ReadonlySet<Directory>>
+  /** Directories that have handed down ACLs to what this layer has made in them. */
+  readonly givers: readonly Directory[]
+}
+
+/** All questions about directories of the layers below, asked together: each run of the program is a process. */
+function whatLowerHave({ tree, givers }: TracedTree, described: readonly Directory[]): LowerXattrs {
   const old = new Map<ByteString, Set<Directory>>()
-  for (const run of inRuns(directories))
-    for (const [directory, names] of xattrNamesOf(tree, new Set(run)))
-      for (const name of names.filter(isManaged)) old.set(name, (old.get(name) ?? new Set()).add(directory))
+  const giving: Directory[] = []
+  const lower = [...described, ...givers].filter(({ isMade, isGone }) => !isMade && !isGone)
+  for (const run of inRuns([...new Set(lower)]))
+    for (const [directory, names] of xattrNamesOf(tree, new Set(run))) {
+      if (givers.has(directory) && names.includes(defaultAcl)) giving.push(directory)
+      if (directory.ending !== undefined)
+        for (const name of names.filter(isManaged)) old.set(name, (old.get(name) ?? new Set()).add(directory))
+    }
+  return { old, givers: giving }
+}
+
+/** A directory that an entry describes has what the entry says, and nothing of the layers below. */
+function removeOld(tree: RootTree, old: LowerXattrs['old']): void {
   if (old.size > maxRemovedNames)
     throw layerTooLarge(
       `it removes extended attributes of ${old.size} names from directories; at most ${maxRemovedNames} are removed`,

@@ -81,7 +81,7 @@ export class LayerApplier {
   finish(): void {
     this.#xattrs.flush()
     endDirectories({
-      tree: this.#tree,
+      traced: this.#traced,
       xattrs: this.#xattrs,
       onDirectory: () => this.#tally.checkTime(),
       onClampedTime: ({ path }) => this.#tally.warn('time-clamped', () => showPath(path)),
@@ -201,7 +201,7 @@ export class LayerApplier {
         `${showPath(entry.target)} has more than ${this.#maxLinks} names, the limit maxLinks`,
       )
     this.#traced.make(place, () => this.#tree.makeHardlink(place.directory, place.name, target))
-    this.#traced.keepOwn(place)
+    this.#traced.keepLink(target, place)
     this.#xattrs.link(target, place)
   }
 

@@ -5,11 +5,15 @@ import type { Directory } from '../tree/directory.ts'
 import type { Place, RootTree } from '../tree/root-tree.ts'
 import { asSystemError } from '../tree/system-reasons.ts'
 import { directoriesPerRun, setXattrs, type XattrFailure, type XattrTarget } from '../tree/xattr-programs.ts'
+import { spare } from './spared.ts'
 import type { Tally } from './tally.ts'
-import { namespaceOf, refusalOf, type XattrNamespace } from './xattr-rules.ts'
+import { accessAcl, namespaceLackedBy, namespaceOf, refusalOf, type XattrNamespace } from './xattr-rules.ts'
 
 /** What waits is in memory, and more of it would not make the program that sets it any quicker. */
 const batchBytes = 1024 * 1024
+
+/** As many as wait at most when each is tiny. */
+const targetsPerRun = 4096
 
 /** What waiting costs besides the bytes themselves. */
 const bytesPerName = 256
@@ -40,6 +44,7 @@ export class PendingXattrs {
       this.#waiting.set(directory, names)
     }
     names.set(name, xattrs)
+    if (xattrs.some(xattr => xattr.name === accessAcl)) spare({ directory, name })
     this.#waitingBytes += bytesPerName + sizeOf(xattrs)
     if (this.#waitingBytes >= batchBytes) this.flush()
   }
@@ -88,25 +93,27 @@ export class PendingXattrs {
     for (const { target, xattr, errno } of failures) {
       const refusal = refusalOf(errno, this.#tree.hasSpace())
       if (refusal === undefined) throw asSystemError('setfattr', errno, errno)
-      const namespace = namespaceOf(xattr.name)
+      const namespace = namespaceLackedBy(xattr)
       if (refusal === 'absent' && namespace !== undefined) this.#lacking.add(namespace)
       this.#drop(target, xattr)
     }
   }
 
   #drop({ directory, name }: Place, xattr: Xattr): void {
+    if (xattr.name === accessAcl) directory.spared?.delete(name)
     this.#tally.add('droppedXattrs')
     this.#tally.warn('xattr-unsupported', () => showXattr({ directory, name }, xattr))
   }
 }
 
-/** Each in as many directories as one run takes; without those that have nothing to set. */
-function* inRuns(targets: readonly XattrTarget[]): Generator<readonly XattrTarget[]> {
+/** Each as many targets, in as many directories, as one run takes; without those that have nothing to set. */
+export function* inRuns(targets: Iterable<XattrTarget>): Generator<readonly XattrTarget[]> {
   let run: XattrTarget[] = []
   const directories = new Set<Directory>()
   for (const target of targets) {
     if (target.xattrs.length === 0) continue
-    if (directories.size === directoriesPerRun && !directories.has(target.directory)) {
+    const isFull = directories.size === directoriesPerRun && !directories.has(target.directory)
+    if (isFull || run.length === targetsPerRun) {
       yield run
       run = []
       directories.clear()

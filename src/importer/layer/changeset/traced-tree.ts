@@ -6,6 +6,7 @@ import type { LayerLimits } from '../limits.ts'
 import type { Directory, Kept } from '../tree/directory.ts'
 import { isZfsControl, type Resolved, refuseZfsControl, resolveDirectory } from '../tree/resolve.ts'
 import type { Place, RootTree } from '../tree/root-tree.ts'
+import { isSpared, spare } from './spared.ts'
 
 /** What an entry says of a directory; its time is given to it at the end. */
 export interface DirectoryFacts extends Attributes {
@@ -24,6 +25,10 @@ export const implied: DirectoryFacts = { mode: 0o755, uid: 0, gid: 0, mtime: 0, 
  */
 export class TracedTree {
   readonly tree: RootTree
+  /** Directories of the layers below in which this layer has made something; they may be gone. */
+  readonly givers = new Set<Directory>()
+  /** Directories in which this layer has a further name of a file that it has made; they may be gone. */
+  readonly linked = new Set<Directory>()
   /** Told of every name whose content is gone, before something else may be there. */
   readonly #onGone: (place: Place) => void
   readonly #limits: Pick<LayerLimits, 'maxDepth' | 'maxPathBytes'>
@@ -103,6 +108,7 @@ export class TracedTree {
   make<Made>(place: Place, create: () => Made): Made {
     this.rememberTime(place.directory)
     place.directory.absent?.delete(place.name)
+    if (!place.directory.isMade) this.givers.add(place.directory)
     try {
       return create()
     } catch (error) {
@@ -118,6 +124,13 @@ export class TracedTree {
     if (directory.isClean) return
     directory.ownNames ??= new Set()
     directory.ownNames.add(name)
+  }
+
+  /** After a further name for what is at `target` was made at a place. */
+  keepLink(target: Place, place: Place): void {
+    if (isSpared(target)) spare(place)
+    else this.linked.add(place.directory)
+    this.keepOwn(place)
   }
 
   /** Removes whatever is at a place, with all that is in it; nothing there is no error. */
@@ -155,6 +168,7 @@ export class TracedTree {
     this.#lastPath = undefined
     this.#onGone(place)
     place.directory.ownNames?.delete(place.name)
+    place.directory.spared?.delete(place.name)
   }
 
   #remember(path: LayerPath, directory: Directory): void {

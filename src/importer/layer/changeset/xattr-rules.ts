@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { type ByteString, bytesOf } from '../byte-string.ts'
+import { asByteString, type ByteString, bytesOf } from '../byte-string.ts'
+import type { Xattr } from '../entry.ts'
 
 /**
  * Whether a stranger's image may set it. File capabilities, ACLs and the programs' own `user.` mean something in a
@@ -11,13 +12,30 @@ export function isAllowedXattr(name: ByteString): boolean {
   return namespaceOf(name) !== undefined && isUtf8(bytesOf(name))
 }
 
+export const accessAcl = asByteString('system.posix_acl_access')
+export const defaultAcl = asByteString('system.posix_acl_default')
+
+/** Of ACLs, in front of their entries: 2, as four bytes. */
+const knownVersion = [2, 0, 0, 0] as const
+
+/** An ACL without entries, which the system takes as none: as good as removing one, and there need not be any. */
+export const noAcl: Uint8Array = Uint8Array.from(knownVersion)
+
 /** What a file system has or lacks as one: an answer for one name of it holds for the others. */
 export type XattrNamespace = 'user' | 'capability' | 'acl'
 
 export function namespaceOf(name: ByteString): XattrNamespace | undefined {
   if (name.startsWith('user.')) return 'user'
   if (name === 'security.capability') return 'capability'
-  return name === 'system.posix_acl_access' || name === 'system.posix_acl_default' ? 'acl' : undefined
+  return name === accessAcl || name === defaultAcl ? 'acl' : undefined
+}
+
+/** The namespace that ENOTSUP of an attribute is about: an ACL of an unknown version gets it wherever there are ACLs. */
+export function namespaceLackedBy({ name, value }: Xattr): XattrNamespace | undefined {
+  const namespace = namespaceOf(name)
+  return namespace === 'acl' && !knownVersion.every((byte, index) => value[index] === byte)
+    ? undefined
+    : namespace
 }
 
 /** What a refused attribute is: `absent`: the whole namespace is; `refused`: this one for its name, size or value. */
@@ -33,6 +51,8 @@ export function refusalOf(errno: string, hasSpace: boolean): XattrRefusal | unde
     case 'ENOTSUP':
       return 'absent'
     case 'E2BIG':
+    // A default ACL of what is no directory.
+    case 'EACCES':
     case 'EFBIG':
     case 'EINVAL':
     case 'EPERM':

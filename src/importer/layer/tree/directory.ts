@@ -29,6 +29,8 @@ export class Directory {
   kept: Kept | undefined
   /** In a directory that is not clean: what this layer has made in it besides directories. */
   ownNames: Set<ByteString> | undefined
+  /** Of what this layer has made in it, names whose ACL is not inherited: it is of the layers below, or of the entry. */
+  spared: Set<ByteString> | undefined
   /** Nodes that this layer has in it and we have not: a hard link to one is left out as well. */
   absent: Map<ByteString, AbsentNode> | undefined
   /** What it gets at the end, when nothing changes in it any more. */

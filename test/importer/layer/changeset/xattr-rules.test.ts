@@ -29,6 +29,7 @@ describe('refusalOf', () => {
   it('tells a namespace that is not there from one attribute, and failures from both', () => {
     assert.equal(refusalOf('ENOTSUP', false), 'absent')
     assert.equal(refusalOf('E2BIG', false), 'refused')
+    assert.equal(refusalOf('EACCES', true), 'refused')
     for (const errno of ['EIO', 'EROFS', 'EDQUOT', 'ENOENT', 'ENXIO'])
       assert.equal(refusalOf(errno, true), undefined)
   })

@@ -110,6 +110,23 @@ describe('extended attributes (S-26, R19)', { skip, timeout: 60_000 }, () => {
     ])
   })
 
+  it('ACLs of no known version, and default ones of files, are reported, and keep no other from being set', async () => {
+    using sandbox = new LayerSandbox()
+    const acl = aclOf(1)
+    const { warnings, droppedXattrs } = await sandbox.apply(
+      tar(
+        file('f', '', having({ 'system.posix_acl_access': 'version' })),
+        file('g', '', having({ 'system.posix_acl_default': acl, 'user.g': '1' })),
+        dir('d', having({ 'system.posix_acl_default': acl })),
+      ),
+    )
+    assert.deepEqual(xattrsOf(sandbox), {
+      d: [`system.posix_acl_default=0x${acl.toString('hex')}`],
+      g: ['user.g=0x31'],
+    })
+    assert.deepEqual([droppedXattrs, warnings.map(({ code }) => code)], [2, ['xattr-unsupported']])
+  })
+
   it('policy drop sets none', async () => {
     using sandbox = new LayerSandbox()
     const layer = tar(dir('d', having({ 'user.d': '1' })), file('f', '', having({ 'user.f': '1' })))
