@@ -16,7 +16,10 @@ export interface LayerLimits {
   readonly maxXattrBytes: number
   /** FIFOs: each one costs a process, and no image has more than a few. */
   readonly maxFifos: number
-  /** Names of one file: what ext4 has, so that an image that one host takes fits the others. */
+  /**
+   * Names of one file: what ext4 has, so that an image that one host takes fits the others. As the file system counts
+   * them: where snapshots share files by hard link, theirs are counted too.
+   */
   readonly maxLinks: number
   /** Seconds that applying one layer may take: a bound for whatever else the limits leave open. */
   readonly maxSeconds: number

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import { DomainError } from '../../errors.ts'
 import { asByteString, type ByteString } from '../layer/byte-string.ts'
 import type { LayerPath } from '../layer/entry.ts'
@@ -38,7 +38,9 @@ export function readInRoot(rootfs: string, path: string): string | undefined {
   return undefined
 }
 
+/** Looks before it opens: opening a device can have an effect already, and a socket cannot be opened. */
 function readRegular(at: string | Buffer, path: string): string | undefined {
+  if (lstatSync(at, { throwIfNoEntry: false })?.isFile() !== true) return undefined
   const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
   const file = openSync(at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {

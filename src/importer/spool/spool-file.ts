@@ -102,8 +102,9 @@ export class SpoolFile implements AsyncDisposable {
     }
   }
 
+  /** Broken is for good: the last bytes may be written while the file is given up. */
   #become(state: 'complete' | 'broken'): void {
-    this.#state = state
+    if (this.#state !== 'broken') this.#state = state
     this.#wake()
   }
 
@@ -117,6 +118,8 @@ export class SpoolFile implements AsyncDisposable {
   async #close(): Promise<void> {
     try {
       await this.#file.close()
+    } catch {
+      // Nobody can read what had no name, so it does not matter either that it was not all written.
     } finally {
       this.#release()
     }

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { readInRoot } from '../../../src/importer/process/read-in-root.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 /** A root with `etc`, and a file next to it that must never be read. */
-async function withRoot(run: (root: string) => void): Promise<void> {
+async function withRoot(run: (root: string) => void | Promise<void>): Promise<void> {
   await using directory = await temporaryDirectory()
   const root = join(directory.path, 'root')
   mkdirSync(join(root, 'etc'), { recursive: true })
   writeFileSync(join(directory.path, 'secret'), "the host's")
-  run(root)
+  await run(root)
 }
 
 describe("files of an image, read on the host's side", () => {
@@ -54,6 +56,16 @@ describe("files of an image, read on the host's side", () => {
       mkdirSync(join(root, 'etc/group'))
       assert.equal(readInRoot(root, '/etc/passwd'), undefined)
       assert.equal(readInRoot(root, '/etc/group'), undefined)
+    }))
+
+  it('opens no socket and no device, which a container may have made of it', async () =>
+    await withRoot(async root => {
+      const server = createServer().unref().listen(join(root, 'etc/passwd'))
+      await once(server, 'listening')
+      execFileSync('mknod', [join(root, 'etc/group'), 'c', '1', '5'])
+      assert.equal(readInRoot(root, '/etc/passwd'), undefined)
+      assert.equal(readInRoot(root, '/etc/group'), undefined)
+      server.close()
     }))
 
   it('refuses a file that is larger than it needs to be', async () =>

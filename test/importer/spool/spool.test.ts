@@ -114,6 +114,19 @@ describe('Spool', { timeout: 60_000 }, () => {
     assert.deepEqual(openFilesBelow(directory.path), [])
   })
 
+  it('stays broken when it is given up while its last bytes are written', async () => {
+    const { file } = await placeFor(8)
+    await file.fill(
+      (async function* () {
+        yield Buffer.alloc(4)
+        queueMicrotask(() => void file.break())
+        yield Buffer.alloc(4)
+      })(),
+    )
+    assert.equal(file.complete, false)
+    assert.equal(await file.read(0), undefined)
+  })
+
   it('gives its room back when it has been read', async () => {
     for (let turn = 0; turn < 10; turn += 1) {
       const { source, reading } = await spooled()
