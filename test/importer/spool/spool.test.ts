@@ -115,12 +115,13 @@ describe('Spool', { timeout: 60_000 }, () => {
   })
 
   it('stays broken when it is given up while its last bytes are written', async () => {
-    const { file } = await placeFor(8)
+    const bytes = Buffer.alloc(3_000_000)
+    const { file } = await placeFor(bytes.length)
     await file.fill(
       (async function* () {
-        yield Buffer.alloc(4)
-        queueMicrotask(() => void file.break())
-        yield Buffer.alloc(4)
+        // The write of the only chunk, which takes longer than a turn of the event loop, has begun by then.
+        setImmediate(() => void file.break())
+        yield bytes
       })(),
     )
     assert.equal(file.complete, false)
