@@ -18,7 +18,7 @@ import { refuseZfsControl } from '../tree/resolve.ts'
 import type { Place, RootTree } from '../tree/root-tree.ts'
 import { endDirectories } from './end-directories.ts'
 import { hideLower, hideLowerContent } from './hide-lower.ts'
-import { PendingXattrs, showXattr, sizeOf } from './pending-xattrs.ts'
+import { costOf, PendingXattrs, showXattr } from './pending-xattrs.ts'
 import { placeNode, skipNode } from './special-nodes.ts'
 import { Tally } from './tally.ts'
 import { TracedTree } from './traced-tree.ts'
@@ -127,7 +127,7 @@ export class LayerApplier {
   #describe(directory: Directory, entry: DirectoryEntry): void {
     const place: Place = { directory, name: '.' as ByteString }
     const xattrs = this.#allowed(place, entry.xattrs)
-    this.#heldXattrBytes += sizeOf(xattrs)
+    this.#heldXattrBytes += costOf(xattrs)
     if (this.#heldXattrBytes > maxHeldXattrBytes)
       throw layerTooLarge(`its directories have more than ${maxHeldXattrBytes} bytes of extended attributes`)
     this.#traced.describeDirectory(directory, { ...entry, xattrs }, 'entry')

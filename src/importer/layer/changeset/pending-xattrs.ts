@@ -17,6 +17,9 @@ const targetsPerRun = 4096
 
 /** What waiting costs besides the bytes themselves. */
 const bytesPerName = 256
+const bytesPerXattr = 256
+/** Of one byte of a name, when it is quoted. */
+const quotedBytes = 4
 
 /**
  * Extended attributes of files that this layer has made. Node has no call for them, so they wait and are set by one
@@ -45,7 +48,8 @@ export class PendingXattrs {
     }
     names.set(name, xattrs)
     if (xattrs.some(xattr => xattr.name === accessAcl)) spare({ directory, name })
-    this.#waitingBytes += bytesPerName + sizeOf(xattrs)
+    // The program is told, and complains, with the path of each attribute, of which four bytes may quote one.
+    this.#waitingBytes += bytesPerName + costOf(xattrs) + xattrs.length * quotedBytes * name.length
     if (this.#waitingBytes >= batchBytes) this.flush()
   }
 
@@ -128,6 +132,7 @@ export function showXattr({ directory, name }: Place, xattr: Xattr): string {
   return `${showPath([...directory.path, ...(name === '.' ? [] : [name])])}: ${show(xattr.name)}`
 }
 
-export function sizeOf(xattrs: readonly Xattr[]): number {
-  return xattrs.reduce((size, { name, value }) => size + name.length + value.length, 0)
+/** Bytes of memory that they take, about. */
+export function costOf(xattrs: readonly Xattr[]): number {
+  return xattrs.reduce((cost, { name, value }) => cost + bytesPerXattr + name.length + value.length, 0)
 }

@@ -33,6 +33,7 @@ export class RingWritable extends Writable {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     if (!this.writableFinished) this.#ring.stop()
+    this.#ring.leave()
     done(error)
   }
 }
@@ -71,6 +72,12 @@ export class RingReadable extends Readable {
       chunk => this.push(chunk),
       (error: Error) => this.destroy(error),
     )
+  }
+
+  /** What it reads ahead may still be waiting, and must not take the first bytes of whatever is next in the ring's memory. */
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#ring.leave()
+    done(error)
   }
 
   async #copyOne(): Promise<Buffer | null> {

@@ -23,6 +23,9 @@ export class RingStopped extends Error {
 /**
  * A stream of bytes from one thread to another through shared memory: one writer, one reader, and anybody may stop
  * it. Neither blocks its thread: a reader that did would sit on bytes that it has read ahead.
+ *
+ * The memory serves one stream after the other. Each side has an instance of its own for each stream, and leaves it: what
+ * still waits in it then can no longer touch the next stream.
  */
 export class SharedRing {
   /** What another thread needs to have the same ring. */
@@ -30,6 +33,7 @@ export class SharedRing {
   readonly capacity: number
   readonly #control: Int32Array<SharedArrayBuffer>
   readonly #data: Buffer<SharedArrayBuffer>
+  #isLeft = false
 
   /** @param bytes of memory that its content may take; rounded down to a power of two. */
   static ofSize(bytes: number): SharedRing {
@@ -57,6 +61,11 @@ export class SharedRing {
     this.#set(isStopped, 1)
     this.#tell(newsForReader)
     this.#tell(newsForWriter)
+  }
+
+  /** This side has done with the stream, whatever of it is still waiting; nothing else changes for the other side. */
+  leave(): void {
+    this.#isLeft = true
   }
 
   /** For the writer: copies all of `bytes` in, waiting for room. @throws RingStopped */
@@ -103,6 +112,7 @@ export class SharedRing {
 
   /** For the reader: the next `length` bytes have been read and may be written over. */
   release(length: number): void {
+    if (this.#isLeft) return
     this.#set(read, advance(this.#get(read), length))
     this.#tell(newsForWriter)
   }
@@ -112,7 +122,7 @@ export class SharedRing {
   }
 
   #refuseStopped(): void {
-    if (this.isStopped) throw new RingStopped()
+    if (this.#isLeft || this.isStopped) throw new RingStopped()
   }
 
   #get(element: number): number {

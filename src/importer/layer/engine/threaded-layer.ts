@@ -4,7 +4,7 @@ import { orAbort } from '../../../storage/abortable.ts'
 import type { LayerReport } from '../apply-layer.ts'
 import type { LayerPromise } from '../decode/decompress.ts'
 import type { ApplyToOptions, OpenedLayer } from '../layer-engine.ts'
-import { fromOutside } from '../layer-errors.ts'
+import { fromOutside, layerTooLarge } from '../layer-errors.ts'
 import type { LayerLimits } from '../limits.ts'
 import type { LayerPolicy } from '../policy.ts'
 import type { Ticket } from './admission.ts'
@@ -96,6 +96,10 @@ export class ThreadedLayer implements OpenedLayer {
     await orAbort(ticket.takeTurn(), signal)
     const ring = await orAbort(this.#ring.promise, signal)
     const applier = appliers.take()
+    // The applier looks at the clock when it has something to do, and a slow source may see to it that it has not.
+    const { maxSeconds } = limits
+    const tooSlow = layerTooLarge(`it takes longer than ${maxSeconds} seconds, the limit maxSeconds`)
+    const deadline = setTimeout(() => this.giveUp(tooSlow), maxSeconds * 1000)
     try {
       return await applyOn(applier.thread, {
         rootfs,
@@ -106,6 +110,7 @@ export class ThreadedLayer implements OpenedLayer {
         onProgress: report => onProgress?.({ ...report, blobBytes: this.#blobBytes }),
       })
     } finally {
+      clearTimeout(deadline)
       appliers.giveBack(applier)
     }
   }

@@ -69,8 +69,14 @@ export function xattrsOf(
       throw layerTooLarge(
         `${show(name)} has more than ${maxXattrs} extended attributes, or more than ${maxXattrBytes} bytes of them`,
       )
-    // A copy: the view would keep the whole piece of the stream that it is in.
-    xattrs.push({ name: xattr, value: Buffer.from(value) })
+    xattrs.push({ name: xattr, value: ownCopy(value) })
   }
   return xattrs
+}
+
+/** A view would keep the whole piece of the stream that it is in, and a small Buffer.from() all of Node's pool. */
+function ownCopy(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  copy.set(bytes)
+  return copy
 }

@@ -5,6 +5,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { buffer } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import fc from 'fast-check'
 import {
   advance,
@@ -15,6 +16,9 @@ import {
 } from '../../../../src/importer/layer/engine/positions.ts'
 import { RingReadable, RingWritable } from '../../../../src/importer/layer/engine/ring-streams.ts'
 import { RingStopped, SharedRing } from '../../../../src/importer/layer/engine/shared-ring.ts'
+
+/** As a thread has it. */
+const sideOf = (ring: SharedRing): SharedRing => new SharedRing(ring.memory)
 
 describe('positions in a ring', () => {
   const place = fc.record({
@@ -72,8 +76,8 @@ describe('SharedRing', { timeout: 60_000 }, () => {
       )
       for (let time = 0; time < 2; time++) {
         ring.reset()
-        const writing = pipeline(Readable.from(pieces), new RingWritable(ring))
-        assert.deepEqual(await read(new RingReadable(ring)), bytes)
+        const writing = pipeline(Readable.from(pieces), new RingWritable(sideOf(ring)))
+        assert.deepEqual(await read(new RingReadable(sideOf(ring))), bytes)
         await writing
       }
     })
@@ -81,14 +85,14 @@ describe('SharedRing', { timeout: 60_000 }, () => {
   it('lends views of its memory to who iterates, and gives copies to who pipes', async () => {
     const ring = SharedRing.ofSize(4096)
     await ring.write(Buffer.from('hello'))
-    for await (const chunk of new RingReadable(ring) as AsyncIterable<Buffer>) {
+    for await (const chunk of new RingReadable(sideOf(ring)) as AsyncIterable<Buffer>) {
       assert.equal(chunk.buffer, ring.memory)
       break
     }
     ring.reset()
     await ring.write(Buffer.from('hello'))
     ring.end()
-    const [chunk] = (await once(new RingReadable(ring), 'data')) as [Buffer]
+    const [chunk] = (await once(new RingReadable(sideOf(ring)), 'data')) as [Buffer]
     assert.equal(chunk.toString(), 'hello')
     assert.notEqual(chunk.buffer, ring.memory)
   })
@@ -114,7 +118,7 @@ describe('SharedRing', { timeout: 60_000 }, () => {
     await writing
     await assert.rejects(ring.write(Buffer.alloc(1)), RingStopped)
     await assert.rejects(ring.take(1), RingStopped)
-    await assert.rejects(buffer(new RingReadable(ring)), RingStopped)
+    await assert.rejects(buffer(new RingReadable(sideOf(ring))), RingStopped)
   })
 
   it('is stopped, not ended, when what is written into it fails', async () => {
@@ -125,8 +129,8 @@ describe('SharedRing', { timeout: 60_000 }, () => {
         throw new Error('no more')
       })(),
     )
-    await assert.rejects(pipeline(failing, new RingWritable(ring)), /no more/)
-    await assert.rejects(buffer(new RingReadable(ring)), RingStopped)
+    await assert.rejects(pipeline(failing, new RingWritable(sideOf(ring))), /no more/)
+    await assert.rejects(buffer(new RingReadable(sideOf(ring))), RingStopped)
   })
 })
 
@@ -136,3 +140,39 @@ async function copied(stream: Readable): Promise<Buffer> {
   for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(Buffer.from(chunk))
   return Buffer.concat(chunks)
 }
+
+describe('a ring whose memory serves one stream after the other', () => {
+  it('a reader that was destroyed while it waited takes nothing of the next stream', async () => {
+    const ring = SharedRing.ofSize(65_536)
+    const old = new RingReadable(sideOf(ring))
+    old.on('error', () => {})
+    old.resume()
+    await setTimeout(20)
+    old.destroy()
+    ring.stop()
+    ring.reset()
+    const next = new RingReadable(sideOf(ring))
+    const writer = sideOf(ring)
+    await writer.write(Buffer.from('first'))
+    await setTimeout(20)
+    await writer.write(Buffer.from(' second'))
+    writer.end()
+    assert.equal((await buffer(next)).toString(), 'first second')
+  })
+
+  it('a writer that was destroyed while it waited puts nothing into the next stream', async () => {
+    const ring = SharedRing.ofSize(4096)
+    const old = new RingWritable(sideOf(ring))
+    old.on('error', () => {})
+    old.write(Buffer.alloc(10_000, 'old'))
+    await setTimeout(20)
+    old.destroy()
+    ring.reset()
+    const content = buffer(new RingReadable(sideOf(ring)))
+    const writer = sideOf(ring)
+    await writer.write(Buffer.from('new'))
+    await setTimeout(20)
+    writer.end()
+    assert.equal((await content).toString(), 'new')
+  })
+})

@@ -10,6 +10,7 @@ import zlib from 'node:zlib'
 import fc from 'fast-check'
 import { isAbort } from '../../../../src/errors.ts'
 import { ThreadedLayerEngine } from '../../../../src/importer/layer/engine/threaded-layer-engine.ts'
+import { defaultLayerLimits } from '../../../../src/importer/layer/limits.ts'
 import { layerEngineContract } from '../../../contract/layer-engine.ts'
 import { layerBlob, plainLayer, sourceOf, stalledSource } from '../../../support/layer-blobs.ts'
 import { LayerSandbox } from '../../../support/layer-sandbox.ts'
@@ -50,6 +51,14 @@ describe('ThreadedLayerEngine', { skip, timeout: 120_000 }, () => {
       }),
     )
     assert.deepEqual(engine.threads, { decoding: 3, applying: 1 })
+  })
+
+  it('gives up a layer whose source keeps it waiting for longer than maxSeconds', async () => {
+    await using engine = new ThreadedLayerEngine({ limits: { ...defaultLayerLimits, maxSeconds: 1 } })
+    using sandbox = new LayerSandbox()
+    const source = stalledSource(small.bytes.subarray(0, 20))
+    await rejectsWith('too_large', engine.open(source, small.promise).applyTo(sandbox.rootfs))
+    assert.equal(source.destroyed, true)
   })
 
   it('does not read the source of a layer that has no place yet', async () => {
