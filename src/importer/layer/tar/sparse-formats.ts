@@ -109,7 +109,6 @@ export function readOldSparseHeader(block: Buffer, map: SparseMap): boolean {
 
 /** Returns whether another extension block follows. */
 export function readOldSparseExtension(block: Buffer, map: SparseMap): boolean {
-  map.addEmpty()
   return readOldSparsePart(block, extensionMap, map)
 }
 

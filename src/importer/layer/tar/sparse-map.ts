@@ -33,11 +33,6 @@ export class SparseMap {
     if (length > 0) this.#segments.push({ offset, length })
   }
 
-  /** For a part of the map that may have no segment in it, and be one of endlessly many. */
-  addEmpty(): void {
-    this.add(this.#end, 0)
-  }
-
   /**
    * @param size bytes of the file, holes included. @param storedBytes bytes of its content in the stream.
    * @throws DomainError `invalid` when the map does not say exactly where those bytes go.
