@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts'
 
 /** What Node reports when it was the client that closed, reset or garbled the connection. */
 const connectionFailures: ReadonlySet<string> = new Set([
+  'ECANCELED', // a write that was under way when the connection went
   'ECONNRESET',
   'EPIPE',
   'ERR_STREAM_PREMATURE_CLOSE',
