@@ -119,9 +119,20 @@ async function createPoolInTurn(options: { readonly size?: number }, turn: Proce
  */
 export const patientOnFuse: readonly number[] = Array<number>(60).fill(500)
 
-/** Runs `zfs` for what a suite checks or spoils behind the back of the store. */
+/**
+ * Runs `zfs` for what a suite checks or spoils behind the back of the store. What is busy is tried again: zfs-fuse is
+ * for a moment after every unmount.
+ */
 export async function zfs(...args: readonly string[]): Promise<string> {
-  return (await command('zfs', args)).stdout
+  const giveUp = Date.now() + 20_000
+  for (;;) {
+    try {
+      return (await command('zfs', args)).stdout
+    } catch (error) {
+      if (!/busy|umount failed/.test(String(error)) || Date.now() > giveUp) throw error
+      await sleep(100)
+    }
+  }
 }
 
 async function destroyPool(name: string): Promise<void> {
