@@ -9,12 +9,12 @@ export async function orAbort<Value>(
   signal: AbortSignal | undefined,
 ): Promise<Value> {
   if (signal === undefined) return await promise
-  signal.throwIfAborted()
   const aborted = Promise.withResolvers<never>()
   const abort = (): void => aborted.reject(signal.reason as Error)
+  if (signal.aborted) abort()
   signal.addEventListener('abort', abort, { once: true })
   try {
-    return await Promise.race([promise, aborted.promise])
+    return await Promise.race([aborted.promise, promise])
   } finally {
     signal.removeEventListener('abort', abort)
   }

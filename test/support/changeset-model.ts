@@ -44,12 +44,17 @@ export function applyToModel(lower: ModelTree, operations: readonly Operation[])
   let identity = Math.max(0, ...[...lower.values()].map(node => node.identity))
 
   const below = (path: string): string[] => [...tree.keys()].filter(other => other.startsWith(`${path}/`))
-  const isKept = (path: string): boolean => own.has(path) || below(path).some(other => own.has(other))
+  /** Devices are left out, and so are hard links to them. */
+  const skipped = new Set<string>()
+  const skippedBelow = (path: string): string[] => [...skipped].filter(other => other.startsWith(`${path}/`))
+  const isKept = (path: string): boolean =>
+    own.has(path) || below(path).some(other => own.has(other)) || skippedBelow(path).length > 0
   const remove = (path: string): void => {
     for (const gone of [path, ...below(path)]) {
       tree.delete(gone)
       own.delete(gone)
     }
+    for (const gone of skippedBelow(path)) skipped.delete(gone)
   }
   const implied = (): ModelNode => ({
     type: 'directory',
@@ -59,8 +64,6 @@ export function applyToModel(lower: ModelTree, operations: readonly Operation[])
     content: '',
     identity: ++identity,
   })
-  /** Devices are left out, and so are hard links to them. */
-  const skipped = new Set<string>()
   const makeParents = (path: string): void => {
     for (const parent of parentsOf(path)) {
       if (tree.has(parent)) continue

@@ -193,7 +193,7 @@ export class LayerApplier {
       throw invalidLayer(`${showPath(entry.path)} is a hard link to what it replaces`)
     if (missing !== undefined) {
       this.#traced.clear(place)
-      skipNode(place, missing, this.#tally)
+      skipNode(place, missing, { traced: this.#traced, tally: this.#tally })
       return
     }
     if (found.kind === 'other' && found.links >= this.#maxLinks)

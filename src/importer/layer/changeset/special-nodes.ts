@@ -8,9 +8,12 @@ import type { Place } from '../tree/root-tree.ts'
 import type { Tally } from './tally.ts'
 import type { TracedTree } from './traced-tree.ts'
 
-export interface NodeContext {
+export interface SkipContext {
   readonly traced: TracedTree
   readonly tally: Tally
+}
+
+export interface NodeContext extends SkipContext {
   readonly policy: LayerPolicy
 }
 
@@ -20,10 +23,14 @@ export function placeNode(place: Place, entry: DeviceEntry | FifoEntry, context:
   else placeFifo(place, entry, context)
 }
 
-/** Remembered, so that hard links to it are left out as well. Whatever was at the place must be gone. */
-export function skipNode({ directory, name }: Place, type: AbsentNode, tally: Tally): void {
+/**
+ * Remembered, so that hard links to it are left out as well. Whatever was at the place must be gone. The directories above
+ * it are this layer's all the same, so that no whiteout takes them, wherever in the layer it stands.
+ */
+export function skipNode({ directory, name }: Place, type: AbsentNode, { traced, tally }: SkipContext): void {
   directory.absent ??= new Map()
   directory.absent.set(name, type)
+  traced.keepImplied(directory)
   tally.add(type === 'device' ? 'skippedDevices' : 'skippedFifos')
   tally.warn(type === 'device' ? 'device-skipped' : 'fifo-skipped', () => showPath([...directory.path, name]))
 }
@@ -36,7 +43,7 @@ function placeDevice(place: Place, entry: DeviceEntry, { traced, tally, policy }
       )
     case 'skip':
       traced.clear(place)
-      skipNode(place, 'device', tally)
+      skipNode(place, 'device', { traced, tally })
       return
     case 'empty-file': {
       const { directory, name } = place
@@ -59,14 +66,14 @@ function placeFifo(place: Place, entry: FifoEntry, { traced, tally, policy }: No
       throw unsupportedLayer(`${showPath(entry.path)} is a FIFO, which the policy of this host refuses`)
     case 'skip':
       traced.clear(place)
-      skipNode(place, 'fifo', tally)
+      skipNode(place, 'fifo', { traced, tally })
       return
     case 'make': {
       tally.addMadeFifo()
       const outcome = traced.make(place, () => makeFifo(traced.tree, place.directory, place.name, entry))
       if (outcome === 'impossible') {
         traced.clear(place)
-        skipNode(place, 'fifo', tally)
+        skipNode(place, 'fifo', { traced, tally })
         return
       }
       noteTime(place, outcome === 'time clamped' || entry.clampedTime === true, tally)

@@ -50,9 +50,9 @@ export class TracedTree {
   /** Where the directory that a path's last component is in really is; see {@link resolveDirectory}. */
   resolveParent(path: LayerPath): Resolved<Directory> {
     if (this.#lastPath !== undefined && haveSameParent(this.#lastPath, path))
-      return { directory: this.#lastDirectory, missing: nothing }
+      return { directory: this.#lastDirectory, missing: nothing, isFirm: true }
     const resolved = this.resolve(path.slice(0, -1))
-    if (resolved.missing.length === 0) this.#remember(path, resolved.directory)
+    if (resolved.missing.length === 0 && resolved.isFirm) this.#remember(path, resolved.directory)
     return resolved
   }
 
@@ -73,7 +73,7 @@ export class TracedTree {
    * @throws DomainError `invalid` when its real path is deeper or longer than the limits have it.
    */
   makePlace(path: LayerPath, name: ByteString, onMade: () => void): Place {
-    const { directory: existing, missing } = this.resolveParent(path)
+    const { directory: existing, missing, isFirm } = this.resolveParent(path)
     this.#checkPath(existing, missing, name)
     let directory = existing
     for (const parent of missing) {
@@ -81,7 +81,7 @@ export class TracedTree {
       this.describeDirectory(directory, implied, 'implied')
       onMade()
     }
-    if (missing.length > 0) this.#remember(path, directory)
+    if (missing.length > 0 && isFirm) this.#remember(path, directory)
     if (directory.parent === undefined) refuseZfsControl(name)
     return { directory, name }
   }
@@ -124,6 +124,11 @@ export class TracedTree {
     if (directory.isClean) return
     directory.ownNames ??= new Set()
     directory.ownNames.add(name)
+  }
+
+  /** After this layer had something to say of what is in a directory, whatever became of it. */
+  keepImplied(directory: Directory): void {
+    keep(directory, 'implied')
   }
 
   /** After a further name for what is at `target` was made at a place. */

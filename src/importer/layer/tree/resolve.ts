@@ -25,6 +25,8 @@ export interface Walk<Dir> {
 export interface Resolved<Dir> {
   readonly directory: Dir
   readonly missing: readonly ByteString[]
+  /** Nothing that is made later can make the path lead elsewhere: no `..` has taken back what was missing. */
+  readonly isFirm: boolean
 }
 
 /** Linux gives up after 40 links, other implementations of layers after 255. */
@@ -49,6 +51,7 @@ export function resolveDirectory<Dir>(path: LayerPath, walk: Walk<Dir>): Resolve
   let directory = walk.root
   const missing: ByteString[] = []
   const pending = path.toReversed()
+  let isFirm = true
   let hops = 0
   let steps = 0
   for (let component = pending.pop(); component !== undefined; component = pending.pop()) {
@@ -57,6 +60,7 @@ export function resolveDirectory<Dir>(path: LayerPath, walk: Walk<Dir>): Resolve
     if (component === '' || component === '.') continue
     if (component === '..') {
       if (missing.pop() === undefined) directory = walk.parentOf(directory) ?? directory
+      else isFirm = false
       continue
     }
     if (missing.length > 0) {
@@ -84,7 +88,7 @@ export function resolveDirectory<Dir>(path: LayerPath, walk: Walk<Dir>): Resolve
       }
     }
   }
-  return { directory, missing }
+  return { directory, missing, isFirm }
 }
 
 /**

@@ -391,4 +391,15 @@ describe('applyLayer', { skip, timeout: 60_000 }, () => {
     assert.deepEqual(sandbox.names(), ['b', 'etc/', 'etc/a'])
     assert.equal(statSync(join(sandbox.rootfs, 'etc')).isDirectory(), true)
   })
+
+  it('looks again where a path leads when what it passed as missing has become a symlink', async () => {
+    using sandbox = new LayerSandbox()
+    await sandbox.apply(
+      tar(dir('y'), symlink('l', 'y/no/..'), file('l/a'), symlink('l/no', '/z/deep'), file('l/b')),
+    )
+    assert.deepEqual(
+      sandbox.names().filter(name => /[ab]$/.test(name)),
+      ['y/a', 'z/b'],
+    )
+  })
 })

@@ -95,4 +95,15 @@ describe('FIFOs and devices (S-22, R25)', { skip, timeout: 60_000 }, () => {
     assert.equal(report.skippedDevices, 1)
     assert.deepEqual(report.warnings, [{ code: 'device-replaced', count: 1, examples: ['"dev/null"'] }])
   })
+
+  it('keeps the directory of a device that is left out, whether its whiteout comes before or after', async () => {
+    const entries = [characterDevice('d/null'), whiteout('d')]
+    for (const order of [entries, entries.toReversed()]) {
+      using sandbox = new LayerSandbox()
+      await sandbox.apply(tar(dir('d', { mode: 0o700 }), file('d/lower')))
+      await sandbox.apply(tar(...order))
+      assert.deepEqual(sandbox.names(), ['d/'])
+      assert.equal(sandbox.tree().get('d')?.mode, 0o755)
+    }
+  })
 })
