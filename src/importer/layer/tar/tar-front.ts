@@ -55,7 +55,10 @@ export class TarFront extends Writable {
     })
     extractor.on('drain', () => {
       this.#isFlowing = true
-      this.#onDrain?.()
+      // Once: the next write has a drain of its own, which may come while it is being read.
+      const resume = this.#onDrain
+      this.#onDrain = undefined
+      resume?.()
     })
     extractor.on('close', () => {
       if (this.#onClose === undefined) this.destroy()
