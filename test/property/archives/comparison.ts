@@ -75,7 +75,8 @@ export class Comparison {
       const positions = positionsOf(archive)
       const count = await firstFailing(positions.length, async length => {
         const shorter = await this.#scene(keepOnly(archive, positions.slice(0, length)), oracle)
-        return this.#unexplained(shorter).length > 0
+        // Without the ending, what it has cut away is there, and may be refused.
+        return shorter.ours.refusal === undefined && this.#unexplained(shorter).length > 0
       })
       const position = positions[count - 1] ?? { layer: 0, part: 0 }
       const shortest = await this.#scene(keepOnly(archive, positions.slice(0, count)), oracle)

@@ -11,12 +11,25 @@ export function givesToSuccessor(
   const found = look(before, name)
   if (kind === 'directory' || found.end !== 'there' || found.node.type !== 'directory') return false
   const there = theirs.tree.get(found.path)
+  const parts = archive.layers.at(-1)?.parts ?? []
+  const globalTimes = globalTimesIn(parts)
   return (
     there !== undefined &&
     differences.every(isOfAttributes) &&
-    directoriesAt(name, archive.layers.at(-1)?.parts ?? []).some(
-      ({ mtime, uid }) => BigInt(Math.floor(mtime)) === secondsOf(there) && there.uid === uid,
+    directoriesAt(name, parts).some(
+      ({ mtime, uid }) =>
+        [mtime, ...globalTimes].some(time => BigInt(Math.floor(time)) === secondsOf(there)) &&
+        there.uid === uid,
     )
+  )
+}
+
+/** Times that a global header says; for the others they hold for the entries after it. */
+function globalTimesIn(parts: readonly Part[]): number[] {
+  return parts.flatMap(part =>
+    part.kind === 'global-header' && part.records['mtime'] !== undefined
+      ? [Number(part.records['mtime'])]
+      : [],
   )
 }
 

@@ -198,6 +198,15 @@ export const partRules: readonly PartRule[] = [
     ({ kind, name, target }) =>
       kind !== 'directory' && (/\/\.?$/.test(name) || (kind === 'hardlink' && /\/\.?$/.test(target))),
   ),
+  {
+    ...entryRule(
+      'R11 sparse file without name',
+      'an empty name in a PAX record is none, so that the name in the header counts; the others take it for the root',
+      both,
+      ({ kind, name, style }) => kind === 'file' && name === '' && /^sparse-[01]/.test(style.file),
+    ),
+    rare: 'few names are empty, and fewer of sparse files',
+  },
   entryRule(
     'R11 root without name',
     'an empty name is the root; bsdtar does not take it',
