@@ -76,6 +76,8 @@ function isDirectory({ kind, name }: Entry): boolean {
 
 /** All that names in the layer call this directory. */
 export function spellingsOf(path: string, parts: readonly Part[]): Set<string> {
+  // The root has no component; only its own entries name it.
+  if (path === '.') return new Set(directoriesAt(path, parts).map(({ name }) => name))
   const prefixes = parts.filter(isEntry).flatMap(({ name }) => {
     const components = name.split('/')
     return components.map((_, index) => components.slice(0, index + 1).join('/'))
