@@ -10,19 +10,36 @@ export interface DockerRegistry {
   stop(): Promise<void>
 }
 
+export interface DockerRegistryOptions {
+  /** Bcrypt hashes by user: nobody else is let in (Basic). Everybody is unless given. */
+  readonly users?: Readonly<Record<string, string>> | undefined
+}
+
 /** Starts one whose storage is the directory, which stays. Manifests and blobs can be deleted. */
-export async function startDockerRegistry(directory: string): Promise<DockerRegistry> {
+export async function startDockerRegistry(
+  directory: string,
+  { users }: DockerRegistryOptions = {},
+): Promise<DockerRegistry> {
   await mkdir(directory, { recursive: true })
+  const passwords = join(directory, 'htpasswd')
+  if (users !== undefined)
+    await writeFile(
+      passwords,
+      Object.entries(users)
+        .map(([user, hash]) => `${user}:${hash}\n`)
+        .join(''),
+    )
+  const auth = users === undefined ? '' : `auth: { htpasswd: { realm: test, path: ${passwords} } }\n`
   return await onFreePort(async port => {
     const config = join(directory, 'config.yml')
-    await writeFile(config, configOf(directory, port))
+    await writeFile(config, configOf(directory, port) + auth)
     const url = `http://127.0.0.1:${port}`
     const daemon: DaemonProcess = await startDaemonProcess(join(directory, 'registry.log'), {
       program: 'docker-registry',
       args: ['serve', config],
       ask: async () => {
-        const { ok } = await fetch(`${url}/v2/`)
-        if (!ok) throw new Error('not ready')
+        const { ok, status } = await fetch(`${url}/v2/`)
+        if (!ok && (users === undefined || status !== 401)) throw new Error('not ready')
       },
     })
     return { url, stop: () => daemon.end() }

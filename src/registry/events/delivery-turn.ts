@@ -8,7 +8,7 @@ import type {
   EventRecords,
   RegistryEvent,
 } from '../../storage/metadata/event-records.ts'
-import { backoffMs } from './backoff.ts'
+import { backoffMs } from '../../storage/backoff.ts'
 import type { EventEndpoint } from './endpoint.ts'
 import type { EventBatch } from './event-filter.ts'
 import type { EventSender } from './webhook-sender.ts'

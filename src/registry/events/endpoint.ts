@@ -6,7 +6,7 @@ export interface EventEndpoint {
   readonly name: string
   readonly url: string
   readonly format: 'distribution' | 'cloudevents'
-  /** Patterns of repository names: see {@link repositoryPattern}. */
+  /** Patterns of repository names (`storage/name-pattern.ts`). */
   readonly repositories: readonly string[]
   /** As the format calls them. */
   readonly actions: readonly EventAction[]
@@ -20,13 +20,4 @@ export interface EventEndpoint {
   readonly secret: string | undefined
   /** Of each request. */
   readonly headers: Readonly<Record<string, string>>
-}
-
-/** In a pattern `*` is any part of a segment of the name, and `**` any part of the name. */
-export function repositoryPattern(pattern: string): RegExp {
-  const source = pattern.replace(/\*\*|\*|[\\^$.+?()[\]{}|]/g, part => {
-    if (part === '**') return '.*'
-    return part === '*' ? '[^/]*' : `\\${part}`
-  })
-  return new RegExp(`^${source}$`)
 }

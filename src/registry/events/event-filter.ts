@@ -1,5 +1,6 @@
 import type { RegistryEvent } from '../../storage/metadata/event-records.ts'
-import { type EventEndpoint, repositoryPattern } from './endpoint.ts'
+import { namePattern } from '../../storage/name-pattern.ts'
+import type { EventEndpoint } from './endpoint.ts'
 import type { Envelope } from './envelope.ts'
 
 /** What one request tells; none when it only says how far there is nothing to tell. */
@@ -14,7 +15,7 @@ export function eventBatches(
   endpoint: Pick<EventEndpoint, 'repositories' | 'actions' | 'batch'>,
   envelope: Pick<Envelope, 'actionOf'>,
 ): (events: readonly RegistryEvent[]) => EventBatch[] {
-  const patterns = endpoint.repositories.map(repositoryPattern)
+  const patterns = endpoint.repositories.map(namePattern)
   const wants = (event: RegistryEvent): boolean => {
     const action = envelope.actionOf(event)
     if (action === undefined || !endpoint.actions.includes(action)) return false

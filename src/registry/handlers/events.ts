@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError } from '../../errors.ts'
+import type { Abortable } from '../../storage/abortable.ts'
 import type { EventBounds, EventRecords, RegistryEvent } from '../../storage/metadata/event-records.ts'
 import type { Handler } from '../handler.ts'
 
@@ -8,7 +9,7 @@ export type ReadableEvents = Pick<EventRecords, 'listEvents' | 'eventBounds'>
 
 interface StreamRequest {
   /** Undefined: from the oldest event that is kept. */
-  readonly after: number | undefined
+  readonly after: number | 'latest' | undefined
   readonly limit: number
   readonly waitMs: number
 }
@@ -25,6 +26,7 @@ const maxWaitSeconds = 60
 /**
  * GET /events?after=POSITION&limit=EVENTS&wait=SECONDS: events after a position as lines of JSON. It ends after
  * `limit` events, or when none has come for `wait` seconds; who wants more asks again after the last one's position.
+ * `after=latest` begins with what happens from now on; the header `Varve-Events-After` says which position that is.
  *
  * @param stopping ends what is being sent, after a whole line.
  * @throws DomainError `out_of_range` when events after the position have been deleted, or there is no such position.
@@ -32,24 +34,33 @@ const maxWaitSeconds = 60
 export function createEventStreamHandler(events: ReadableEvents, stopping: AbortSignal): Handler {
   return async ({ query, signal }) => {
     const { after: given, limit, waitMs } = parseStream(query)
-    const after = given ?? (await events.eventBounds({ signal })).oldest - 1
+    const after = typeof given === 'number' ? given : await positionOf(given, events, { signal })
     const first = await events.listEvents({ after, limit: Math.min(limit, pageSize) }, { signal })
     if (first[0]?.position !== after + 1) checkBounds(after, await events.eventBounds({ signal }))
     const ending = AbortSignal.any([signal, stopping])
     const lines = follow(events, first, { after, limit, waitMs }, ending)
     return {
       status: 200,
-      headers: { 'Cache-Control': 'no-store' },
+      headers: { 'Cache-Control': 'no-store', 'Varve-Events-After': String(after) },
       content: { type: 'application/x-ndjson', stream: Readable.from(lines, { objectMode: false }) },
     }
   }
+}
+
+async function positionOf(
+  place: 'latest' | undefined,
+  events: ReadableEvents,
+  options: Abortable,
+): Promise<number> {
+  const { oldest, newest } = await events.eventBounds(options)
+  return place === 'latest' ? Math.max(newest, oldest - 1) : oldest - 1
 }
 
 /** Pages as text. Events that were deleted meanwhile end it: asking again then says so. */
 async function* follow(
   events: ReadableEvents,
   first: readonly RegistryEvent[],
-  { after, limit, waitMs }: Required<StreamRequest> & { readonly after: number },
+  { after, limit, waitMs }: Omit<StreamRequest, 'after'> & { readonly after: number },
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   let position = after
@@ -90,7 +101,7 @@ function checkBounds(after: number, { oldest, newest }: EventBounds): void {
 
 function parseStream(query: URLSearchParams): StreamRequest {
   return {
-    after: numberOf(query, 'after', Number.MAX_SAFE_INTEGER),
+    after: query.get('after') === 'latest' ? 'latest' : numberOf(query, 'after', Number.MAX_SAFE_INTEGER),
     limit: Math.max(numberOf(query, 'limit', maxLimit) ?? defaultLimit, 1),
     waitMs: (numberOf(query, 'wait', maxWaitSeconds) ?? 0) * 1000,
   }

@@ -94,7 +94,11 @@ export const operationDescriptions: Readonly<Record<Operation | DebugOperation, 
     summary: 'Events after a position, one JSON object a line.',
     parameters: [parameters.eventsAfter, parameters.eventsLimit, parameters.eventsWait],
     successes: {
-      200: { description: 'In their order.', content: { type: 'application/x-ndjson' } },
+      200: {
+        description: 'In their order.',
+        headers: ['Varve-Events-After'],
+        content: { type: 'application/x-ndjson' },
+      },
     },
     failures: ['invalid request', 'out_of_range event', 'unavailable database'],
   },

@@ -75,10 +75,12 @@ export const parameters = {
   ),
   eventsAfter: query(
     'after',
-    'Position of the last event that is known; from the oldest that is kept unless given.',
+    'Position of the last event that is known, or latest for what happens from now on; from the oldest that is kept unless given.',
     {
-      type: 'integer',
-      minimum: 0,
+      oneOf: [
+        { type: 'integer', minimum: 0 },
+        { type: 'string', const: 'latest' },
+      ],
     },
   ),
   eventsLimit: query('limit', 'Events, at most; 1000 unless given.', { type: 'integer', minimum: 1 }),

@@ -6,8 +6,10 @@ export interface Challenge {
 }
 
 const token = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/.source
-const parameter = new RegExp(`\\s*,?\\s*(${token})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(${token}))`, 'y')
-const schemeStart = new RegExp(`\\s*,?\\s*(${token})(?:\\s+|$)`, 'y')
+/** One way only to read white space: a header of nothing else would take seconds. */
+const separator = /\s*(?:,\s*)?/.source
+const parameter = new RegExp(`${separator}(${token})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(${token}))`, 'y')
+const schemeStart = new RegExp(`${separator}(${token})(?:\\s+|$)`, 'y')
 
 /** Parses a header that may hold several challenges; what cannot be read ends the list. */
 export function parseChallenges(header: string): Challenge[] {

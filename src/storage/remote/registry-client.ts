@@ -2,29 +2,24 @@ import type { Readable } from 'node:stream'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
-import { defaultRegistry, type RepositoryName } from '../reference.ts'
-import { type Challenge, parseChallenges } from './challenge.ts'
-import {
-  defaultPatience,
-  type RegistryAnswer,
-  type RegistryDocument,
-  type RegistryPatience,
-  RegistryTransport,
-} from './registry-transport.ts'
-import { explanationIn, tokenIn, tokenUrlOf } from './token.ts'
-
-export interface Credentials {
-  readonly username: string
-  readonly password: string
-}
+import type { RepositoryName } from '../reference.ts'
+import { Authenticator } from './authenticator.ts'
+import type { ChosenCredentials } from './credentials/credentials.ts'
+import { explanationIn } from './explanation.ts'
+import { isRedirect } from './redirect.ts'
+import { registryUrlOf } from './registry-address.ts'
+import type { RegistryAnswer, RegistryDocument, RegistryTransport } from './registry-transport.ts'
 
 export interface RegistryClientOptions {
   /** `host[:port]`. */
   readonly registry: string
   /** Speak plain HTTP. Loopback addresses are always spoken to plainly. */
   readonly plainHttp?: boolean | undefined
-  readonly credentials?: Credentials | undefined
-  readonly patience?: Partial<RegistryPatience> | undefined
+  readonly credentials?: ChosenCredentials | undefined
+  /** May be shared: what is secret is in each request. */
+  readonly transport: RegistryTransport
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: (() => number) | undefined
 }
 
 export interface DocumentOptions extends Abortable {
@@ -33,29 +28,33 @@ export interface DocumentOptions extends Abortable {
   readonly accept?: readonly string[] | undefined
 }
 
-/** Error bodies and token answers are small; what is larger is not read. Bytes. */
-const maxSmallBodyBytes = 64 * 1024
-
 /** What both kinds of answer have. */
 type Head = Pick<RegistryAnswer, 'status' | 'header' | 'url'>
 
 /**
- * Reads from one registry: finds out how it wants to be authenticated to, keeps the token per repository, and
- * turns whatever goes wrong into a DomainError that names the registry.
+ * Reads from one registry as one user, or as nobody: finds out how it wants to be authenticated to, and turns whatever
+ * goes wrong into a DomainError that names the registry.
  */
-export class RegistryClient implements AsyncDisposable {
+export class RegistryClient {
   readonly registry: string
   readonly #base: URL
-  readonly #credentials: Credentials | undefined
+  readonly #chosen: ChosenCredentials | undefined
   readonly #transport: RegistryTransport
-  /** `Authorization` by repository; tokens are bound to their scope. */
-  readonly #authorizations = new Map<RepositoryName, string>()
+  readonly #authenticator: Authenticator
 
-  constructor({ registry, plainHttp, credentials, patience }: RegistryClientOptions) {
+  constructor({ registry, plainHttp, credentials, transport, now }: RegistryClientOptions) {
     this.registry = registry
-    this.#base = baseUrlOf(registry, plainHttp ?? false)
-    this.#credentials = credentials
-    this.#transport = new RegistryTransport(registry, { ...defaultPatience, ...patience })
+    this.#base = registryUrlOf(registry, plainHttp ?? false)
+    this.#chosen = credentials
+    this.#transport = transport
+    const base = this.#base
+    this.#authenticator = new Authenticator({
+      registry,
+      base,
+      transport,
+      credentials: credentials?.credentials,
+      now,
+    })
   }
 
   /**
@@ -91,8 +90,19 @@ export class RegistryClient implements AsyncDisposable {
     throw this.#failure(answer, Buffer.alloc(0), repository, path)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#transport[Symbol.asyncDispose]()
+  /**
+   * Whether the repository has a blob that we may have. Where it would be redirected to is not asked: who is sent there
+   * was let in. @throws as {@link getDocument}, but for `not_found`.
+   */
+  async hasBlob(repository: RepositoryName, digest: Digest, { signal }: Abortable = {}): Promise<boolean> {
+    const path = `blobs/${digest}`
+    const url = this.#urlOf(repository, path)
+    const answer = await this.#authorized(repository, { signal }, authorization =>
+      this.#transport.head(url, authorization, { signal }),
+    )
+    if (isSuccess(answer) || isRedirect(answer.status)) return true
+    if (answer.status === 404) return false
+    throw this.#failure(answer, Buffer.alloc(0), repository, path)
   }
 
   #urlOf(repository: RepositoryName, path: string): URL {
@@ -105,52 +115,15 @@ export class RegistryClient implements AsyncDisposable {
     options: Abortable,
     send: (headers: Record<string, string>) => Promise<Answer>,
   ): Promise<Answer> {
-    const headers = (): Record<string, string> => {
-      const authorization = this.#authorizations.get(repository)
-      return authorization === undefined ? {} : { authorization }
-    }
-    const first = await send(headers())
+    const used = await this.#authenticator.begin(repository, options)
+    const first = await send(used === undefined ? {} : { authorization: used })
     // Only the registry may ask for credentials; a storage that it redirects to is somebody else.
     if (first.status !== 401 || first.url.origin !== this.#base.origin) return first
     if ('body' in first) first.body.destroy()
-    const challenges = parseChallenges(first.header('www-authenticate') ?? '')
-    const authorization = await this.#authorize(challenges, repository, options)
+    const challenge = first.header('www-authenticate')
+    const authorization = await this.#authenticator.renew(repository, challenge, used, options)
     if (authorization === undefined) throw this.#refused('unauthorized', repository)
-    this.#authorizations.set(repository, authorization)
-    return await send(headers())
-  }
-
-  async #authorize(
-    challenges: readonly Challenge[],
-    repository: RepositoryName,
-    options: Abortable,
-  ): Promise<string | undefined> {
-    const bearer = challenges.find(({ scheme }) => scheme === 'bearer')
-    if (bearer !== undefined) return await this.#fetchToken(bearer, repository, options)
-    const wantsBasic = challenges.some(({ scheme }) => scheme === 'basic')
-    return wantsBasic && this.#credentials !== undefined ? basic(this.#credentials) : undefined
-  }
-
-  async #fetchToken(
-    challenge: Challenge,
-    repository: RepositoryName,
-    { signal }: Abortable,
-  ): Promise<string | undefined> {
-    const url = tokenUrlOf(challenge, repository)
-    if (url === undefined) return undefined
-    // Credentials that were given for an encrypted registry must not leave over a plain connection.
-    const mayCarryCredentials = url.protocol === 'https:' || this.#base.protocol === 'http:'
-    const headers: Record<string, string> =
-      this.#credentials !== undefined && mayCarryCredentials
-        ? { authorization: basic(this.#credentials) }
-        : {}
-    const options = { limit: maxSmallBodyBytes, signal }
-    const { status, bytes } = await this.#transport.getDocument(url, headers, options)
-    if (status === 429 || status >= 500) throw this.#unavailable(url, `answered ${status}`)
-    if (status >= 400) return undefined
-    const token = tokenIn(bytes)
-    if (token === undefined) throw this.#unavailable(url, 'sent no token')
-    return `Bearer ${token}`
+    return await send({ authorization })
   }
 
   #failure(answer: Head, body: Uint8Array, repository: RepositoryName, path: string): DomainError {
@@ -179,39 +152,23 @@ export class RegistryClient implements AsyncDisposable {
     return new DomainError(status >= 500 ? 'unavailable' : 'unsupported', `${sentence}.`, registry)
   }
 
-  #unavailable(tokenService: URL, what: string): DomainError {
+  #refused(code: 'unauthorized' | 'denied', repository: RepositoryName): DomainError {
     return new DomainError(
-      'unavailable',
-      `The token service ${tokenService.origin} of the registry ${this.registry} ${what}; try again later.`,
-      { resource: 'registry', name: this.registry },
+      code,
+      `The registry ${this.registry} refuses ${repository}: ${whyRefused(this.#chosen)}.`,
+      { resource: 'image', name: `${this.registry}/${repository}` },
     )
   }
+}
 
-  #refused(code: 'unauthorized' | 'denied', repository: RepositoryName): DomainError {
-    const how =
-      this.#credentials === undefined
-        ? 'no credentials were given; name a user who may pull it'
-        : `the user ${this.#credentials.username} may not pull it, or the password is wrong`
-    return new DomainError(code, `The registry ${this.registry} refuses ${repository}: ${how}.`, {
-      resource: 'image',
-      name: `${this.registry}/${repository}`,
-    })
-  }
+function whyRefused(chosen: ChosenCredentials | undefined): string {
+  if (chosen === undefined) return 'no credentials were given; name a user who may pull it'
+  const { name, credentials } = chosen
+  if (credentials.kind === 'password')
+    return `the user ${credentials.username} may not pull it, or the password is wrong (credentials ${name})`
+  return `the token of the credentials ${name} may not pull it, or is no longer valid`
 }
 
 function isSuccess({ status }: Head): boolean {
   return status === 200
-}
-
-/** Docker Hub's name is not the address of its registry. */
-const dockerHubHost = 'registry-1.docker.io'
-const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/
-
-function baseUrlOf(registry: string, plainHttp: boolean): URL {
-  const host = registry === defaultRegistry ? dockerHubHost : registry
-  return new URL(`${plainHttp || loopback.test(host) ? 'http' : 'https'}://${host}/`)
-}
-
-function basic({ username, password }: Credentials): string {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }

@@ -1,4 +1,7 @@
 import type { Readable } from 'node:stream'
+import { isDeepStrictEqual } from 'node:util'
+import { LRUCache } from 'lru-cache'
+import pLimit from 'p-limit'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { chainIdsOf } from '../chain-id.ts'
@@ -21,10 +24,23 @@ import {
   type Reference,
   referenceOf,
 } from '../reference.ts'
-import type { ImageSource, ResolvedImage, ResolvedLayer, ResolveOptions } from './image-source.ts'
+import { ConfiguredCredentials } from './credentials/configured-credentials.ts'
+import type { ChosenCredentials, CredentialStore } from './credentials/credentials.ts'
+import type {
+  ImageSource,
+  ResolvedImage,
+  ResolvedLayer,
+  ResolveOptions,
+  SourceOptions,
+} from './image-source.ts'
 import { jsonDepthOf } from './json-depth.ts'
-import { type Credentials, RegistryClient } from './registry-client.ts'
-import type { RegistryPatience } from './registry-transport.ts'
+import { RegistryClient } from './registry-client.ts'
+import {
+  defaultPatience,
+  openConnections,
+  type RegistryPatience,
+  RegistryTransport,
+} from './registry-transport.ts'
 
 /** Configs are small; the largest that build tools make are some hundred KiB. Bytes. */
 const maxConfigBytes = 8 * 1024 * 1024
@@ -35,35 +51,51 @@ const maxIndexDepth = 4
 /** Docker makes 127 at most, and every layer costs a snapshot. */
 const maxLayers = 1000
 
+/** Registries and users whose tokens are kept. */
+const maxClients = 500
+/** Requests for blobs that are only to be confirmed, at once. */
+const confirmedAtOnce = 8
+
 export interface RegistryImageSourceOptions {
   /** Registries (`host[:port]`) to speak plain HTTP to; loopback addresses always are. */
   readonly plainHttp?: readonly string[] | undefined
-  /** By registry (`host[:port]`). */
-  readonly credentials?: ReadonlyMap<string, Credentials> | undefined
+  /** Nobody's unless given. */
+  readonly credentials?: CredentialStore | undefined
   readonly patience?: Partial<RegistryPatience> | undefined
 }
 
 /** Images of registries that speak the distribution protocol. */
 export class RegistryImageSource implements ImageSource {
   readonly #plainHttp: ReadonlySet<string>
-  readonly #credentials: ReadonlyMap<string, Credentials>
-  readonly #patience: Partial<RegistryPatience>
-  /** One client per registry, so that tokens and connections are shared. */
-  readonly #clients = new Map<string, RegistryClient>()
+  readonly #credentials: CredentialStore
+  readonly #patience: RegistryPatience
+  readonly #connections: ReturnType<typeof openConnections>
+  /**
+   * By registry and name of credentials: connections are shared by all, tokens by nobody. With the secrets of the time,
+   * for a token that was got with an old one says nothing about who has the new one.
+   */
+  readonly #clients = new LRUCache<string, { chosen: ChosenCredentials | undefined; client: RegistryClient }>(
+    {
+      max: maxClients,
+    },
+  )
 
-  constructor({ plainHttp = [], credentials = new Map(), patience = {} }: RegistryImageSourceOptions = {}) {
+  constructor({ plainHttp = [], credentials, patience = {} }: RegistryImageSourceOptions = {}) {
     this.#plainHttp = new Set(plainHttp)
-    this.#credentials = credentials
-    this.#patience = patience
+    this.#credentials = credentials ?? new ConfiguredCredentials()
+    this.#patience = { ...defaultPatience, ...patience }
+    this.#connections = openConnections(this.#patience)
   }
 
-  async resolve(name: ImageName, { platform, signal }: ResolveOptions): Promise<ResolvedImage> {
-    const { manifest, digest } = await this.#findManifest(name, platform, { signal })
-    const configBytes = await this.#fetchConfig(name, manifest.config, { signal })
+  async resolve(name: ImageName, { platform, ...options }: ResolveOptions): Promise<ResolvedImage> {
+    const client = await this.#clientFor(name, options)
+    const { manifest, digest } = await this.#findManifest(client, name, platform, options)
+    const configBytes = await this.#fetchConfig(client, name, manifest.config, options)
     const config = parseImageConfig(configBytes)
     if (!satisfies(config, platform)) throw wrongPlatform(name, platform, [config])
     return {
       name,
+      credentials: options.credentials,
       manifestDigest: digest,
       configDigest: manifest.config.digest,
       config,
@@ -72,35 +104,53 @@ export class RegistryImageSource implements ImageSource {
     }
   }
 
-  async openLayer(name: ImageName, layer: Descriptor, options?: Abortable): Promise<Readable> {
-    return await this.#clientFor(name.registry).openBlob(name.repository, layer.digest, options)
+  async openLayer(name: ImageName, layer: Descriptor, options: SourceOptions = {}): Promise<Readable> {
+    const client = await this.#clientFor(name, options)
+    return await client.openBlob(name.repository, layer.digest, options)
+  }
+
+  async confirmLayers(
+    name: ImageName,
+    layers: readonly Descriptor[],
+    options: SourceOptions = {},
+  ): Promise<void> {
+    if (this.#credentials.isEmpty) return
+    const client = await this.#clientFor(name, options)
+    const digests = [...new Set(layers.map(({ digest }) => digest))]
+    await pLimit(confirmedAtOnce).map(digests, async digest => {
+      if (!(await client.hasBlob(name.repository, digest, options))) throw notTheirs(name, digest)
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#clients.values()].map(client => client[Symbol.asyncDispose]()))
+    await this.#connections.destroy()
   }
 
-  #clientFor(registry: string): RegistryClient {
-    const known = this.#clients.get(registry)
-    if (known !== undefined) return known
+  async #clientFor(name: ImageName, { credentials, signal }: SourceOptions): Promise<RegistryClient> {
+    const { registry } = name
+    const chosen = await this.#credentials.choose(name, credentials, { signal })
+    const key = `${registry} ${chosen?.name ?? ''}`
+    const known = this.#clients.get(key)
+    if (known !== undefined && isDeepStrictEqual(known.chosen, chosen)) return known.client
     const client = new RegistryClient({
       registry,
       plainHttp: this.#plainHttp.has(registry),
-      credentials: this.#credentials.get(registry),
-      patience: this.#patience,
+      credentials: chosen,
+      transport: new RegistryTransport(registry, this.#patience, this.#connections),
     })
-    this.#clients.set(registry, client)
+    this.#clients.set(key, { chosen, client })
     return client
   }
 
   async #findManifest(
+    client: RegistryClient,
     name: ImageName,
     platform: Platform,
     options: Abortable,
   ): Promise<{ manifest: ImageManifest; digest: Digest }> {
     let reference = referenceOf(name)
     for (let depth = 0; depth <= maxIndexDepth; depth += 1) {
-      const { manifest, digest } = await this.#fetchManifest(name, reference, options)
+      const { manifest, digest } = await this.#fetchManifest(client, name, reference, options)
       if (manifest.kind === 'image') return { manifest, digest }
       reference = { kind: 'digest', digest: choose(name, manifest, platform).digest }
     }
@@ -108,11 +158,11 @@ export class RegistryImageSource implements ImageSource {
   }
 
   async #fetchManifest(
+    client: RegistryClient,
     name: ImageName,
     reference: Reference,
     options: Abortable,
   ): Promise<{ manifest: Manifest; digest: Digest }> {
-    const client = this.#clientFor(name.registry)
     const path = `manifests/${formatReference(reference)}`
     const { bytes, contentType } = await client.getDocument(name.repository, path, {
       ...options,
@@ -125,9 +175,13 @@ export class RegistryImageSource implements ImageSource {
     return { manifest: parseManifest(bytes, contentType), digest }
   }
 
-  async #fetchConfig(name: ImageName, { digest, size }: Descriptor, options: Abortable): Promise<Uint8Array> {
+  async #fetchConfig(
+    client: RegistryClient,
+    name: ImageName,
+    { digest, size }: Descriptor,
+    options: Abortable,
+  ): Promise<Uint8Array> {
     if (size > maxConfigBytes) throw notAnImage(name, `its config has ${size} bytes`)
-    const client = this.#clientFor(name.registry)
     const { bytes } = await client.getDocument(name.repository, `blobs/${digest}`, {
       ...options,
       limit: maxConfigBytes,
@@ -189,6 +243,14 @@ function notAnImage(name: ImageName, why: string): DomainError {
     resource: 'image',
     name: formatImageName(name),
   })
+}
+
+function notTheirs(name: ImageName, digest: Digest): DomainError {
+  return new DomainError(
+    'not_found',
+    `The registry ${name.registry} does not have the layer ${digest} of ${formatImageName(name)}, so the one that is here is not used for it.`,
+    { resource: 'image', name: formatImageName(name) },
+  )
 }
 
 function wrongContent(name: ImageName, what: string, actual: Digest): DomainError {

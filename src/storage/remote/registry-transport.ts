@@ -22,6 +22,17 @@ export const defaultPatience: RegistryPatience = Object.freeze({
 
 const maxRedirects = 5
 
+interface DocumentLimits extends Abortable {
+  /** Bytes. */
+  readonly limit: number
+}
+
+interface OneRequest extends Abortable {
+  readonly method?: 'GET' | 'HEAD' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string | null
+}
+
 export interface RegistryAnswer {
   readonly status: number
   /** The last one where a header came several times. */
@@ -39,20 +50,26 @@ export interface RegistryDocument {
   readonly bytes: Buffer
 }
 
+/** Connections to registries; those that nobody uses are closed. Whoever opens them destroys them. */
+export function openConnections(patience: RegistryPatience): Agent {
+  return new Agent({
+    connect: { timeout: patience.connectMs },
+    headersTimeout: patience.silenceMs,
+    bodyTimeout: patience.silenceMs,
+  })
+}
+
 /** HTTP to one registry and to where it sends us, with every failure a DomainError that names the registry. */
-export class RegistryTransport implements AsyncDisposable {
+export class RegistryTransport {
   readonly #registry: string
   readonly #patience: RegistryPatience
   readonly #agent: Agent
 
-  constructor(registry: string, patience: RegistryPatience) {
+  /** @param connections of {@link openConnections}; not owned. */
+  constructor(registry: string, patience: RegistryPatience, connections: Agent) {
     this.#registry = registry
     this.#patience = patience
-    this.#agent = new Agent({
-      connect: { timeout: patience.connectMs },
-      headersTimeout: patience.silenceMs,
-      bodyTimeout: patience.silenceMs,
-    })
+    this.#agent = connections
   }
 
   /**
@@ -66,7 +83,7 @@ export class RegistryTransport implements AsyncDisposable {
   ): Promise<RegistryAnswer> {
     let target = url
     for (let hops = 0; hops <= maxRedirects; hops += 1) {
-      const answer = await this.#getOnce(target, headersFor(target, url, headers), signal)
+      const answer = await this.#send(target, { headers: headersFor(target, url, headers), signal })
       if (!isRedirect(answer.status)) return answer
       answer.body.destroy()
       target = redirectTarget(target, answer.header('location'))
@@ -78,13 +95,39 @@ export class RegistryTransport implements AsyncDisposable {
   async getDocument(
     url: URL,
     headers: Readonly<Record<string, string>>,
-    { limit, signal }: Abortable & { readonly limit: number },
+    options: DocumentLimits,
+  ): Promise<RegistryDocument> {
+    return await this.#readDocument(options, signal => this.get(url, headers, { signal }))
+  }
+
+  /** One HEAD; a redirect is an answer like others. @throws as {@link get}. */
+  async head(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    options: Abortable,
+  ): Promise<RegistryDocument> {
+    return await this.#readDocument({ ...options, limit: 0 }, signal =>
+      this.#send(url, { method: 'HEAD', headers, signal }),
+    )
+  }
+
+  /** One POST of a form that may hold secrets, so no redirect is followed. @throws as {@link getDocument}. */
+  async postForm(url: URL, form: URLSearchParams, options: DocumentLimits): Promise<RegistryDocument> {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    return await this.#readDocument(options, signal =>
+      this.#send(url, { method: 'POST', headers, body: form.toString(), signal }),
+    )
+  }
+
+  async #readDocument(
+    { limit, signal }: DocumentLimits,
+    answerOf: (signal: AbortSignal) => Promise<RegistryAnswer>,
   ): Promise<RegistryDocument> {
     const { documentMs } = this.#patience
     const late = AbortSignal.timeout(documentMs)
     try {
       const both = AbortSignal.any(signal === undefined ? [late] : [late, signal])
-      const answer = await this.get(url, headers, { signal: both })
+      const answer = await answerOf(both)
       return { ...answer, bytes: await this.#readAll(answer.body, limit) }
     } catch (cause) {
       signal?.throwIfAborted()
@@ -93,30 +136,25 @@ export class RegistryTransport implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy()
-  }
-
-  async #getOnce(
+  async #send(
     url: URL,
-    headers: Readonly<Record<string, string>>,
-    signal: AbortSignal | undefined,
+    { method = 'GET', headers, body = null, signal }: OneRequest,
   ): Promise<RegistryAnswer> {
     try {
-      const {
-        statusCode,
-        headers: answered,
-        body,
-      } = await request(url, {
+      const answer = await request(url, {
         dispatcher: this.#agent,
+        method,
         headers: { 'accept-encoding': 'identity', ...headers },
+        body,
         signal: signal ?? null,
       })
       return {
-        status: statusCode,
-        header: name => [answered[name]].flat().at(-1),
+        status: answer.statusCode,
+        header: name => [answer.headers[name]].flat().at(-1),
         url,
-        body: new RegistryBody(body, error => asError(this.#convert(error, 'broke off its answer', url))),
+        body: new RegistryBody(answer.body, error =>
+          asError(this.#convert(error, 'broke off its answer', url)),
+        ),
       }
     } catch (error) {
       signal?.throwIfAborted()

@@ -1,51 +1,92 @@
 import type { RepositoryName } from '../reference.ts'
 import type { Challenge } from './challenge.ts'
+import { jsonObjectIn } from './json-object.ts'
+import { isLoopback } from './registry-address.ts'
+
+/** What to ask a token service for (distribution, "Token Authentication Specification"). */
+export interface TokenRequest {
+  readonly realm: URL
+  readonly service: string | undefined
+  readonly scopes: readonly string[]
+}
+
+/** What a token service gives. */
+export interface AccessToken {
+  readonly token: string
+  /** Milliseconds from when it was asked for. */
+  readonly lifetimeMs: number
+}
+
+/** How the OAuth 2 form names us. */
+const clientId = 'varve'
+/** What a service means that says nothing, and the least that clients reckon with. Seconds. */
+const minLifetimeSeconds = 60
 
 /**
- * Where to ask for a token (distribution, "Token Authentication Specification"): the realm, with service and scope.
- * Undefined when the challenge names no address on the web.
+ * To pull from the repository, and whatever else the registry says that takes: one in front of another knows the
+ * repository by another name as well. More than `pull` is not asked for. Undefined when the challenge names no address on
+ * the web.
  */
-export function tokenUrlOf({ parameters }: Challenge, repository: RepositoryName): URL | undefined {
-  const realm = parameters.get('realm')
-  if (realm === undefined || !URL.canParse(realm)) return undefined
+export function tokenRequestOf(
+  { parameters }: Challenge,
+  repository: RepositoryName,
+): TokenRequest | undefined {
+  const address = parameters.get('realm')
+  if (address === undefined || !URL.canParse(address)) return undefined
+  const realm = new URL(address)
+  if (!['http:', 'https:'].includes(realm.protocol)) return undefined
+  realm.username = ''
+  realm.password = ''
+  const challenged = (parameters.get('scope') ?? '').split(' ').filter(scope => pullScope.test(scope))
+  const scopes = [...new Set([`repository:${repository}:pull`, ...challenged])].slice(0, maxScopes)
+  return { realm, service: parameters.get('service'), scopes }
+}
+
+const pullScope = /^repository:[^\s:]+(?::\d+\/[^\s:]+)?:pull$/
+const maxScopes = 4
+
+/**
+ * Whether a registry may send us to that token service: encrypted, or as unencrypted as the registry itself and on the
+ * same host. So neither a password nor a token crosses a network in the clear that the registry's own address does not.
+ */
+export function mayAsk(realm: URL, registry: URL): boolean {
+  if (realm.protocol === 'https:') return true
+  if (registry.protocol === 'https:') return false
+  return realm.hostname === registry.hostname || (isLoopback(realm.host) && isLoopback(registry.host))
+}
+
+/** For GET, with Basic credentials or none. */
+export function tokenUrlOf({ realm, service, scopes }: TokenRequest): URL {
   const url = new URL(realm)
-  if (!['http:', 'https:'].includes(url.protocol)) return undefined
-  url.username = ''
-  url.password = ''
-  const service = parameters.get('service')
   if (service !== undefined) url.searchParams.set('service', service)
-  url.searchParams.set('scope', `repository:${repository}:pull`)
+  url.searchParams.delete('scope')
+  for (const scope of scopes) url.searchParams.append('scope', scope)
   return url
+}
+
+/** For POST, with an identity token (distribution, "OAuth2 Token Authentication"). */
+export function refreshFormOf({ service, scopes }: TokenRequest, identityToken: string): URLSearchParams {
+  return new URLSearchParams({
+    grant_type: 'refresh_token',
+    ...(service === undefined ? {} : { service }),
+    client_id: clientId,
+    scope: scopes.join(' '),
+    refresh_token: identityToken,
+  })
 }
 
 /** What may stand in a header: no blanks, no line ends. */
 const tokenPattern = /^[\x21-\x7e]+$/
 
 /** The token in a token service's answer; undefined when there is none that could be sent. */
-export function tokenIn(bytes: Uint8Array): string | undefined {
+export function tokenIn(bytes: Uint8Array): AccessToken | undefined {
   const json = jsonObjectIn(bytes)
+  const { expires_in: seconds } = json
+  const lifetimeSeconds = Math.max(typeof seconds === 'number' ? seconds : 0, minLifetimeSeconds)
   for (const name of ['token', 'access_token']) {
-    const value = json[name]
-    if (typeof value === 'string' && tokenPattern.test(value)) return value
+    const token = json[name]
+    if (typeof token === 'string' && tokenPattern.test(token))
+      return { token, lifetimeMs: lifetimeSeconds * 1000 }
   }
   return undefined
-}
-
-/** The registry's own words (distribution-spec, "Error Codes"), shortened, as the end of a sentence; '' without any. */
-export function explanationIn(bytes: Uint8Array): string {
-  const { errors } = jsonObjectIn(bytes) as { readonly errors?: unknown }
-  const first: unknown = Array.isArray(errors) ? errors[0] : undefined
-  if (typeof first !== 'object' || first === null) return ''
-  const { code, message } = first as { readonly code?: unknown; readonly message?: unknown }
-  const words = [code, message].filter(word => typeof word === 'string').join(': ')
-  return words === '' ? '' : `; it says ${JSON.stringify(words.slice(0, 300))}`
-}
-
-function jsonObjectIn(bytes: Uint8Array): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-  } catch {
-    return {}
-  }
 }

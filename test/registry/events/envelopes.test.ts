@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { backoffMs } from '../../../src/registry/events/backoff.ts'
+import { backoffMs } from '../../../src/storage/backoff.ts'
 import { cloudEventsEnvelope } from '../../../src/registry/events/cloud-events.ts'
 import { distributionEnvelope } from '../../../src/registry/events/distribution-envelope.ts'
-import { type EventEndpoint, repositoryPattern } from '../../../src/registry/events/endpoint.ts'
+import type { EventEndpoint } from '../../../src/registry/events/endpoint.ts'
 import { eventBatches } from '../../../src/registry/events/event-filter.ts'
 import { signatureHeaders } from '../../../src/registry/events/webhook-signature.ts'
 import { digestOf } from '../../../src/storage/digest.ts'
@@ -214,18 +214,6 @@ describe('The filter of an endpoint', () => {
     assert.deepEqual(batchesOf({ ...rules, repositories: [] }, ...events), [[[], 6]])
     assert.deepEqual(batchesOf(rules), [])
   })
-
-  for (const [pattern, yes, no] of [
-    ['**', ['a', 'a/b/c'], []],
-    ['team/*', ['team/a', 'team/a-b'], ['team', 'team/a/b', 'xteam/a']],
-    ['team/**', ['team/a', 'team/a/b'], ['team', 'steam/a']],
-    ['*-base', ['a-base'], ['x/a-base', 'base']],
-    ['a.b', ['a.b'], ['a-b', 'axb']],
-  ] as const)
-    it(`knows the pattern ${pattern}`, () => {
-      for (const name of yes) assert.match(name, repositoryPattern(pattern))
-      for (const name of no) assert.doesNotMatch(name, repositoryPattern(pattern))
-    })
 })
 
 describe('The pause after failures', () => {

@@ -104,6 +104,15 @@ describe('The stream of events', () => {
     assert.deepEqual(positions(await waiting), [11, 12])
   })
 
+  it('begins with what happens from now on when asked so, and says where that is', async () => {
+    const { headers, body } = await open('?after=latest&wait=0')
+    assert.equal(headers['varve-events-after'], '12')
+    assert.equal(await body.text(), '')
+    const { headers: first, body: all } = await open('')
+    assert.equal(first['varve-events-after'], '0')
+    assert.equal(linesOf(await all.text()).length, 12)
+  })
+
   it('ends when nothing comes', async () => {
     assert.deepEqual(await read('?after=12&wait=1'), [])
   })

@@ -6,17 +6,19 @@ import { gzipSync } from 'node:zlib'
 import type { Digest } from '../../../src/storage/digest.ts'
 import { defaultPlatform } from '../../../src/storage/platform.ts'
 import { parseImageName } from '../../../src/storage/reference.ts'
+import type { Credentials } from '../../../src/storage/remote/credentials/credentials.ts'
 import type { ResolvedImage } from '../../../src/storage/remote/image-source.ts'
 import {
   RegistryImageSource,
   type RegistryImageSourceOptions,
 } from '../../../src/storage/remote/registry-image-source.ts'
+import { storeOf } from '../../support/credential-store.ts'
 import { rejectsWith } from '../../support/rejects.ts'
 import { type Script, type SeenRequest, serveScript } from '../../support/scripted-server.ts'
 import { servedImage } from '../../support/served-image.ts'
 
 const image = servedImage()
-const alice = { username: 'alice', password: 'secret' }
+const alice: Credentials = { kind: 'password', username: 'alice', password: 'secret' }
 const aliceBasic = `Basic ${Buffer.from('alice:secret').toString('base64')}`
 
 /** Answers from an image's content; 404 for all else. */
@@ -37,7 +39,7 @@ function json(response: ServerResponse, status: number, body: unknown): void {
 }
 
 function sourceFor(host: string, withCredentials = false, options: RegistryImageSourceOptions = {}) {
-  const credentials = withCredentials ? new Map([[host, alice]]) : undefined
+  const credentials = withCredentials ? storeOf({ [host]: { name: 'ours', credentials: alice } }) : undefined
   return new RegistryImageSource({ credentials, ...options })
 }
 

@@ -1,0 +1,9 @@
+/** The object that a stranger's JSON is; empty for what is none. */
+export function jsonObjectIn(bytes: Uint8Array): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
