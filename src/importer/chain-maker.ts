@@ -6,12 +6,16 @@ import { formatImageName } from '../storage/reference.ts'
 import type { ImageSource, ResolvedImage, ResolvedLayer } from '../storage/remote/image-source.ts'
 import type { ChainBuilder, ChainSnapshot, ChainStore, LayerFacts } from './chain/chain-store.ts'
 import { ChainFlights } from './chain-flights.ts'
+import { ChainTurn, untilUnclaimed } from './chain-turn.ts'
+import type { RecordedLayer } from './images/image-catalog.ts'
 import type { ImportEvent, ImportOptions } from './import-service.ts'
 import { KnownDiffIds } from './known-diff-ids.ts'
 import type { LayerReport } from './layer/apply-layer.ts'
 import type { LayerEngine } from './layer/layer-engine.ts'
 import { LayersAhead } from './layers-ahead.ts'
 import { planImport } from './plan.ts'
+import { PresentLayers } from './present-layers.ts'
+import { LayersProgress } from './progress/layers-progress.ts'
 import type { Spool } from './spool/spool.ts'
 
 /** Times that an import looks for its base again when others keep removing it. */
@@ -41,35 +45,54 @@ export class ChainMaker {
     this.#diffIds = new KnownDiffIds(chains)
   }
 
-  /** Applies what is missing. When another import is making the next layer, waits for it and looks again. */
+  /** Layers of an image that is recorded, so this host has verified them, and may have forgotten since. */
+  recall(layers: readonly RecordedLayer[]): void {
+    for (const { blob, diffId } of layers) this.#diffIds.add(blob, diffId)
+  }
+
+  /**
+   * Applies what is missing. While somebody else is making the next layer, in this process or in another, waits for it and
+   * looks again.
+   */
   async ensureChain(
     image: ResolvedImage,
     options: ImportOptions,
   ): Promise<{ top: ChainSnapshot; imported: number }> {
+    const chains = image.layers.map(({ chainId }) => chainId)
     let announced = false
+    let imported = 0
     let lookedInVain = 0
+    const { limits } = this.#engine
+    const present = new PresentLayers({ source: this.#source, diffIds: this.#diffIds, limits }, image)
     for (;;) {
-      const top = await this.#chains.findLast(
-        image.layers.map(({ chainId }) => chainId),
-        options,
-      )
-      const plan = planImport(image.layers, chain => chain === top?.chain)
-      if (!announced) options.onEvent?.(resolvedEvent(image, image.layers.length - plan.missing.length))
+      // What is ours to make is claimed first and looked for afterwards, so that one listing of the store is enough.
+      const expected = missingAfter(image, await this.#chains.lastKnown(chains, options))
+      const running = expected[0] && this.#flights.find(expected[0].chainId)
+      using turn = running === undefined ? this.#begin(expected) : undefined
+      const top = await this.#chains.findLast(chains, options)
+      const missing = missingAfter(image, top)
+      if (!announced) options.onEvent?.(resolvedEvent(image, image.layers.length - missing.length))
       announced = true
+      await present.confirm(image.layers.length - missing.length, options)
 
-      const [next] = plan.missing
+      const [next] = missing
       if (next === undefined) {
         if (top === undefined) throw new Error(`image ${image.manifestDigest} has no layers`)
-        return { top, imported: 0 }
+        return { top, imported }
       }
-      const running = this.#flights.find(next.chainId)
-      if (running !== undefined) {
+      if (expected[0]?.chainId !== next.chainId) continue
+      if (turn === undefined || !turn.isOurs) {
         options.onEvent?.({ type: 'waiting', chainId: next.chainId })
-        await orAbort(running, options.signal)
+        await (running === undefined
+          ? untilUnclaimed(this.#chains, next.chainId, options)
+          : orAbort(running, options.signal))
         continue
       }
       try {
-        return await this.#applyMissing(image, plan.base, plan.missing, options)
+        const made = await this.#applyMissing(image, top?.chain ?? null, missing, turn, options)
+        imported += made.imported
+        present.proven(image.layers.length - missing.length + made.imported)
+        if (made.imported === missing.length) return { top: made.top, imported }
       } catch (error) {
         // Somebody has removed the base since we looked, so there is more to import than we thought.
         if (!isDomainError(error, 'not_found') || error.details.resource !== 'chain') throw error
@@ -79,36 +102,47 @@ export class ChainMaker {
     }
   }
 
+  #begin(missing: readonly ResolvedLayer[]): ChainTurn | undefined {
+    if (missing.length === 0) return undefined
+    return new ChainTurn(
+      this.#chains,
+      this.#flights,
+      missing.map(({ chainId }) => chainId),
+    )
+  }
+
+  /** As far as it is ours to make: another process may be making a later layer, of an image that shares the earlier ones. */
   async #applyMissing(
     image: ResolvedImage,
     base: ChainId | null,
     missing: readonly ResolvedLayer[],
+    turn: ChainTurn,
     options: ImportOptions,
   ): Promise<{ top: ChainSnapshot; imported: number }> {
-    using flight = this.#flights.begin(missing.map(({ chainId }) => chainId))
     await using builder = await this.#chains.extend(base, options)
     const below = image.layers.length - missing.length
-    await using ahead = await this.#openAhead(image, missing, below, options)
-    let top: ChainSnapshot | undefined
+    const sizes = image.layers.map(({ descriptor }) => descriptor.size)
+    const progress = new LayersProgress(sizes, options.onEvent)
+    await using ahead = await this.#openAhead(image, missing, below, progress, options)
     for (const [index, layer] of missing.entries()) {
       const parent = index === 0 ? base : (missing[index - 1]?.chainId ?? null)
-      top = await this.#applyLayer(
+      const top = await this.#applyLayer(
         layer,
         ahead,
-        { builder, parent, position: below + index, isLast: index === missing.length - 1 },
+        { builder, parent, position: below + index, isLast: index === missing.length - 1, progress },
         options,
       )
-      flight.landed(layer.chainId)
+      if (!turn.made(layer.chainId, missing[index + 1]?.chainId)) return { top, imported: index + 1 }
     }
-    if (top === undefined) throw new Error('there was nothing to apply')
-    return { top, imported: missing.length }
+    throw new Error('there was nothing to apply')
   }
 
   async #openAhead(
     image: ResolvedImage,
     missing: readonly ResolvedLayer[],
     below: number,
-    { signal, onEvent }: ImportOptions,
+    progress: LayersProgress,
+    { signal }: ImportOptions,
   ): Promise<LayersAhead> {
     await this.#diffIds.load(
       missing.map(({ descriptor }) => descriptor.digest),
@@ -120,9 +154,9 @@ export class ChainMaker {
       spool: this.#spool,
       diffIds: this.#diffIds,
       image: image.name,
+      credentials: image.credentials,
       layers: missing,
-      onFetched: (index: number, blobBytes: number) =>
-        onEvent?.({ type: 'layer-fetched', layer: below + index, blobBytes }),
+      onFetched: (index: number, blobBytes: number) => progress.downloaded(below + index, blobBytes),
     }
     return new LayersAhead(parts, { signal })
   }
@@ -130,17 +164,18 @@ export class ChainMaker {
   async #applyLayer(
     layer: ResolvedLayer,
     ahead: LayersAhead,
-    { builder, parent, position, isLast }: LayerTurn,
+    { builder, parent, position, isLast, progress }: LayerTurn,
     { signal, onEvent }: ImportOptions,
   ): Promise<ChainSnapshot> {
     const started = performance.now()
     const { descriptor, diffId, chainId } = layer
     await using opened = ahead.next()
+    progress.begun(position)
     const report = await opened.applyTo(builder.rootfs, {
       signal,
-      onProgress: ({ blobBytes, entries }) =>
-        onEvent?.({ type: 'layer-progress', layer: position, blobBytes, entries }),
+      onProgress: work => progress.applied(position, work),
     })
+    progress.committing(position, report)
     this.#diffIds.add(descriptor.digest, diffId)
     const snapshot = await builder.commit(chainId, factsOf(layer, parent, report), { signal, isLast })
     const milliseconds = performance.now() - started
@@ -163,6 +198,12 @@ interface LayerTurn {
   /** In the image, from the base. */
   readonly position: number
   readonly isLast: boolean
+  readonly progress: LayersProgress
+}
+
+/** Layers to apply on top of `top`, in order. */
+function missingAfter(image: ResolvedImage, top: ChainSnapshot | undefined): readonly ResolvedLayer[] {
+  return planImport(image.layers, chain => chain === top?.chain).missing
 }
 
 function resolvedEvent(image: ResolvedImage, present: number): ImportEvent {

@@ -2,6 +2,7 @@ import type { Abortable } from '../../storage/abortable.ts'
 import type { ChainId } from '../../storage/chain-id.ts'
 import type { DiffId, Digest } from '../../storage/digest.ts'
 import type { LayerReport } from '../layer/apply-layer.ts'
+import type { ImagePublisher } from '../smartos/image-publisher.ts'
 
 /**
  * CONTRACT. Chains of layers as snapshots, and clones of them. The executable half is
@@ -27,11 +28,17 @@ export interface ChainStore extends AsyncDisposable {
   readonly recordsDirectory: string
   /** A directory for what is on its way into chains; emptied by whoever uses it (private to root). */
   readonly spoolDirectory: string
+  /** Makes chains images of SmartOS; `undefined` where there is no ZFS. */
+  readonly publisher?: ImagePublisher | undefined
 
   /** As it is now: other processes make and remove chains as well. */
   find(chain: ChainId, options?: Abortable): Promise<ChainSnapshot | undefined>
   /** The last of `chains` that is there: one question for all layers of an image, base first. */
   findLast(chains: readonly ChainId[], options?: Abortable): Promise<ChainSnapshot | undefined>
+  /** As {@link findLast}, from memory where the store has one: what others have done meanwhile may be missing. */
+  lastKnown(chains: readonly ChainId[], options?: Abortable): Promise<ChainSnapshot | undefined>
+  /** Those of `chains` that are there, as they are now. */
+  findAll(chains: readonly ChainId[], options?: Abortable): Promise<ReadonlyMap<ChainId, ChainSnapshot>>
   /**
    * The diff IDs of those of `blobs` that a layer here was applied from: what this host itself has computed. As
    * the store knows it at this moment; another process's latest may be missing.
@@ -42,8 +49,20 @@ export interface ChainStore extends AsyncDisposable {
    * @throws DomainError `not_found` when `base` is unknown.
    */
   extend(base: ChainId | null, options?: Abortable): Promise<ChainBuilder>
+  /**
+   * Claims the making of one chain against every process that works on the same chains. Never waits: `undefined` while
+   * somebody else has claimed it, who may also be making an unrelated one. Ends with the process, however that ends.
+   */
+  claim(chain: ChainId): ChainClaim | undefined
+  /** Claims, as {@link claim} does, the records of the images, and what they say that chains are needed for. */
+  claimRecords(): Disposable | undefined
   /** Every chain, and what unfinished work has been left behind. */
   walk(options?: Abortable): AsyncIterable<ChainSnapshot | Unfinished>
+  /**
+   * How the chains hang together, with what each link takes in space: as it is now, in byte order of `dataset`. For
+   * people and for whoever makes room, since it costs a listing of everything.
+   */
+  lineages(options?: Abortable): Promise<ChainLineage[]>
   /** Discards what dead builders have left behind. Returns how many. */
   reclaim(options?: Abortable): Promise<number>
   /** @throws DomainError `not_found`; `conflict` while clones or longer chains need it. */
@@ -51,10 +70,13 @@ export interface ChainStore extends AsyncDisposable {
 
   /**
    * Makes a writable tree with the content of `chain`. Idempotent by name: the same name and chain give the
-   * clone that is there. @throws DomainError `not_found`, `conflict` when the name is taken by a clone of
-   * another chain.
+   * clone that is there. Options that are given must then be what it has; nothing of it is changed.
+   * @throws DomainError `not_found`, `conflict` when the name is taken by a clone of another chain, or with
+   * other options.
    */
   clone(chain: ChainId, name: CloneName, options?: CloneOptions): Promise<Clone>
+  /** `undefined` when there is no clone of this name. */
+  findClone(name: CloneName, options?: Abortable): Promise<Clone | undefined>
   /** Clones in byte order of their names. */
   clones(options?: Abortable): Promise<Clone[]>
   /** @throws DomainError `not_found`; `busy` when something still uses the tree. */
@@ -75,6 +97,11 @@ export interface ChainBuilder extends AsyncDisposable {
    * base.
    */
   commit(chain: ChainId, facts: LayerFacts, options?: CommitOptions): Promise<ChainSnapshot>
+}
+
+/** Disposing lets others have it. Whoever gets a claim looks whether the chain is there by now. */
+export interface ChainClaim extends Disposable {
+  readonly chain: ChainId
 }
 
 export interface CommitOptions extends Abortable {
@@ -106,6 +133,27 @@ export interface ChainSnapshot {
   readonly location: string
 }
 
+/** A place with a sequence of snapshots, each with one layer more than the one before. */
+export interface ChainLineage {
+  /** The dataset; the directory of the first snapshot where there are no datasets. */
+  readonly dataset: string
+  /** {@link ChainSnapshot.location} of the snapshot that it branches off; absent for one that began empty. */
+  readonly origin?: string | undefined
+  /** Somebody builds in it at this moment, or a dead builder has left it so. */
+  readonly unfinished: boolean
+  /** Oldest first. */
+  readonly snapshots: readonly LineageSnapshot[]
+}
+
+export interface LineageSnapshot extends ChainSnapshot {
+  readonly createdAt: Date
+  /**
+   * Bytes that the link takes in the pool, which come back when it is removed after all that is built on it. Where the
+   * store cannot tell (directories, ZFS of before 2012), the bytes of file content that its layer brought.
+   */
+  readonly usedBytes: number
+}
+
 export interface Unfinished {
   readonly kind: 'unfinished'
   readonly location: string
@@ -114,6 +162,15 @@ export interface Unfinished {
 export interface CloneOptions extends Abortable {
   /** Bytes that the clone may grow to; only where the store can limit. */
   readonly quota?: number | undefined
+  /** An absolute path, where the clone is mounted instead of below the store's own directory. */
+  readonly mountpoint?: string | undefined
+  /**
+   * ZFS properties, of those that a stranger may be given (`zfs/clone-options.ts`).
+   * @throws DomainError `invalid` for others, `unsupported` where there is no ZFS.
+   */
+  readonly properties?: Readonly<Record<string, string>> | undefined
+  /** Manifest of the image that the clone is made of: kept with a clone that is made, for images may share a chain. */
+  readonly manifestDigest?: Digest | undefined
 }
 
 export interface Clone {
@@ -127,6 +184,10 @@ export interface Clone {
   /** Where it was cloned from, as {@link ChainSnapshot.location}. */
   readonly origin: string
   readonly createdAt: Date
+  /** As {@link CloneOptions.manifestDigest} when it was made. */
+  readonly manifestDigest?: Digest | undefined
+  /** Bytes, as they are limited now. */
+  readonly quota?: number | undefined
 }
 
 export type CloneName = string & { readonly __brand: 'CloneName' }

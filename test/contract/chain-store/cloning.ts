@@ -3,6 +3,7 @@ import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { parseCloneName } from '../../../src/importer/chain/clone-name.ts'
+import { digestOf } from '../../../src/storage/digest.ts'
 import { layerOn } from '../../support/fake-layers.ts'
 import { ageRoot, makeSampleTree, readSampleTree } from './sample-tree.ts'
 import { buildLayer, type ChainStoreSuite, failsWith, filesAt, filesIn, onFreshStore } from './suite.ts'
@@ -111,6 +112,25 @@ export function cloningContract(suite: ChainStoreSuite): void {
     )
 
     it(
+      'finds a clone by its name, with the image that it was made of when somebody said it',
+      onFreshStore(suite, async ({ store, reopen }) => {
+        await buildLayer(store, null, bottom, 'bottom')
+        const manifestDigest = digestOf(Buffer.from('manifest'))
+        const clone = await store.clone(bottom.chain, web, { manifestDigest })
+        const plain = await store.clone(bottom.chain, parseCloneName('plain'))
+        assert.deepEqual([clone.manifestDigest, plain.manifestDigest], [manifestDigest, undefined])
+        // Whoever asks again, for another image of the same layers, gets what is there.
+        assert.deepEqual(await store.clone(bottom.chain, web), clone)
+        for (const one of [store, await reopen()]) {
+          assert.deepEqual(await one.findClone(web), clone)
+          assert.deepEqual(await one.findClone(plain.name), plain)
+          assert.deepEqual(await one.clones(), [plain, clone])
+          assert.equal(await one.findClone(parseCloneName('absent')), undefined)
+        }
+      }),
+    )
+
+    it(
       'knows no clone and no chain that is not there',
       onFreshStore(suite, async ({ store }) => {
         await assert.rejects(store.clone(absent.chain, web), failsWith('not_found'))
@@ -118,6 +138,7 @@ export function cloningContract(suite: ChainStoreSuite): void {
         await assert.rejects(store.remove(absent.chain), failsWith('not_found'))
         await assert.rejects(store.destroyClone(web), failsWith('not_found'))
         assert.deepEqual(await store.clones(), [])
+        assert.equal(await store.findClone(web), undefined)
       }),
     )
   })

@@ -5,9 +5,12 @@ import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainId } from '../../../storage/chain-id.ts'
 import type { DiffId, Digest } from '../../../storage/digest.ts'
 import { makeDirectories } from '../../../storage/make-directories.ts'
+import { ChainClaims } from '../chain-claims.ts'
 import { chainInUse, unknownChain } from '../chain-rules.ts'
 import type {
   ChainBuilder,
+  ChainClaim,
+  ChainLineage,
   ChainSnapshot,
   ChainStore,
   Clone,
@@ -17,10 +20,11 @@ import type {
 } from '../chain-store.ts'
 import { makeEmptyRootfs } from '../empty-rootfs.ts'
 import { onDisk } from '../fs-errors.ts'
-import { copyTree } from './copy-tree.ts'
+import { copyChain } from './copy-chain.ts'
 import { DirectoryChainBuilder } from './directory-chain-builder.ts'
 import { DirectoryClones } from './directory-clones.ts'
 import { DirectoryLayout, rootfsOf } from './directory-layout.ts'
+import { listLineages } from './directory-lineages.ts'
 import { mark, markSchema, readRecord, writeRecord } from './record-files.ts'
 import { listSnapshots, readSnapshot } from './snapshots.ts'
 import { Staging } from './staging.ts'
@@ -40,6 +44,7 @@ export class DirectoryChainStore implements ChainStore {
   readonly spoolDirectory: string
   readonly #layout: DirectoryLayout
   readonly #clones: DirectoryClones
+  readonly #claims: ChainClaims
 
   private constructor(layout: DirectoryLayout) {
     this.description = `directory ${layout.directory} (copies instead of ZFS clones)`
@@ -47,6 +52,7 @@ export class DirectoryChainStore implements ChainStore {
     this.spoolDirectory = layout.spool
     this.#layout = layout
     this.#clones = new DirectoryClones(layout)
+    this.#claims = new ChainClaims(layout.claims)
   }
 
   /**
@@ -59,8 +65,8 @@ export class DirectoryChainStore implements ChainStore {
     requireRoot(layout.directory)
     await onDisk(layout.directory, () => makeDirectories(layout.directory))
     await claim(layout)
-    const { images, spool, locks, building, chains, clones } = layout
-    for (const directory of [images, spool, locks, building, chains, clones])
+    const { images, spool, claims, locks, building, chains, clones } = layout
+    for (const directory of [images, spool, claims, locks, building, chains, clones])
       await onDisk(directory, () => makeDirectories(directory))
     return new DirectoryChainStore(layout)
   }
@@ -76,6 +82,23 @@ export class DirectoryChainStore implements ChainStore {
       if (snapshot !== undefined) return snapshot
     }
     return undefined
+  }
+
+  /** There is no memory. */
+  lastKnown(chains: readonly ChainId[], options: Abortable = {}): Promise<ChainSnapshot | undefined> {
+    return this.findLast(chains, options)
+  }
+
+  async findAll(
+    chains: readonly ChainId[],
+    options: Abortable = {},
+  ): Promise<ReadonlyMap<ChainId, ChainSnapshot>> {
+    const found = new Map<ChainId, ChainSnapshot>()
+    for (const chain of chains) {
+      const snapshot = await this.find(chain, options)
+      if (snapshot !== undefined) found.set(chain, snapshot)
+    }
+    return found
   }
 
   async diffIdsOf(blobs: readonly Digest[], options: Abortable = {}): Promise<ReadonlyMap<Digest, DiffId>> {
@@ -96,9 +119,17 @@ export class DirectoryChainStore implements ChainStore {
     const staging = undo.use(await Staging.create(this.#layout))
     const rootfs = rootfsOf(staging.directory)
     if (from === undefined) await makeEmptyRootfs(rootfs)
-    else await copyTree(rootfsOf(from.location), rootfs, { ...options, files: 'share' })
+    else await copyChain(from, rootfs, { ...options, files: 'share' })
     undo.move()
     return new DirectoryChainBuilder(this.#layout, staging, base)
+  }
+
+  claim(chain: ChainId): ChainClaim | undefined {
+    return this.#claims.claim(chain)
+  }
+
+  claimRecords(): Disposable | undefined {
+    return this.#claims.claimRecords()
   }
 
   async *walk(options: Abortable = {}): AsyncGenerator<ChainSnapshot | Unfinished> {
@@ -109,6 +140,11 @@ export class DirectoryChainStore implements ChainStore {
     }
     for (const id of await Staging.leftBehind(this.#layout))
       yield { kind: 'unfinished', location: `${this.#layout.building}/${id}` }
+  }
+
+  async lineages(options: Abortable = {}): Promise<ChainLineage[]> {
+    options.signal?.throwIfAborted()
+    return await listLineages(this.#layout)
   }
 
   async reclaim(options: Abortable = {}): Promise<number> {
@@ -127,14 +163,29 @@ export class DirectoryChainStore implements ChainStore {
     const snapshot = await this.#existing(chain)
     for await (const other of listSnapshots(this.#layout))
       if (other.facts.parent === chain) throw chainInUse(chain, `the longer chain ${other.chain} needs it`)
+    await this.#refuseWhileCloned(chain, options)
+    await using removed = await Staging.takeOut(this.#layout, snapshot.location)
+    try {
+      // Whoever has cloned it by now has found it in its place, and whoever comes later does not.
+      await this.#refuseWhileCloned(chain)
+    } catch (error) {
+      await removed.publish(snapshot.location)
+      throw error
+    }
+  }
+
+  async #refuseWhileCloned(chain: ChainId, options?: Abortable): Promise<void> {
     const clone = (await this.clones(options)).find(one => one.chain === chain)
     if (clone !== undefined) throw chainInUse(chain, `the clone ${clone.name} was made from it`)
-    await using _removed = await Staging.takeOut(this.#layout, snapshot.location)
   }
 
   async clone(chain: ChainId, name: CloneName, options: CloneOptions = {}): Promise<Clone> {
     options.signal?.throwIfAborted()
     return this.#clones.clone(await this.#existing(chain), name, options)
+  }
+
+  findClone(name: CloneName, options: Abortable = {}): Promise<Clone | undefined> {
+    return this.#clones.find(name, options)
   }
 
   clones(options: Abortable = {}): Promise<Clone[]> {

@@ -1,12 +1,13 @@
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import pLimit from 'p-limit'
 import { DomainError, isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import { unknownChain } from '../chain-rules.ts'
-import type { ChainSnapshot, Clone, CloneName } from '../chain-store.ts'
+import type { ChainSnapshot, Clone, CloneName, CloneOptions } from '../chain-store.ts'
 import { parseCloneName } from '../clone-name.ts'
 import { onDisk } from '../fs-errors.ts'
-import { copyTree } from './copy-tree.ts'
+import { copyChain } from './copy-chain.ts'
 import { cloneFileOf, type DirectoryLayout, rootfsOf } from './directory-layout.ts'
 import { cloneSchema, readRecord, writeRecord } from './record-files.ts'
 import { Staging } from './staging.ts'
@@ -22,7 +23,8 @@ export class DirectoryClones {
     this.#layout = layout
   }
 
-  async clone(snapshot: ChainSnapshot, name: CloneName, options: Abortable = {}): Promise<Clone> {
+  async clone(snapshot: ChainSnapshot, name: CloneName, options: CloneOptions = {}): Promise<Clone> {
+    refuseZfsOptions(name, options)
     const present = (await this.#read(name)) ?? (await this.#copy(snapshot, name, options))
     if (present.chain === snapshot.chain) return present
     throw new DomainError(
@@ -30,6 +32,11 @@ export class DirectoryClones {
       `The name ${name} is taken by a clone of ${present.chain}; choose another name, or destroy that one first.`,
       { resource: 'clone', name },
     )
+  }
+
+  async find(name: CloneName, options: Abortable = {}): Promise<Clone | undefined> {
+    options.signal?.throwIfAborted()
+    return await this.#read(name)
   }
 
   async list(options: Abortable = {}): Promise<Clone[]> {
@@ -46,13 +53,19 @@ export class DirectoryClones {
     await using _removed = await Staging.takeOut(this.#layout, this.#layout.clone(name))
   }
 
-  async #copy(snapshot: ChainSnapshot, name: CloneName, options: Abortable): Promise<Clone> {
+  async #copy(snapshot: ChainSnapshot, name: CloneName, options: CloneOptions): Promise<Clone> {
     await using staging = await Staging.create(this.#layout)
-    await copyTree(rootfsOf(snapshot.location), rootfsOf(staging.directory), { ...options, files: 'copy' })
-    const record = { chain: snapshot.chain, createdAt: new Date() }
+    await copyChain(snapshot, rootfsOf(staging.directory), { ...options, files: 'copy' })
+    const { manifestDigest } = options
+    const record = { chain: snapshot.chain, createdAt: new Date(), manifestDigest }
     await writeRecord(cloneFileOf(staging.directory), record)
+    const isOurs = await staging.publish(this.#layout.clone(name), options)
+    if (isOurs && !existsSync(snapshot.location)) {
+      // Whoever has removed the chain has not seen the clone.
+      await using _removed = await Staging.takeOut(this.#layout, this.#layout.clone(name))
+      throw unknownChain(snapshot.chain)
+    }
     // When the name was taken meanwhile, what is there decides.
-    await staging.publish(this.#layout.clone(name), options)
     const clone = await this.#read(name)
     if (clone === undefined) throw unknownChain(snapshot.chain)
     return clone
@@ -86,4 +99,14 @@ function cloneNameIn(entry: string): CloneName | undefined {
 
 function unknownClone(name: CloneName): DomainError {
   return new DomainError('not_found', `There is no clone ${name}.`, { resource: 'clone', name })
+}
+
+/** A quota is left out where it cannot be kept; what a clone is mounted as, or consists of, must not be. */
+function refuseZfsOptions(name: CloneName, { mountpoint, properties = {} }: CloneOptions): void {
+  if (mountpoint === undefined && Object.keys(properties).length === 0) return
+  throw new DomainError(
+    'unsupported',
+    `The clone ${name} can have no mountpoint and no properties of its own: without ZFS clones are directories of the store.`,
+    { resource: 'clone', name },
+  )
 }

@@ -10,6 +10,7 @@ import type { CloneName } from '../chain-store.ts'
  *   ├── varve.json                our mark
  *   ├── images/                   records of the images
  *   ├── spool/                    blobs on their way
+ *   ├── claims/                   who makes which chain
  *   ├── locks/ID                  held by whoever works in building/ID
  *   ├── building/ID/              what is not finished, or is being removed
  *   ├── chains/CHAIN/             hex of the chain ID
@@ -24,6 +25,7 @@ export class DirectoryLayout {
   readonly mark: string
   readonly images: string
   readonly spool: string
+  readonly claims: string
   readonly locks: string
   readonly building: string
   readonly chains: string
@@ -34,6 +36,7 @@ export class DirectoryLayout {
     this.mark = join(directory, 'varve.json')
     this.images = join(directory, 'images')
     this.spool = join(directory, 'spool')
+    this.claims = join(directory, 'claims')
     this.locks = join(directory, 'locks')
     this.building = join(directory, 'building')
     this.chains = join(directory, 'chains')

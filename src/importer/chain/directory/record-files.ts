@@ -2,7 +2,7 @@ import { open, readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { DomainError, isDomainError } from '../../../errors.ts'
 import { type ChainId, parseChainId } from '../../../storage/chain-id.ts'
-import { parseDiffId, parseDigest } from '../../../storage/digest.ts'
+import { type Digest, parseDiffId, parseDigest } from '../../../storage/digest.ts'
 import type { LayerFacts } from '../chain-store.ts'
 import { onDisk } from '../fs-errors.ts'
 import { notesSchema } from '../layer-notes.ts'
@@ -28,6 +28,7 @@ export const factsSchema = z.object({
 export const cloneSchema = z.object({
   chain: chainSchema,
   createdAt: z.iso.datetime().transform(text => new Date(text)),
+  manifestDigest: z.string().transform(parseDigest).optional(),
 })
 
 export interface FactsRecord extends LayerFacts {
@@ -37,6 +38,7 @@ export interface FactsRecord extends LayerFacts {
 export interface CloneRecord {
   readonly chain: ChainId
   readonly createdAt: Date
+  readonly manifestDigest?: Digest | undefined
 }
 
 /** `undefined` when there is no such file. @throws DomainError `conflict` when it is not what we wrote. */

@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DomainError } from '../../../errors.ts'
+import { DomainError, isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainSnapshot } from '../chain-store.ts'
 import { onDisk } from '../fs-errors.ts'
 import { ProcessLock } from '../process-lock.ts'
-import { type ChainIndex, isUnfinished, type Lineage, newestOf } from './chain-index.ts'
+import { type ChainIndex, isUnfinished, type Lineage, newestOf, unheldOf } from './chain-index.ts'
 import { asLineage, type DatasetName, type DatasetTree, lastComponent, newLineage } from './dataset-names.ts'
 import type { LineageDatasets } from './lineage-datasets.ts'
 import { relieve } from './relief.ts'
@@ -49,7 +49,9 @@ export class Builds {
   async end(build: Build): Promise<void> {
     try {
       await relieve(build.rootfs, build.since)
-      if ((await this.#settle(build.lineage)) === undefined) build.lock.retire()
+      const settled = await this.#discard(build.lineage)
+      if (settled === undefined) build.lock.retire()
+      else await this.#hold(settled)
     } finally {
       build.lock.release()
     }
@@ -107,10 +109,21 @@ export class Builds {
         if (!isUnfinished(lineage)) return
         const settled = await this.#settle(lineage)
         done = settled === undefined || !isUnfinished(settled)
+        if (settled !== undefined) await this.#hold(settled)
       },
       options,
     )
     return done
+  }
+
+  /** Whether the lineage has snapshots that a builder has left without the holds that they can have. */
+  lacksHolds(lineage: Lineage): boolean {
+    return this.#datasets.holds.arePossible && unheldOf(lineage).length > 0
+  }
+
+  /** Holds what nobody holds of a lineage in which nobody builds. */
+  async protect(dataset: DatasetName, options: Abortable = {}): Promise<void> {
+    await this.exclusively(dataset, lineage => this.#hold(lineage), options)
   }
 
   /** Removes the locks of builders that died before their lineage was made, or after it was gone. */
@@ -136,7 +149,7 @@ export class Builds {
     // What a dead builder has left is not built upon before it has been reclaimed.
     if (lineage === undefined || lineage.unfinished || !endsAt(lineage, base)) return undefined
     undo.defer(async () => {
-      await this.#settle(lineage)
+      await this.#discard(lineage)
     })
     const since = Date.now()
     await this.#datasets.mark(lineage.dataset, options)
@@ -164,6 +177,28 @@ export class Builds {
   #opened(build: Build): Build {
     this.#index.put(build.lineage)
     return build
+  }
+
+  /** Ends a lineage that may be mounted. */
+  async #discard(lineage: Lineage): Promise<Lineage | undefined> {
+    if (lineage.snapshots.length > 0) await this.#datasets.unmount(lineage.dataset)
+    return await this.#settle(lineage)
+  }
+
+  /** A hold protects, and decides nothing: what has not got one now is given one by the next reclaim. */
+  async #hold(lineage: Lineage): Promise<void> {
+    const unheld = unheldOf(lineage)
+    if (unheld.length === 0) return
+    try {
+      await this.#datasets.holds.hold(unheld)
+    } catch (error) {
+      if (!isDomainError(error)) throw error
+      return
+    }
+    this.#index.put({
+      ...lineage,
+      holds: new Map([...lineage.holds, ...unheld.map(name => [name, 1] as const)]),
+    })
   }
 
   async #settle(lineage: Lineage): Promise<Lineage | undefined> {

@@ -11,6 +11,8 @@ export interface Lineage {
   readonly unfinished: boolean
   /** Our complete snapshots, oldest first. */
   readonly snapshots: readonly ChainSnapshot[]
+  /** How many holds there are on each of them, by its location; absent for one of which that is not known. */
+  readonly holds: ReadonlyMap<string, number>
   /** A snapshot of somebody else is newer than ours, so that the head cannot be rolled back to ours. */
   readonly covered: boolean
 }
@@ -18,6 +20,11 @@ export interface Lineage {
 /** The snapshot that the head of a lineage began from, and the only one that it can be rolled back to. */
 export function newestOf(lineage: Lineage): ChainSnapshot | undefined {
   return lineage.snapshots.at(-1)
+}
+
+/** Snapshots that a builder which was killed, or an older version, has left without a hold. */
+export function unheldOf({ snapshots, holds }: Lineage): string[] {
+  return snapshots.map(({ location }) => location).filter(location => holds.get(location) === 0)
 }
 
 /** Nothing of it can be used: begun and not ended, or never ended with even one snapshot. */
@@ -44,6 +51,7 @@ function readLineage(dataset: DatasetName, listed: Listed, snapshots: readonly L
     dataset,
     unfinished: listed.local(unfinishedProperty) !== undefined,
     snapshots: inOrder.filter(snapshot => snapshot !== undefined),
+    holds: new Map(snapshots.map(snapshot => [snapshot.name, Number(snapshot.get('userrefs') ?? 0)])),
     covered: inOrder.length > 0 && inOrder.at(-1) === undefined,
   }
 }

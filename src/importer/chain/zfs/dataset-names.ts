@@ -8,7 +8,7 @@ import type { CloneName } from '../chain-store.ts'
  * Every dataset and snapshot of a store, and the one place where their names are made:
  *
  *   ROOT                      POOL/varve, or what the operator chose; carries our mark, is never mounted
- *   ├── images                mounted, private: records/ of the images, locks/ of the lineages, spool/
+ *   ├── images                mounted, private: records/ of the images, claims/, locks/ of the lineages, spool/
  *   ├── chains                never mounted; hands devices=off, setuid=off, exec=off down to the lineages
  *   │   └── LINEAGE           16 random hex digits; mounted only while somebody builds on it
  *   │       └── @CHAIN        hex of the chain ID: one complete, verified chain of layers
@@ -88,7 +88,7 @@ export function asLineage(tree: DatasetTree, name: string): DatasetName | undefi
 }
 
 /** The last component of a direct child of `parent`. */
-export function childOf(parent: DatasetName, name: string): string | undefined {
+export function childOf(parent: string, name: string): string | undefined {
   if (!name.startsWith(`${parent}/`)) return undefined
   const rest = name.slice(parent.length + 1)
   return rest.includes('/') || rest.includes('@') ? undefined : rest

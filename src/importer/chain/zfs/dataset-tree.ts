@@ -4,6 +4,7 @@ import { DomainError, isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import { makeDirectories } from '../../../storage/make-directories.ts'
 import { onDisk } from '../fs-errors.ts'
+import { layerPropertiesFor, probeCapabilities } from './capabilities.ts'
 import type { DatasetName, DatasetTree } from './dataset-names.ts'
 import { mount } from './mounts.ts'
 import { type Listed, listingArgs, optionArgs, parseListing, type Role, roleProperty } from './properties.ts'
@@ -12,8 +13,24 @@ import type { ZfsCommand } from './zfs-command.ts'
 /** The directories of a store's own, private to root. */
 export interface PrivateDirectories {
   readonly records: string
+  readonly claims: string
   readonly locks: string
+  readonly publications: string
   readonly spool: string
+}
+
+/** Where the store's own directories are, as far as they are known. */
+export interface StorePlaces {
+  /** Where a clone is mounted that was given no place; its name follows. */
+  readonly clones: string | undefined
+  /** All that no clone may be mounted over or within. */
+  readonly own: readonly string[]
+}
+
+/** A store's datasets, as they were when it was opened. */
+export interface OpenedTree {
+  readonly directories: PrivateDirectories
+  readonly places: StorePlaces
 }
 
 interface Fixture {
@@ -60,17 +77,36 @@ export async function ensureTree(
   zfs: ZfsCommand,
   tree: DatasetTree,
   options: Abortable = {},
-): Promise<PrivateDirectories> {
+): Promise<OpenedTree> {
   const subject = { resource: 'pool', name: tree.root } as const
   const fixtures = fixturesOf(tree)
-  const found = await listTree(zfs, tree, options)
+  let found = await listTree(zfs, tree, options)
   checkMarks(fixtures, found)
   const missing = fixtures.filter(({ dataset }) => !found.has(dataset))
-  for (const fixture of missing) await create(zfs, fixture, options)
+  for (const fixture of missing)
+    if (fixture.role === 'root') await createRoot(zfs, tree, fixture, options)
+    else await create(zfs, fixture, options)
   // Whoever made the same dataset at the same moment may have been anybody.
-  if (missing.length > 0) checkMarks(fixtures, await listTree(zfs, tree, options))
-  const mountpoint = await mount(zfs, tree.images, subject, options)
-  return makePrivateDirectories(mountpoint)
+  if (missing.length > 0) {
+    found = await listTree(zfs, tree, options)
+    checkMarks(fixtures, found)
+  }
+  const mountpoint = mountedAt(found.get(tree.images)) ?? (await mount(zfs, tree.images, subject, options))
+  const places = [tree.root, tree.clones, tree.images].map(dataset => placeOf(found.get(dataset)))
+  return {
+    directories: await makePrivateDirectories(mountpoint),
+    places: { clones: places[1], own: places.filter(place => place !== undefined) },
+  }
+}
+
+function mountedAt(listed: Listed | undefined): string | undefined {
+  return listed?.get('mounted') === 'yes' ? placeOf(listed) : undefined
+}
+
+/** Neither `none` nor `legacy`. */
+function placeOf(listed: Listed | undefined): string | undefined {
+  const mountpoint = listed?.get('mountpoint')
+  return mountpoint?.startsWith('/') ? mountpoint : undefined
 }
 
 async function listTree(
@@ -79,7 +115,7 @@ async function listTree(
   options: Abortable,
 ): Promise<ReadonlyMap<string, Listed>> {
   const subject = { resource: 'pool', name: tree.root } as const
-  const args = [...listingArgs([roleProperty], '-r', '-d', '1'), tree.root]
+  const args = [...listingArgs([roleProperty, 'mountpoint', 'mounted'], '-r', '-d', '1'), tree.root]
   try {
     return new Map(parseListing(await zfs.read(subject, args, options)).map(listed => [listed.name, listed]))
   } catch (error) {
@@ -112,6 +148,23 @@ function checkMarks(fixtures: readonly Fixture[], found: ReadonlyMap<string, Lis
   }
 }
 
+/** All others inherit from it what this pool can do for layers. */
+async function createRoot(
+  zfs: ZfsCommand,
+  tree: DatasetTree,
+  fixture: Fixture,
+  options: Abortable,
+): Promise<void> {
+  const further = layerPropertiesFor(await probeCapabilities(zfs, tree.pool, options))
+  try {
+    await create(zfs, { ...fixture, properties: { ...further, ...fixture.properties } }, options)
+  } catch (error) {
+    // A pool of an older version than the ZFS that runs here.
+    if (!isDomainError(error, 'invalid', 'unsupported')) throw error
+    await create(zfs, fixture, options)
+  }
+}
+
 async function create(zfs: ZfsCommand, fixture: Fixture, options: Abortable): Promise<void> {
   const { dataset, role, properties } = fixture
   const args = ['create', ...optionArgs({ ...properties, [roleProperty]: role }), dataset]
@@ -126,7 +179,9 @@ async function create(zfs: ZfsCommand, fixture: Fixture, options: Abortable): Pr
 async function makePrivateDirectories(mountpoint: string): Promise<PrivateDirectories> {
   const directories = {
     records: join(mountpoint, 'records'),
+    claims: join(mountpoint, 'claims'),
     locks: join(mountpoint, 'locks'),
+    publications: join(mountpoint, 'publications'),
     spool: join(mountpoint, 'spool'),
   }
   await onDisk(mountpoint, async () => {

@@ -9,6 +9,7 @@ import { makeEmptyRootfs } from '../empty-rootfs.ts'
 import { onDisk } from '../fs-errors.ts'
 import { type Lineage, newestOf, readLineages } from './chain-index.ts'
 import { chainSnapshot, type DatasetName, type DatasetTree, rootfsDirectory } from './dataset-names.ts'
+import { Holds } from './holds.ts'
 import { mount, unmount } from './mounts.ts'
 import {
   chainProperty,
@@ -20,7 +21,7 @@ import {
   roleProperty,
   unfinishedProperty,
 } from './properties.ts'
-import type { ZfsCommand } from './zfs-command.ts'
+import { namesPerCommand, type ZfsCommand } from './zfs-command.ts'
 import type { Subject } from './zfs-errors.ts'
 
 /**
@@ -28,10 +29,12 @@ import type { Subject } from './zfs-errors.ts'
  * every change needs the lineage's lock.
  */
 export class LineageDatasets {
+  readonly holds: Holds
   readonly #zfs: ZfsCommand
   readonly #tree: DatasetTree
 
   constructor(zfs: ZfsCommand, tree: DatasetTree) {
+    this.holds = new Holds(zfs)
     this.#zfs = zfs
     this.#tree = tree
   }
@@ -43,15 +46,20 @@ export class LineageDatasets {
   }
 
   /** Whether a snapshot is still there. */
-  async has({ location, chain }: ChainSnapshot, options: Abortable = {}): Promise<boolean> {
-    const args = [...listingArgs([chainProperty]), location]
-    try {
-      const [listed] = parseListing(await this.#zfs.read(subjectOf(location), args, options))
-      return listed?.local(chainProperty) === chain
-    } catch (error) {
-      if (isDomainError(error, 'not_found')) return false
-      throw error
+  async has(snapshot: ChainSnapshot, options: Abortable = {}): Promise<boolean> {
+    return (await this.whichOf([snapshot], options)).length > 0
+  }
+
+  /** Those that are still there: one command for some hundred. */
+  async whichOf(snapshots: readonly ChainSnapshot[], options: Abortable = {}): Promise<ChainSnapshot[]> {
+    const there = new Set<string>()
+    for (let from = 0; from < snapshots.length; from += namesPerCommand) {
+      const some = snapshots.slice(from, from + namesPerCommand)
+      const args = [...listingArgs([chainProperty]), ...some.map(({ location }) => location)]
+      const listing = parseListing(await this.#zfs.readExisting(subjectOf(this.#tree.chains), args, options))
+      for (const listed of listing) there.add(`${listed.name} ${listed.local(chainProperty)}`)
     }
+    return snapshots.filter(({ location, chain }) => there.has(`${location} ${chain}`))
   }
 
   /** One lineage as it is now; `undefined` when it is gone or not ours. */
@@ -84,7 +92,7 @@ export class LineageDatasets {
         ? ['create', ...properties, dataset]
         : ['clone', ...properties, origin.location, dataset]
     await this.#zfs.change(subjectOf(dataset), args, options)
-    return { dataset, unfinished: true, snapshots: [], covered: false }
+    return { dataset, unfinished: true, snapshots: [], holds: new Map(), covered: false }
   }
 
   /** Answers the directory that becomes the image's `/`. */
@@ -102,13 +110,17 @@ export class LineageDatasets {
 
   /** Unmounted, so that nothing of it stays at the old name. */
   async rename(dataset: DatasetName, to: DatasetName): Promise<void> {
-    await unmount(this.#zfs, dataset, subjectOf(dataset))
+    await this.unmount(dataset)
     await this.#zfs.change(subjectOf(dataset), ['rename', dataset, to])
   }
 
   async mark(dataset: DatasetName, options: Abortable = {}): Promise<void> {
     const args = ['set', `${unfinishedProperty}=${ourName()}`, dataset]
     await this.#zfs.change(subjectOf(dataset), args, options)
+  }
+
+  async unmark(dataset: DatasetName): Promise<void> {
+    await this.#zfs.change(subjectOf(dataset), ['inherit', unfinishedProperty, dataset])
   }
 
   async snapshot(
@@ -123,6 +135,11 @@ export class LineageDatasets {
     return { kind: 'snapshot', chain, location, facts }
   }
 
+  /** Before a rollback, which would leave it mounted. */
+  async unmount(dataset: DatasetName): Promise<void> {
+    await unmount(this.#zfs, dataset, subjectOf(dataset))
+  }
+
   /**
    * Makes the head what the newest snapshot is. @throws DomainError `conflict` when a stranger's snapshot is
    * newer.
@@ -130,12 +147,11 @@ export class LineageDatasets {
   async rollBack(lineage: Lineage): Promise<void> {
     const newest = newestOf(lineage)
     if (newest === undefined) return
-    await unmount(this.#zfs, lineage.dataset, subjectOf(lineage.dataset))
     await this.#zfs.change(subjectOf(newest.location), ['rollback', newest.location])
   }
 
   /**
-   * Ends a lineage's unfinished state: with its head at its newest snapshot, or destroyed (answers
+   * Ends the unfinished state of a lineage that is not mounted: with its head at its newest snapshot, or destroyed (answers
    * `undefined`) when it has none. A lineage that a stranger's snapshot covers stays as it is, for that
    * snapshot is not ours to destroy.
    */
@@ -150,7 +166,7 @@ export class LineageDatasets {
       if (!isDomainError(error, 'conflict')) throw error
       return { ...lineage, unfinished: true, covered: true }
     }
-    await this.#zfs.change(subjectOf(lineage.dataset), ['inherit', unfinishedProperty, lineage.dataset])
+    await this.unmark(lineage.dataset)
     return { ...lineage, unfinished: false }
   }
 

@@ -13,7 +13,7 @@ import { type SnapshotName, splitSnapshot } from './dataset-names.ts'
 
 /** What a dataset of ours is for; without it a dataset is a stranger's and is left alone. */
 export const roleProperty = 'varve:role'
-export type Role = 'root' | 'records' | 'chains' | 'clones' | 'lineage' | 'clone'
+export type Role = 'root' | 'records' | 'chains' | 'clones' | 'lineage' | 'clone' | 'publication'
 
 /**
  * On a lineage: `host:pid` of who began to build on it. Its head may hold more, or less, than its newest
@@ -22,6 +22,10 @@ export type Role = 'root' | 'records' | 'chains' | 'clones' | 'lineage' | 'clone
 export const unfinishedProperty = 'varve:unfinished'
 
 export const chainProperty = 'varve:chain-id'
+/** On a clone: when it was made, as in ISO 8601. */
+export const createdProperty = 'varve:created-at'
+/** On a clone: manifest digest of the image that it was made of. */
+export const manifestProperty = 'varve:manifest'
 
 const diffIdProperty = 'varve:diff-id'
 const blobProperty = 'varve:blob'
@@ -54,12 +58,16 @@ export const lineageProperties: readonly string[] = [
   bytesProperty,
   notesProperty,
   'createtxg',
+  'userrefs',
 ]
 
 /** All that is asked about a clone. */
 export const cloneProperties: readonly string[] = [
   roleProperty,
   chainProperty,
+  createdProperty,
+  manifestProperty,
+  'quota',
   'origin',
   'creation',
   'mountpoint',

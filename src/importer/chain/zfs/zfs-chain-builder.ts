@@ -58,7 +58,12 @@ export class ZfsChainBuilder implements ChainBuilder {
     const build = this.#build
     const snapshot = await this.#context.datasets.snapshot(build.lineage.dataset, chain, facts, options)
     build.since = Date.now()
-    build.lineage = { ...build.lineage, snapshots: [...build.lineage.snapshots, snapshot] }
+    const { snapshots, holds } = build.lineage
+    build.lineage = {
+      ...build.lineage,
+      snapshots: [...snapshots, snapshot],
+      holds: new Map([...holds, [snapshot.location, 0]]),
+    }
     this.#context.index.put(build.lineage)
     return snapshot
   }

@@ -2,9 +2,13 @@ import { isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainId } from '../../../storage/chain-id.ts'
 import type { DiffId, Digest } from '../../../storage/digest.ts'
-import { unknownChain } from '../chain-rules.ts'
+import { ImgadmDatabase } from '../../smartos/imgadm-database.ts'
+import { ChainClaims } from '../chain-claims.ts'
+import { chainInUse } from '../chain-rules.ts'
 import type {
   ChainBuilder,
+  ChainClaim,
+  ChainLineage,
   ChainSnapshot,
   ChainStore,
   Clone,
@@ -15,17 +19,22 @@ import type {
 import { KeyedQueue } from '../keyed-queue.ts'
 import { Builds } from './builds.ts'
 import { ChainIndex } from './chain-index.ts'
+import { ChainLineages } from './chain-lineages.ts'
+import { ChainLookup } from './chain-lookup.ts'
 import { removeChain } from './chain-removal.ts'
 import { type DatasetTree, datasetTreeAt } from './dataset-names.ts'
-import { ensureTree, type PrivateDirectories } from './dataset-tree.ts'
+import { ensureTree, type OpenedTree } from './dataset-tree.ts'
 import { LineageDatasets } from './lineage-datasets.ts'
 import { ZfsChainBuilder } from './zfs-chain-builder.ts'
 import { ZfsClones } from './zfs-clones.ts'
 import { ZfsCommand, type ZfsOptions } from './zfs-command.ts'
+import { ZfsPublications } from './zfs-publications.ts'
 
 export interface ZfsChainStoreOptions extends Abortable, ZfsOptions {
   /** A pool (`tank`, whose store is `tank/varve`), or the dataset of the store (`tank/varve-test`). */
   readonly dataset: string
+  /** Where imgadm has its database; publications are recorded there. */
+  readonly imgadmDirectory?: string | undefined
 }
 
 /** Chains as snapshots of ZFS datasets, one dataset per lineage; {@link datasetTreeAt} draws them. */
@@ -33,19 +42,37 @@ export class ZfsChainStore implements ChainStore {
   readonly description: string
   readonly recordsDirectory: string
   readonly spoolDirectory: string
+  readonly publisher: ZfsPublications
   readonly #datasets: LineageDatasets
   readonly #clones: ZfsClones
   readonly #builds: Builds
+  readonly #lookup: ChainLookup
+  readonly #claims: ChainClaims
+  readonly #lineages: ChainLineages
   readonly #index = new ChainIndex()
   readonly #committing = new KeyedQueue<ChainId>()
 
-  private constructor(zfs: ZfsCommand, tree: DatasetTree, directories: PrivateDirectories) {
+  private constructor(
+    zfs: ZfsCommand,
+    tree: DatasetTree,
+    { directories, places }: OpenedTree,
+    imgadmDirectory: string | undefined,
+  ) {
     this.description = `ZFS datasets below ${tree.root}`
     this.recordsDirectory = directories.records
     this.spoolDirectory = directories.spool
     this.#datasets = new LineageDatasets(zfs, tree)
-    this.#clones = new ZfsClones(zfs, tree)
+    this.#clones = new ZfsClones(zfs, tree, places)
+    this.#lookup = new ChainLookup(this.#datasets, this.#index)
     this.#builds = new Builds(this.#datasets, tree, this.#index, directories.locks)
+    this.#claims = new ChainClaims(directories.claims)
+    this.publisher = new ZfsPublications({
+      zfs,
+      tree,
+      locks: directories.publications,
+      database: imgadmDirectory === undefined ? undefined : new ImgadmDatabase(imgadmDirectory),
+    })
+    this.#lineages = new ChainLineages(zfs, tree)
   }
 
   /**
@@ -56,9 +83,9 @@ export class ZfsChainStore implements ChainStore {
   static async open(options: ZfsChainStoreOptions): Promise<ZfsChainStore> {
     const tree = datasetTreeAt(options.dataset)
     const zfs = new ZfsCommand(options)
-    const directories = await ensureTree(zfs, tree, options)
-    const store = new ZfsChainStore(zfs, tree, directories)
-    await store.#refresh(options)
+    const opened = await ensureTree(zfs, tree, options)
+    const store = new ZfsChainStore(zfs, tree, opened, options.imgadmDirectory)
+    await store.#lookup.refresh(options)
     return store
   }
 
@@ -66,17 +93,17 @@ export class ZfsChainStore implements ChainStore {
     return this.findLast([chain], options)
   }
 
-  /**
-   * What the index says is asked of the pool again, with one small command when the last chain is there and with a
-   * listing when it is not: after that comes an import, which costs far more.
-   */
-  async findLast(chains: readonly ChainId[], options: Abortable = {}): Promise<ChainSnapshot | undefined> {
+  findLast(chains: readonly ChainId[], options: Abortable = {}): Promise<ChainSnapshot | undefined> {
+    return this.#lookup.last(chains, options)
+  }
+
+  async lastKnown(chains: readonly ChainId[], options: Abortable = {}): Promise<ChainSnapshot | undefined> {
     options.signal?.throwIfAborted()
-    const known = this.#lastKnown(chains)
-    if (known !== undefined && known.chain === chains.at(-1) && (await this.#datasets.has(known, options)))
-      return known
-    await this.#refresh(options)
-    return this.#lastKnown(chains)
+    return this.#lookup.lastKnown(chains)
+  }
+
+  findAll(chains: readonly ChainId[], options: Abortable = {}): Promise<ReadonlyMap<ChainId, ChainSnapshot>> {
+    return this.#lookup.all(chains, options)
   }
 
   async diffIdsOf(blobs: readonly Digest[], options: Abortable = {}): Promise<ReadonlyMap<Digest, DiffId>> {
@@ -92,7 +119,7 @@ export class ZfsChainStore implements ChainStore {
   async extend(base: ChainId | null, options: Abortable = {}): Promise<ChainBuilder> {
     options.signal?.throwIfAborted()
     const begin = (from: ChainSnapshot | undefined) => this.#builds.begin(from, options)
-    const build = await (base === null ? begin(undefined) : this.#startingAt(base, begin, options))
+    const build = await (base === null ? begin(undefined) : this.#lookup.startingAt(base, begin, options))
     const context = {
       datasets: this.#datasets,
       builds: this.#builds,
@@ -102,9 +129,17 @@ export class ZfsChainStore implements ChainStore {
     return new ZfsChainBuilder(context, build, base)
   }
 
+  claim(chain: ChainId): ChainClaim | undefined {
+    return this.#claims.claim(chain)
+  }
+
+  claimRecords(): Disposable | undefined {
+    return this.#claims.claimRecords()
+  }
+
   /** Reads the pool anew, for whoever sweeps must also see what other processes did. */
   async *walk(options: Abortable = {}): AsyncGenerator<ChainSnapshot | Unfinished> {
-    await this.#refresh(options)
+    await this.#lookup.refresh(options)
     for (const snapshot of this.#index.snapshots()) {
       options.signal?.throwIfAborted()
       yield snapshot
@@ -115,36 +150,67 @@ export class ZfsChainStore implements ChainStore {
     }
   }
 
+  lineages(options: Abortable = {}): Promise<ChainLineage[]> {
+    return this.#lineages.list(options)
+  }
+
   /**
-   * One lineage that cannot be reclaimed keeps none of the others from it; the first failure is thrown at the
-   * end.
+   * One lineage, or publication, that cannot be reclaimed keeps none of the others from it; the first failure is thrown at
+   * the end.
    */
   async reclaim(options: Abortable = {}): Promise<number> {
-    await this.#refresh(options)
+    await this.#lookup.refresh(options)
     const failures: unknown[] = []
     let count = 0
     for (const lineage of this.#index.lineages()) {
       options.signal?.throwIfAborted()
-      if (!this.#builds.isLeftBehind(lineage)) continue
       try {
-        if (await this.#builds.reclaim(lineage.dataset, options)) count++
+        if (this.#builds.isLeftBehind(lineage)) {
+          if (await this.#builds.reclaim(lineage.dataset, options)) count++
+        } else if (this.#builds.lacksHolds(lineage)) await this.#builds.protect(lineage.dataset, options)
       } catch (error) {
         failures.push(error)
       }
     }
     await this.#builds.dropStrayLocks(options)
+    try {
+      count += await this.publisher.reclaim(options)
+    } catch (error) {
+      failures.push(error)
+    }
     if (failures.length > 0) throw failures[0]
     return count
   }
 
   async remove(chain: ChainId, options: Abortable = {}): Promise<void> {
-    await this.#refresh(options)
-    await removeChain({ datasets: this.#datasets, builds: this.#builds, index: this.#index }, chain, options)
+    options.signal?.throwIfAborted()
+    try {
+      await this.#removeKnown(chain, options)
+    } catch (error) {
+      if (!isDomainError(error, 'conflict')) throw error
+      const published = (await this.publisher.list(options)).find(one => one.chain === chain)
+      if (published === undefined) throw error
+      throw chainInUse(chain, `it is published as ${published.dataset}; unpublish that first`, error)
+    }
+  }
+
+  /** With a listing only when the index says that it cannot be done, or has another place: it may be behind. */
+  async #removeKnown(chain: ChainId, options: Abortable): Promise<void> {
+    const context = { datasets: this.#datasets, builds: this.#builds, index: this.#index }
+    if (this.#index.find(chain) === undefined || this.#index.longerThan(chain) !== undefined)
+      await this.#lookup.refresh(options)
+    if (await removeChain(context, chain, options)) return
+    await this.#lookup.refresh(options)
+    await removeChain(context, chain, options)
   }
 
   async clone(chain: ChainId, name: CloneName, options: CloneOptions = {}): Promise<Clone> {
     options.signal?.throwIfAborted()
-    return this.#startingAt(chain, snapshot => this.#clones.clone(snapshot, name, options), options)
+    return this.#lookup.startingAt(chain, snapshot => this.#clones.clone(snapshot, name, options), options)
+  }
+
+  findClone(name: CloneName, options: Abortable = {}): Promise<Clone | undefined> {
+    return this.#clones.find(name, options)
   }
 
   clones(options: Abortable = {}): Promise<Clone[]> {
@@ -157,39 +223,4 @@ export class ZfsChainStore implements ChainStore {
 
   /** Nothing is held open but by builders, which their owners dispose. */
   async [Symbol.asyncDispose](): Promise<void> {}
-
-  /**
-   * The index may be behind another process, so what it does not know, and what turns out to be gone, is looked
-   * for in the pool.
-   */
-  async #startingAt<Result>(
-    chain: ChainId,
-    work: (snapshot: ChainSnapshot) => Promise<Result>,
-    options: Abortable,
-  ): Promise<Result> {
-    const snapshot = this.#index.find(chain) ?? (await this.find(chain, options))
-    if (snapshot === undefined) throw unknownChain(chain)
-    try {
-      return await work(snapshot)
-    } catch (error) {
-      if (!isDomainError(error, 'not_found')) throw error
-      await this.#refresh(options)
-      const again = this.#index.find(chain)
-      if (again === undefined) throw unknownChain(chain, error)
-      if (again.location === snapshot.location) throw error
-      return work(again)
-    }
-  }
-
-  #lastKnown(chains: readonly ChainId[]): ChainSnapshot | undefined {
-    for (const chain of chains.toReversed()) {
-      const snapshot = this.#index.find(chain)
-      if (snapshot !== undefined) return snapshot
-    }
-    return undefined
-  }
-
-  async #refresh(options: Abortable): Promise<void> {
-    await this.#index.refresh(() => this.#datasets.list(options))
-  }
 }

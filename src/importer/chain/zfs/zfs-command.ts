@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pLimit, { type LimitFunction } from 'p-limit'
+import { isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
-import { convertZfsFailure, isTransient, type Subject } from './zfs-errors.ts'
+import { convertZfsFailure, isTransient, type Subject, stdoutOf } from './zfs-errors.ts'
 
 const run = promisify(execFile)
 
@@ -20,6 +21,9 @@ const environment = Object.freeze({
 /** About a million lines: more than any pool that a host still answers for. */
 const maxListingBytes = 256 * 1024 * 1024
 
+/** A name has up to 255 bytes, and a command's arguments together some hundred thousand everywhere. */
+export const namesPerCommand = 200
+
 /** Milliseconds between the attempts at a dataset that is busy: about 3 seconds in all. */
 const defaultPatience: readonly number[] = [10, 20, 40, 80, 160, 320, 640, 800, 1000]
 
@@ -29,6 +33,9 @@ const defaultPatience: readonly number[] = [10, 20, 40, 80, 160, 320, 640, 800, 
  * deadlocks when two mount.
  */
 const defaultConcurrency = existsSync('/dev/zfs') ? 8 : 1
+
+/** Commands that only look, at once: each is a process, and hundreds may be asked for at the same moment. */
+const readConcurrency = 8
 
 export interface ZfsOptions {
   /** Name or path of the program. */
@@ -44,6 +51,7 @@ export class ZfsCommand {
   readonly #program: string
   readonly #patience: readonly number[]
   readonly #changing: LimitFunction
+  readonly #reading = pLimit(readConcurrency)
 
   constructor(options: ZfsOptions = {}) {
     this.#program = options.program ?? 'zfs'
@@ -53,8 +61,20 @@ export class ZfsCommand {
 
   /** Standard output of a command that only looks; it is killed when the signal aborts. */
   async read(subject: Subject, args: readonly string[], options: Abortable = {}): Promise<string> {
-    options.signal?.throwIfAborted()
-    return this.#run(subject, args, options.signal)
+    return await this.#reading(() => {
+      options.signal?.throwIfAborted()
+      return this.#run(subject, args, options.signal)
+    })
+  }
+
+  /** As {@link read} of several names, of which those that are not there are passed over. */
+  async readExisting(subject: Subject, args: readonly string[], options: Abortable = {}): Promise<string> {
+    try {
+      return await this.read(subject, args, options)
+    } catch (error) {
+      if (isDomainError(error, 'not_found') && error.details.resource !== 'pool') return stdoutOf(error.cause)
+      throw error
+    }
   }
 
   /**

@@ -56,14 +56,21 @@ const rules: readonly Rule[] = [
     wayOut: 'free space in the pool, or raise the quota',
   },
   {
-    pattern: /bad numeric value|less than current used|must be one of|invalid (?:property|value|option)/i,
+    pattern:
+      /bad numeric value|less than current used|must be (?:one of|power of)|invalid (?:property|value|option)|value too long/i,
     code: 'invalid',
     wayOut: 'give another value',
+  },
+  { pattern: /no such tag/i, code: 'not_found', wayOut: 'zfs holds shows the tags that there are' },
+  {
+    pattern: /unrecognized command|pool must be upgraded|unsupported version|operation not supported/i,
+    code: 'unsupported',
+    wayOut: 'this ZFS or the version of this pool cannot do that',
   },
   { pattern: /already mounted/i, code: 'already_exists', wayOut: 'it is mounted' },
   { pattern: /not currently mounted/i, code: 'not_found', wayOut: 'it is not mounted' },
   {
-    pattern: /dependent clones|has children|more recent snapshots|clone(?:s)? exist/i,
+    pattern: /dependent clones|has children|more recent snapshots|clone(?:s)? exist|being held/i,
     code: 'conflict',
     wayOut: 'remove first what depends on it',
   },
@@ -99,6 +106,11 @@ export function isTransient(error: unknown): boolean {
 export function stderrOf(error: unknown): string {
   if (error instanceof Error && 'stderr' in error && typeof error.stderr === 'string') return error.stderr
   return error instanceof Error ? error.message : String(error)
+}
+
+/** What it printed before it failed. */
+export function stdoutOf(error: unknown): string {
+  return error instanceof Error && 'stdout' in error && typeof error.stdout === 'string' ? error.stdout : ''
 }
 
 /**

@@ -45,6 +45,13 @@ const sentences = [
     'clone',
   ],
   ["cannot mount '/tank/x': directory is not empty", 'conflict', 'clone'],
+  [
+    "cannot destroy snapshot tank/x@y: it's being held. Run 'zfs holds -r tank/x@y' to see holders.",
+    'conflict',
+    'clone',
+  ],
+  ["cannot set property for 'tank/x': size is less than current used or reserved space", 'invalid', 'clone'],
+  ["cannot set property for 'tank/x': property value too long", 'invalid', 'clone'],
   ["cannot set property for 'tank/x': bad numeric value 'x'", 'invalid', 'clone'],
   ["cannot rollback 'tank/x': I/O error", 'unavailable', 'clone'],
   ['something that nobody has seen before', 'unavailable', 'clone'],
