@@ -1,3 +1,4 @@
+import { DomainError } from '../../errors.ts'
 import { type Digest, digestOf, hexOf } from '../../storage/digest.ts'
 
 /** Lower-case hex, 8-4-4-4-12. Of no RFC 4122 version: Triton sets no version and no variant bits. */
@@ -15,7 +16,19 @@ export function imageUuidOf(blobs: readonly Digest[]): ImageUuid {
   return groups.join('-') as ImageUuid
 }
 
-/** The UUID of the chain below the top layer; undefined for a single layer. */
-export function originUuidOf(blobs: readonly Digest[]): ImageUuid | undefined {
-  return blobs.length < 2 ? undefined : imageUuidOf(blobs.slice(0, -1))
+const pattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Whether the text is a UUID as Triton writes it. */
+export function isImageUuid(text: string): text is ImageUuid {
+  return pattern.test(text)
+}
+
+/** @throws DomainError `invalid`. */
+export function parseImageUuid(text: string): ImageUuid {
+  if (isImageUuid(text)) return text
+  throw new DomainError(
+    'invalid',
+    `${JSON.stringify(text.slice(0, 64))} is not the UUID of an image; it has 32 lower-case hex digits, as in 9f447b1b-473d-3598-84f2-b8541a1ad0b7.`,
+    { resource: 'image', name: text },
+  )
 }

@@ -19,19 +19,25 @@ export interface TritonImageParts {
   /** Digests of the layers' blobs, base first. */
   readonly blobs: readonly Digest[]
   readonly importedAt: Date
+  /** Bytes that a zone of it may grow to. */
+  readonly quota?: number | undefined
+  /** The Linux that its zones say they are, such as 5.10.0; 3.13.0 without it. */
+  readonly kernelVersion?: string | undefined
 }
 
 /** undefined for what no LX zone can run. */
 export function tritonImageOf(parts: TritonImageParts): TritonImage | undefined {
-  const { name, config, configDigest, blobs, importedAt } = parts
+  const { name, config, configDigest, blobs, importedAt, quota, kernelVersion } = parts
   if (config.os !== 'linux') return undefined
   const parsed = name === undefined ? undefined : parseImageName(name)
-  const manifest = imageManifestOf({ name: parsed, config, blobs, importedAt })
+  const manifest = imageManifestOf({ name: parsed, config, blobs, importedAt, kernelVersion })
   const payload = vmadmPayloadOf({
     image: manifest.uuid,
     imageName: name ?? configDigest,
     configDigest,
     process: config.process,
+    quota,
+    kernelVersion,
   })
   return { manifest, payload }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { imageUuidOf, originUuidOf } from '../../../src/importer/smartos/image-uuid.ts'
+import { imageUuidOf, parseImageUuid } from '../../../src/importer/smartos/image-uuid.ts'
 import { parseDigest } from '../../../src/storage/digest.ts'
 
 const a = `sha256:${'a'.repeat(64)}`
@@ -25,8 +25,18 @@ describe('Triton UUIDs of images', () => {
   for (const [blobs, uuid] of vectors)
     it(`${blobs.length} layers: ${uuid}`, () => assert.equal(imageUuidOf(blobs.map(parseDigest)), uuid))
 
-  it('the origin is the image of the layers below the top one', () => {
-    assert.equal(originUuidOf([a, b].map(parseDigest)), imageUuidOf([parseDigest(a)]))
-    assert.equal(originUuidOf([parseDigest(a)]), undefined)
+  it('are parsed as they are written, and nothing else is', () => {
+    const [, uuid] = vectors[0] ?? [[], '']
+    assert.equal(parseImageUuid(uuid), uuid)
+    for (const text of [
+      '',
+      'zones',
+      `${uuid}-partial`,
+      ` ${uuid}`,
+      `${uuid}\n`,
+      uuid.toUpperCase(),
+      `${uuid}@final`,
+    ])
+      assert.throws(() => parseImageUuid(text), /is not the UUID of an image/)
   })
 })
