@@ -1,58 +1,81 @@
+import { DomainError, isDomainError, primaryOf } from '../errors.ts'
 import type { Abortable } from '../storage/abortable.ts'
-import { parseImageConfig } from '../storage/image-config.ts'
 import { formatImageName, parseImageName } from '../storage/reference.ts'
 import type { ImageSource, ResolvedImage } from '../storage/remote/image-source.ts'
 import type { ChainSnapshot, ChainStore, Clone, CloneName, CloneOptions } from './chain/chain-store.ts'
-import { KeyedQueue } from './chain/keyed-queue.ts'
 import { ChainMaker } from './chain-maker.ts'
-import { firstFailure } from './first-failure.ts'
+import { cloneEach, refuseNames } from './clones/clone-each.ts'
+import { clonedImageOf, imageOfClone } from './clones/cloned-image.ts'
+import { historyOf } from './history/history.ts'
 import { findImage } from './images/find-image.ts'
-import type { ImageCatalog } from './images/image-catalog.ts'
-import { recordOf, summaryOf, topChainOf } from './images/image-record.ts'
-import { refuseWhileCloned, removeChains } from './images/image-removal.ts'
+import type { ImageCatalog, ImageRecord } from './images/image-catalog.ts'
+import { publishedImageOf, publisherOf, publishImage } from './images/image-publication.ts'
+import { recordOf, topChainOf } from './images/image-record.ts'
+import { refuseWhileUsed, removeChains } from './images/image-removal.ts'
+import { summariesOf, useOf } from './images/image-uses.ts'
 import { inspectImage } from './images/inspect-image.ts'
+import { LastUse } from './images/last-use.ts'
+import { RecordsTurn } from './images/records-turn.ts'
 import type {
   ClonedImage,
+  CloneOutcome,
   ImageSummary,
   ImportOptions,
   ImportRequest,
   ImportResult,
   ImportService,
   InspectedImage,
+  LineageHistory,
+  PruneReport,
+  PruneRequest,
+  PublishedImage,
   RemovedImage,
 } from './import-service.ts'
 import type { LayerEngine } from './layer/layer-engine.ts'
-import { imageProcess } from './process/image-process.ts'
+import { prune } from './prune/prune.ts'
+import { parseImageUuid } from './smartos/image-uuid.ts'
 import type { Spool } from './spool/spool.ts'
 
 export interface ImporterParts {
+  /** Not owned: importers of several pools may share it. */
   readonly source: ImageSource
+  /** Owned. */
   readonly chains: ChainStore
   readonly catalog: ImageCatalog
+  /** Not owned: importers of several pools may share it. */
   readonly engine: LayerEngine
+  /** Owned. */
   readonly spool: Spool
+  /** The Linux that LX zones say they are, such as 5.10.0; as `TritonImageParts` without it. */
+  readonly kernelVersion?: string | undefined
+  /** What else lives as long as this importer, disposed last to first when it has come to rest. */
+  readonly owned?: readonly AsyncDisposable[] | undefined
 }
 
-/** Turns images into chains and chains into clones, in this process. It owns its parts. */
+/** Turns images into chains and chains into clones, in this process. */
 export class Importer implements ImportService {
   readonly #source: ImageSource
   readonly #chains: ChainStore
   readonly #catalog: ImageCatalog
-  readonly #engine: LayerEngine
   readonly #spool: Spool
+  readonly #owned: readonly AsyncDisposable[]
   readonly #maker: ChainMaker
-  /** What is recorded, and what the records say that chains are needed for, changes one by one. */
-  readonly #recording = new KeyedQueue<'records'>()
+  readonly #lastUse: LastUse
+  readonly #kernelVersion: string | undefined
+  readonly #recording: RecordsTurn
   readonly #closing = new AbortController()
   readonly #running = new Set<Promise<unknown>>()
 
-  constructor({ source, chains, catalog, engine, spool }: ImporterParts) {
+  constructor({ source, chains, catalog, engine, spool, kernelVersion, owned = [] }: ImporterParts) {
     this.#source = source
     this.#chains = chains
     this.#catalog = catalog
-    this.#engine = engine
     this.#spool = spool
+    this.#owned = owned
     this.#maker = new ChainMaker({ source, chains, engine, spool })
+    this.#kernelVersion = kernelVersion
+    this.#lastUse = new LastUse(chains.recordsDirectory)
+    this.#recording = new RecordsTurn(chains)
   }
 
   async describe(): Promise<string> {
@@ -66,16 +89,26 @@ export class Importer implements ImportService {
     try {
       return await running
     } catch (error) {
-      throw firstFailure(error)
+      // When clearing away after a failure fails as well, the next start does it.
+      throw primaryOf(error)
     } finally {
       this.#running.delete(running)
     }
   }
 
-  async #import({ image, platform }: ImportRequest, options: ImportOptions): Promise<ImportResult> {
+  async #import(
+    { image, platform, credentials }: ImportRequest,
+    options: ImportOptions,
+  ): Promise<ImportResult> {
     const started = performance.now()
-    const resolved = await this.#source.resolve(parseImageName(image), { platform, signal: options.signal })
+    const { signal } = options
+    const resolved = await this.#source.resolve(parseImageName(image), { platform, credentials, signal })
+    const record = (await this.#catalog.list()).find(
+      ({ manifestDigest }) => manifestDigest === resolved.manifestDigest,
+    )
+    if (record !== undefined) this.#maker.recall(record.layers)
     const { top, imported } = await this.#ensureRecorded(resolved, options)
+    await this.#lastUse.touch(resolved.manifestDigest)
     return {
       image: formatImageName(resolved.name),
       manifestDigest: resolved.manifestDigest,
@@ -94,58 +127,131 @@ export class Importer implements ImportService {
   ): Promise<{ top: ChainSnapshot; imported: number }> {
     for (;;) {
       const made = await this.#maker.ensureChain(resolved, options)
-      const recorded = await this.#recording.run('records', async () => {
+      const recorded = await this.#recording.run(async () => {
         if ((await this.#chains.find(made.top.chain, options)) === undefined) return false
         await this.#catalog.put(recordOf(resolved, new Date()))
         return true
-      })
+      }, options)
       if (recorded) return made
     }
   }
 
-  async images(): Promise<ImageSummary[]> {
-    return (await this.#catalog.list()).map(summaryOf)
+  async images(options: Abortable = {}): Promise<ImageSummary[]> {
+    const records = await this.#catalog.list()
+    return await summariesOf(records, await this.#chains.clones(options), this.#lastUse)
   }
 
-  async inspect(image: string, options?: Abortable): Promise<InspectedImage> {
-    return await inspectImage(this.#chains, findImage(await this.#catalog.list(), image), options)
+  async inspect(image: string, options: Abortable = {}): Promise<InspectedImage> {
+    const record = await this.#find(image)
+    const use = await useOf(record, await this.#chains.clones(options), this.#lastUse)
+    return await inspectImage(this.#chains, record, use, {
+      ...options,
+      kernelVersion: this.#kernelVersion,
+    })
   }
 
-  async removeImage(image: string, options?: Abortable): Promise<RemovedImage> {
-    return await this.#recording.run('records', () => this.#removeImage(image, options))
+  async removeImage(image: string, options: Abortable = {}): Promise<RemovedImage> {
+    return await this.#recording.run(() => this.#removeImage(image, options), options)
   }
 
   /** Chains first: as long as the record is there, a removal that was cut short can be asked for again. */
-  async #removeImage(image: string, options?: Abortable): Promise<RemovedImage> {
+  async #removeImage(image: string, options: Abortable): Promise<RemovedImage> {
     const records = await this.#catalog.list()
     const record = findImage(records, image)
     const others = records.filter(({ manifestDigest }) => manifestDigest !== record.manifestDigest)
-    await refuseWhileCloned(this.#chains, record, others, options)
+    await refuseWhileUsed(this.#chains, record, others, options)
     const removedChains = await removeChains(this.#chains, record, others, options)
     await this.#catalog.delete(record.manifestDigest)
+    await this.#lastUse.forget(record.manifestDigest)
     return { names: record.names, manifestDigest: record.manifestDigest, removedChains }
   }
 
-  async clone(image: string, name: CloneName, options?: CloneOptions): Promise<ClonedImage> {
-    const record = findImage(await this.#catalog.list(), image)
-    const clone = await this.#chains.clone(topChainOf(record), name, options)
-    const { process } = parseImageConfig(Buffer.from(record.config))
-    return {
-      ...clone,
-      image: record.names[0] ?? record.manifestDigest,
-      manifestDigest: record.manifestDigest,
-      config: JSON.parse(record.config) as unknown,
-      process,
-      run: imageProcess(clone.rootfs, process),
+  async clone(image: string, name: CloneName, options: CloneOptions = {}): Promise<ClonedImage> {
+    const record = await this.#find(image)
+    const clone = await this.#clone(record, name, options)
+    await this.#lastUse.touch(record.manifestDigest)
+    return clonedImageOf(clone, record, this.#kernelVersion)
+  }
+
+  async cloneMany(
+    image: string,
+    names: readonly CloneName[],
+    options: CloneOptions = {},
+  ): Promise<CloneOutcome[]> {
+    refuseNames(names)
+    const record = await this.#find(image)
+    const outcomes = await cloneEach(names, name => this.#clone(record, name, options), options)
+    if (outcomes.some(outcome => 'clone' in outcome)) await this.#lastUse.touch(record.manifestDigest)
+    return outcomes
+  }
+
+  async #clone(record: ImageRecord, name: CloneName, options: CloneOptions): Promise<Clone> {
+    const { manifestDigest } = record
+    try {
+      return await this.#chains.clone(topChainOf(record), name, { ...options, manifestDigest })
+    } catch (error) {
+      // When the image has been removed since we looked, that is what there is to say.
+      if (isDomainError(error, 'not_found')) await this.#find(manifestDigest)
+      throw error
     }
   }
 
-  async clones(options?: Abortable): Promise<Clone[]> {
+  async clones(options: Abortable = {}): Promise<Clone[]> {
     return await this.#chains.clones(options)
   }
 
-  async destroyClone(name: CloneName, options?: Abortable): Promise<void> {
+  async inspectClone(name: CloneName, options: Abortable = {}): Promise<ClonedImage> {
+    const clone = await this.#chains.findClone(name, options)
+    if (clone === undefined)
+      throw new DomainError(
+        'not_found',
+        `There is no clone ${name}; \`varve clones\` lists those that there are.`,
+        {
+          resource: 'clone',
+          name,
+        },
+      )
+    return clonedImageOf(clone, imageOfClone(clone, await this.#catalog.list()), this.#kernelVersion)
+  }
+
+  async destroyClone(name: CloneName, options: Abortable = {}): Promise<void> {
     await this.#chains.destroyClone(name, options)
+  }
+
+  async prune(request: PruneRequest, options: Abortable = {}): Promise<PruneReport> {
+    const parts = {
+      catalog: this.#catalog,
+      chains: this.#chains,
+      lastUse: this.#lastUse,
+      remove: (manifestDigest: string, abortable: Abortable) => this.removeImage(manifestDigest, abortable),
+      exclusively: <Result>(work: () => Promise<Result>) => this.#recording.run(work, options),
+    }
+    return await prune(parts, request, options)
+  }
+
+  async history(options: Abortable = {}): Promise<LineageHistory[]> {
+    return await historyOf({ catalog: this.#catalog, chains: this.#chains }, options)
+  }
+
+  async publish(image: string, options: Abortable = {}): Promise<PublishedImage> {
+    const records = await this.#catalog.list()
+    const record = findImage(records, image)
+    const dataset = await publishImage(this.#chains, record, {
+      ...options,
+      kernelVersion: this.#kernelVersion,
+    })
+    await this.#lastUse.touch(record.manifestDigest)
+    return publishedImageOf(dataset, records)
+  }
+
+  async published(options: Abortable = {}): Promise<PublishedImage[]> {
+    const datasets = await publisherOf(this.#chains).list(options)
+    const records = await this.#catalog.list()
+    return datasets.map(dataset => publishedImageOf(dataset, records))
+  }
+
+  async unpublish(uuid: string, options: Abortable = {}): Promise<void> {
+    await publisherOf(this.#chains).unpublish(parseImageUuid(uuid), options)
   }
 
   /** Ends running imports first: what they have not finished is discarded while the store is still open. */
@@ -153,6 +259,10 @@ export class Importer implements ImportService {
     this.#closing.abort(new DOMException('the importer is closing', 'AbortError'))
     await Promise.allSettled(this.#running)
     await using parts = new AsyncDisposableStack()
-    for (const part of [this.#chains, this.#source, this.#spool, this.#engine]) parts.use(part)
+    for (const part of [this.#chains, this.#spool, ...this.#owned]) parts.use(part)
+  }
+
+  async #find(image: string): Promise<ImageRecord> {
+    return findImage(await this.#catalog.list(), image)
   }
 }

@@ -11,11 +11,11 @@ const maxRemembered = 10_000
  * verified and committed here: never from what a registry or an image says.
  */
 export class KnownDiffIds {
-  readonly #chains: ChainStore
+  readonly #chains: Pick<ChainStore, 'diffIdsOf'>
   /** Outlives the snapshots. */
   readonly #remembered = new LRUCache<Digest, DiffId>({ max: maxRemembered })
 
-  constructor(chains: ChainStore) {
+  constructor(chains: Pick<ChainStore, 'diffIdsOf'>) {
     this.#chains = chains
   }
 

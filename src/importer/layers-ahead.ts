@@ -10,8 +10,6 @@ import type { SpoolFile } from './spool/spool-file.ts'
 
 /** Layers after the one that is applied that the engine has at once: it decompresses ahead as far as its buffers go. */
 const openedAhead = 2
-/** Milliseconds between two words about one download. */
-const progressEveryMs = 250
 
 export interface LayersAheadParts {
   readonly source: ImageSource
@@ -19,9 +17,11 @@ export interface LayersAheadParts {
   readonly spool: Spool
   readonly diffIds: KnownDiffIds
   readonly image: ImageName
+  /** Name of those that the image was resolved with. */
+  readonly credentials?: string | undefined
   /** Those to apply, in order. */
   readonly layers: readonly ResolvedLayer[]
-  /** Called now and then with the bytes of a blob that came before its turn. */
+  /** Called for every chunk, with the bytes of a blob that have come before its turn. */
   readonly onFetched?: ((index: number, blobBytes: number) => void) | undefined
 }
 
@@ -90,10 +90,10 @@ export class LayersAhead implements AsyncDisposable {
       if (signal.aborted) return await file.break()
       waiting.blob = this.#blobOf(waiting, file)
       this.#openAhead()
-      const told = throttled(bytes => onFetched?.(this.#layers.indexOf(waiting), bytes))
+      const index = this.#layers.indexOf(waiting)
       await file.fill(this.#download(waiting.layer), bytes => {
         // From its turn on the engine's progress tells more.
-        if (!waiting.reserving.signal.aborted) told(bytes)
+        if (!waiting.reserving.signal.aborted) onFetched?.(index, bytes)
       })
     } finally {
       downloaded()
@@ -111,7 +111,8 @@ export class LayersAhead implements AsyncDisposable {
   }
 
   #openSource({ descriptor }: ResolvedLayer, signal: AbortSignal): Promise<Readable> {
-    return this.#parts.source.openLayer(this.#parts.image, descriptor, { signal })
+    const { source, image, credentials } = this.#parts
+    return source.openLayer(image, descriptor, { credentials, signal })
   }
 
   #openAhead(): void {
@@ -127,16 +128,6 @@ export class LayersAhead implements AsyncDisposable {
       diffId,
       knownDiffId: this.#parts.diffIds.get(descriptor.digest),
     })
-  }
-}
-
-function throttled(tell: (bytes: number) => void): (bytes: number) => void {
-  let last = 0
-  return bytes => {
-    const now = performance.now()
-    if (now - last < progressEveryMs) return
-    last = now
-    tell(bytes)
   }
 }
 

@@ -114,6 +114,25 @@ describe('Importer', { skip }, () => {
     )
   })
 
+  it('tells what becomes of each layer: applied, committed, done', async () => {
+    await pushTestImage(client, 'team/app', '1', { layers: [base, change] })
+    const events = await run(name(':1'))
+    const [resolved] = events
+    assert.ok(resolved?.type === 'resolved')
+    for (const [index, { size }] of resolved.layers.entries()) {
+      const its = events.filter(event => 'layer' in event && event.layer === index)
+      const phases = its.map(event => (event.type === 'layer-progress' ? event.phase : event.type))
+      assert.deepEqual(
+        phases.filter(phase => phase !== 'download'),
+        ['apply', 'commit', 'layer-done'],
+      )
+      const [commit, done] = its.slice(-2)
+      assert.ok(commit?.type === 'layer-progress' && done?.type === 'layer-done')
+      assert.deepEqual([commit.size, commit.blobBytes], [size, size])
+      assert.deepEqual([commit.entries, commit.bytes], [done.report.entries, done.report.bytes])
+    }
+  })
+
   it('does nothing the second time, also after a restart', async () => {
     await pushTestImage(client, 'team/app', '1', { layers: [base, change] })
     assert.equal(applied(await run(name(':1'))), 2)
@@ -229,11 +248,12 @@ describe('Importer', { skip }, () => {
     const digest = await pushTestImage(client, 'team/app', '1', { layers: [base, odd] })
     await run(name(':1'))
     const image = await importer.inspect(name(':1'))
-    const { layers, process, triton, ...rest } = image
+    const { layers, config, process, triton, ...rest } = image
     const [summary] = await importer.images()
     assert.deepEqual({ ...rest, layers: 2 }, summary)
     assert.equal(image.manifestDigest, digest)
     assert.deepEqual(process.Cmd, ['/bin/sh'])
+    assert.equal((config as { os: string }).os, 'linux')
     assert.deepEqual(manifestFaults(triton?.manifest ?? {}), [])
     assert.equal(triton?.payload.image_uuid, triton?.manifest.uuid)
     assert.deepEqual(
@@ -295,7 +315,7 @@ describe('Importer', { skip }, () => {
       const events = await run(name(':1'))
       const done = events.flatMap(event => (event.type === 'layer-done' ? [event.layer] : []))
       assert.deepEqual(done, [0, 1, 2, 3, 4])
-      assert.ok(events.some(({ type }) => type === 'layer-fetched'))
+      assert.ok(events.some(event => event.type === 'layer-progress' && event.phase === 'download'))
       const { rootfs } = await importer.clone(name(':1'), parseCloneName('web1'))
       assert.deepEqual(readdirSync(rootfs), ['f0', 'f1', 'f2', 'f3', 'f4'])
       assert.deepEqual(openFilesBelow(chainsDirectory()), [])
@@ -327,6 +347,7 @@ describe('Importer', { skip }, () => {
     async function openRecording(): Promise<Importer> {
       const engine = new ThreadedLayerEngine()
       const recording: LayerEngine = {
+        limits: engine.limits,
         open: (source, promise) => {
           promises.push(promise)
           return engine.open(source, promise)

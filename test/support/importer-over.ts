@@ -13,19 +13,25 @@ export interface ImporterOverOptions extends Partial<ImporterParts> {
 /** An importer over `chains` as the command line composes it, but for the parts that are given. It owns them all. */
 export async function importerOver(
   chains: ChainStore,
-  { spoolOptions, ...parts }: ImporterOverOptions = {},
+  {
+    spoolOptions,
+    source = new RegistryImageSource(),
+    engine = new ThreadedLayerEngine(),
+    ...parts
+  }: ImporterOverOptions = {},
 ): Promise<Importer> {
   return new Importer({
-    source: new RegistryImageSource(),
+    source,
     chains,
     catalog: new DirectoryImageCatalog(chains.recordsDirectory),
-    engine: new ThreadedLayerEngine(),
+    engine,
     spool: await Spool.open({
       directory: chains.spoolDirectory,
       maxBytes: 4 * 1024 ** 3,
       downloads: 3,
       ...spoolOptions,
     }),
+    owned: [engine, source],
     ...parts,
   })
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { invalidLayer } from '../../src/importer/layer/layer-errors.ts'
+import { defaultLayerLimits } from '../../src/importer/layer/limits.ts'
 import type { LayerEngine, OpenedLayer } from '../../src/importer/layer/layer-engine.ts'
 import type { LayerPromise } from '../../src/importer/layer/decode/decompress.ts'
 import type { Abortable } from '../../src/storage/abortable.ts'
@@ -96,6 +97,7 @@ export function layersOf(blobs: readonly Buffer[]): ResolvedLayer[] {
 
 /** An engine that only checks blobs: what `applyTo` answers is their bytes. It reads as soon as a layer is opened. */
 export class BlobEngine implements LayerEngine {
+  readonly limits = defaultLayerLimits
   readonly opened: LayerPromise[] = []
   /** Whole blobs, in the order in which they were applied. */
   readonly applied: Buffer[] = []

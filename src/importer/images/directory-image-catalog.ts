@@ -39,6 +39,8 @@ const openFiles = 32
  */
 export class DirectoryImageCatalog implements ImageCatalog {
   readonly #directory: string
+  /** By file: what it was when it was read. Looking is much less work than reading, and a clone begins with it. */
+  readonly #known = new Map<string, KnownRecord>()
 
   /** @param directory exists, and is private to this user. */
   constructor(directory: string) {
@@ -60,7 +62,9 @@ export class DirectoryImageCatalog implements ImageCatalog {
 
   async list(): Promise<ImageRecord[]> {
     const files = (await readdir(this.#directory)).filter(file => file.endsWith('.json'))
-    const records = await pLimit(openFiles).map(files, file => this.#read(join(this.#directory, file)))
+    const present = new Set(files)
+    for (const file of this.#known.keys()) if (!present.has(file)) this.#known.delete(file)
+    const records = await pLimit(openFiles).map(files, file => this.#recordIn(file))
     return records
       .filter(record => record !== undefined)
       .sort((a, b) => compare(a.names[0] ?? a.manifestDigest, b.names[0] ?? b.manifestDigest))
@@ -124,14 +128,20 @@ export class DirectoryImageCatalog implements ImageCatalog {
   }
 
   /** Undefined for a document that another process has just removed. */
+  async #recordIn(file: string): Promise<ImageRecord | undefined> {
+    const path = join(this.#directory, file)
+    // Looked at before it is read, so that what comes in between is read again.
+    const version = await unlessGone(versionOf(path))
+    const known = this.#known.get(file)
+    if (known !== undefined && known.version === version) return known.record
+    const record = await this.#read(path)
+    if (version !== undefined && record !== undefined) this.#known.set(file, { version, record })
+    return record
+  }
+
   async #read(path: string): Promise<ImageRecord | undefined> {
-    let text: string
-    try {
-      text = await readFile(path, 'utf8')
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined
-      throw error
-    }
+    const text = await unlessGone(readFile(path, 'utf8'))
+    if (text === undefined) return undefined
     try {
       const { version: _, ...record } = schema.parse(JSON.parse(text))
       return record
@@ -143,6 +153,26 @@ export class DirectoryImageCatalog implements ImageCatalog {
         { cause },
       )
     }
+  }
+}
+
+interface KnownRecord {
+  readonly version: string
+  readonly record: ImageRecord
+}
+
+/** Tells documents of one name apart: each is a file of its own, which is never written again. */
+async function versionOf(path: string): Promise<string> {
+  const { ino, ctimeNs, size } = await stat(path, { bigint: true })
+  return `${ino} ${ctimeNs} ${size}`
+}
+
+async function unlessGone<Value>(found: Promise<Value>): Promise<Value | undefined> {
+  try {
+    return await found
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
   }
 }
 

@@ -14,7 +14,8 @@ const hexPiece = new RegExp(`^(?:sha256:)?([0-9a-f]{${minHexDigits},128})$`)
 export function findImage(records: readonly ImageRecord[], wanted: string): ImageRecord {
   const name = fullNameOf(wanted)
   const named = records.find(
-    ({ names }) => names.includes(wanted) || (name !== undefined && names.includes(name)),
+    ({ names, manifestDigest }) =>
+      manifestDigest === wanted || names.includes(wanted) || (name !== undefined && names.includes(name)),
   )
   if (named !== undefined) return named
 

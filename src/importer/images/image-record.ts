@@ -23,7 +23,7 @@ export function recordOf(image: ResolvedImage, importedAt: Date): ImageRecord {
   }
 }
 
-export function summaryOf(record: ImageRecord): ImageSummary {
+export function summaryOf(record: ImageRecord, use: ImageUse): ImageSummary {
   return {
     names: record.names,
     manifestDigest: record.manifestDigest,
@@ -33,8 +33,12 @@ export function summaryOf(record: ImageRecord): ImageSummary {
     layers: record.layers.length,
     size: record.layers.reduce((sum, { size }) => sum + size, 0),
     importedAt: record.importedAt,
+    ...use,
   }
 }
+
+/** What is known of an image besides its record. */
+export type ImageUse = Pick<ImageSummary, 'lastUsedAt' | 'clones'>
 
 /** The chain of all its layers. */
 export function topChainOf(record: ImageRecord): ChainId {

@@ -5,30 +5,51 @@ import type { ChainStore } from '../chain/chain-store.ts'
 import type { ImageRecord } from './image-catalog.ts'
 import { topChainOf } from './image-record.ts'
 
-/** Clones may as well be another image's that has the same layers. @throws DomainError `conflict` that names clones. */
-export async function refuseWhileCloned(
+/** Users that are named. */
+const maxNamed = 3
+
+/**
+ * A clone that does not say which image it was made of, and a publication, may as well be of another image that has the
+ * same layers; then it is free to go.
+ * @throws DomainError `conflict` that names clones or publications.
+ */
+export async function refuseWhileUsed(
   chains: ChainStore,
   record: ImageRecord,
   others: readonly ImageRecord[],
   options: Abortable | undefined,
 ): Promise<void> {
   const chain = topChainOf(record)
-  if (chainsOf(others).has(chain)) return
-  const users = (await chains.clones(options)).filter(clone => clone.chain === chain)
-  if (users.length === 0) return
-  throw new DomainError(
-    'conflict',
-    `The image ${record.names[0] ?? record.manifestDigest} is in use by ${users.length} clones (${users
-      .slice(0, 3)
-      .map(({ name }) => name)
-      .join(', ')}${users.length > 3 ? ' …' : ''}); \`varve rm\` removes clones.`,
-    { resource: 'image', name: record.manifestDigest },
+  const isShared = chainsOf(others).has(chain)
+  const clones = (await chains.clones(options)).filter(
+    clone => clone.chain === chain && (!isShared || clone.manifestDigest === record.manifestDigest),
   )
+  if (clones.length > 0) {
+    const names = named(clones.map(({ name }) => name))
+    throw inUse(record, `in use by ${clones.length} clones (${names}); \`varve rm\` removes clones`)
+  }
+  if (isShared) return
+  const published = (await chains.publisher?.list(options))?.filter(one => one.chain === chain) ?? []
+  if (published.length > 0) {
+    const names = named(published.map(({ dataset }) => dataset))
+    throw inUse(record, `published as ${names}; \`varve unpublish\` takes that back`)
+  }
+}
+
+function named(names: readonly string[]): string {
+  return `${names.slice(0, maxNamed).join(', ')}${names.length > maxNamed ? ' …' : ''}`
+}
+
+function inUse(record: ImageRecord, how: string): DomainError {
+  return new DomainError('conflict', `The image ${record.names[0] ?? record.manifestDigest} is ${how}.`, {
+    resource: 'image',
+    name: record.manifestDigest,
+  })
 }
 
 /**
  * From the top down, until something else needs what is left. Answers how many it removed.
- * @throws DomainError `conflict` when the image has been cloned meanwhile.
+ * @throws DomainError `conflict` when the image has been cloned or published meanwhile.
  */
 export async function removeChains(
   chains: ChainStore,
@@ -46,7 +67,7 @@ export async function removeChains(
       if (isDomainError(error, 'not_found')) continue
       if (!isDomainError(error, 'conflict')) throw error
       // A longer chain of an import that is running, or a clone that was made just now.
-      await refuseWhileCloned(chains, record, others, options)
+      await refuseWhileUsed(chains, record, others, options)
       break
     }
     removed += 1

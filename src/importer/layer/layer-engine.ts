@@ -2,12 +2,15 @@ import type { Readable } from 'node:stream'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { LayerReport } from './apply-layer.ts'
 import type { LayerPromise } from './decode/decompress.ts'
+import type { LayerLimits } from './limits.ts'
 
 /**
  * CONTRACT. Applies layers as registries send them, several at a time, off the thread that calls. Which limits and
  * policy hold, and how many bytes are decompressed ahead, is the engine's configuration.
  */
 export interface LayerEngine extends AsyncDisposable {
+  /** For whoever reads a layer without applying it. */
+  readonly limits: LayerLimits
   /**
    * Takes a layer's blob and begins to verify and to decompress it, as far ahead as the engine's buffers go. From here on
    * the engine owns `source`: it reads it to its end or destroys it.

@@ -53,6 +53,24 @@ describe('DirectoryImageCatalog', () => {
     )
   })
 
+  it('sees at once what others have changed', async () => {
+    const [ours, theirs] = [new DirectoryImageCatalog(directory), new DirectoryImageCatalog(directory)]
+    const one = record('1', 'x/a:1')
+    await ours.put(one)
+    assert.deepEqual(await ours.list(), [one])
+    for (let round = 2; round < 30; round += 1) {
+      await theirs.put(record('1', `x/a:${round}`))
+      const [seen] = await ours.list()
+      assert.equal(seen?.names.length, round)
+    }
+    await theirs.delete(one.manifestDigest)
+    assert.deepEqual(await ours.list(), [])
+    await theirs.put(one)
+    assert.deepEqual(await ours.list(), [one])
+    for (const file of await readdir(directory)) await writeFile(join(directory, file), '{}')
+    await assert.rejects(ours.list(), error => isDomainError(error, 'invalid'))
+  })
+
   it('lets a name mean one image only, the last one', async () => {
     const catalog = new DirectoryImageCatalog(directory)
     await catalog.put(record('old', 'x/a:1', 'x/a:2'))

@@ -41,7 +41,7 @@ const defaults = {
  * Layers that are open beyond `ahead` wait, without reading their source, until another's turn comes.
  */
 export class ThreadedLayerEngine implements LayerEngine {
-  readonly #limits: LayerLimits
+  readonly limits: LayerLimits
   readonly #policy: LayerPolicy
   readonly #admission: Admission
   readonly #lanes: ThreadPool<Lane>
@@ -59,7 +59,7 @@ export class ThreadedLayerEngine implements LayerEngine {
       heapBytes = defaults.heapBytes,
       idleMs = defaults.idleMs,
     } = options
-    this.#limits = limits
+    this.limits = limits
     this.#policy = policy
     this.#admission = new Admission({ ahead, applying })
     const thread = (name: string): EngineThread => new EngineThread({ file: programOf(name), heapBytes })
@@ -79,7 +79,7 @@ export class ThreadedLayerEngine implements LayerEngine {
     const layer = new ThreadedLayer({
       source,
       promise,
-      limits: this.#limits,
+      limits: this.limits,
       policy: this.#policy,
       ticket: this.#admission.enter(),
       lanes: this.#lanes,
