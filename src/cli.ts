@@ -4,10 +4,13 @@ import { adoptCommand } from './cli/adopt-command.ts'
 import { configCommand } from './cli/config-command.ts'
 import { databaseCommand } from './cli/database-command.ts'
 import { describeFailure, exitCodes } from './cli/exit.ts'
+import { historyCommand } from './cli/history-command.ts'
 import { imageCommands } from './cli/image-commands.ts'
 import { openApiCommand } from './cli/openapi-command.ts'
+import { pruneCommand } from './cli/prune-command.ts'
 import { serverCommands } from './cli/server-commands.ts'
 import { storageCommand } from './cli/storage-command.ts'
+import { zfsCommand } from './cli/zfs-command.ts'
 import { errnoOf } from './errors.ts'
 import { version } from './version.ts'
 
@@ -18,16 +21,20 @@ const program = new Command('varve')
   .commandsGroup('Servers:')
 for (const command of serverCommands()) program.addCommand(command.helpGroup('Servers:'))
 for (const command of imageCommands()) program.addCommand(command.helpGroup('Images and clones:'))
+for (const command of [pruneCommand(), historyCommand()])
+  program.addCommand(command.helpGroup('Images and clones:'))
 program.addCommand(adoptCommand().helpGroup('Content:'))
 program.addCommand(configCommand().helpGroup('Configuration:'))
 program.addCommand(storageCommand().helpGroup('Configuration:'))
+program.addCommand(zfsCommand().helpGroup('Configuration:'))
 program.addCommand(databaseCommand().helpGroup('Configuration:'))
 program.addCommand(openApiCommand().helpGroup('Configuration:'))
 program.addHelpText(
   'after',
   `
-Images and clones are those of a running agent when one listens on its socket; --pool or --chains
-goes to the pool or directory directly.
+Images and clones are those of the agent that --agent names, or of the one that listens on its socket on
+this machine. --pool is one of its pools, or one that it does not have: that is used directly, as is the
+directory of --chains.
 
 Exit codes: 0 success, 1 failed, 2 wrong usage or configuration, 3 not found, 4 refused,
 5 conflict or busy, 6 not reachable, 130 interrupted.

@@ -3,6 +3,7 @@ import { parse as parseYaml } from 'yaml'
 import { type Config, complete } from './config/complete.ts'
 import { environmentName, environmentNames } from './config/environment.ts'
 import { invalidConfig, invalidSetting } from './config/invalid.ts'
+import { isUtf8Locale } from './config/locale.ts'
 import { leavesOf, type Settings, schema, withSections } from './config/schema.ts'
 import { flatten, getIn, setIn } from './config/tree.ts'
 import { nearest } from './nearest.ts'
@@ -64,6 +65,11 @@ export function loadConfig({ file, environment = process.env, flags = {} }: Conf
     description: leaf.description,
   }))
   return { config, settings }
+}
+
+/** Whether what is printed may hold more than ASCII. */
+export function speaksUtf8(environment: ConfigInput['environment'] = process.env): boolean {
+  return isUtf8Locale(environment)
 }
 
 function check(tree: object, keys: readonly string[]): Settings {

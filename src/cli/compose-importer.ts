@@ -1,27 +1,28 @@
 import { dirname } from 'node:path'
+import { createAgentMetrics, type PoolMeasure } from '../agent-metrics.ts'
 import type { Config } from '../config.ts'
-import { isDomainError } from '../errors.ts'
-import { serveAgent } from '../importer/agent/agent-server.ts'
 import { createAgentApp } from '../importer/agent/agent-app.ts'
-import type { ChainStore } from '../importer/chain/chain-store.ts'
-import { DirectoryChainStore } from '../importer/chain/directory/directory-chain-store.ts'
-import { ZfsChainStore } from '../importer/chain/zfs/zfs-chain-store.ts'
-import { DirectoryImageCatalog } from '../importer/images/directory-image-catalog.ts'
+import { serveAgent } from '../importer/agent/agent-server.ts'
+import { defaultListenerLimits } from '../importer/agent/http/listener.ts'
+import { Pools, type PoolState } from '../importer/agent/pools.ts'
 import { Importer } from '../importer/importer.ts'
-import { ThreadedLayerEngine } from '../importer/layer/engine/threaded-layer-engine.ts'
-import { Spool } from '../importer/spool/spool.ts'
 import type { Logger } from '../log.ts'
 import type { Abortable } from '../storage/abortable.ts'
-import { RegistryImageSource } from '../storage/remote/registry-image-source.ts'
+import { openParts, placesOf, poolToOpen, type WarnOptions } from './open-pool.ts'
 import type { CommonFlags } from './options.ts'
+import { startConfiguredPreimport } from './start-configured-preimport.ts'
+import { serveOnAddress } from './serve-on-address.ts'
+import { createSharedParts } from './shared-parts.ts'
 import { useDirectory } from './use-directory.ts'
 
 export interface RunningAgent extends AsyncDisposable {
   readonly socket: string
+  /** `https://host:port`, when it listens there, too. */
+  readonly url: string | undefined
   readonly description: string
 }
 
-/** @throws DomainError when the pool or directory cannot be used, or the socket is taken. */
+/** @throws DomainError when no pool or directory can be used, or where it is to listen is taken. */
 export async function startAgent(
   config: Config,
   log: Logger,
@@ -29,82 +30,62 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   const { socket } = config.importer
   await using stack = new AsyncDisposableStack()
-  const warn = (message: string): void => log.warn(message)
-  const importer = stack.use(await openImporter(config, {}, { ...options, warn }))
+  const shared = stack.use(createSharedParts(config))
+  const metrics = createAgentMetrics(async () => await measure(pools))
+  const toOpen = [...placesOf(config)].map(([name, place]) =>
+    poolToOpen(name, place, { config, shared, metrics, log }),
+  )
+  const pools = stack.use(await Pools.open(toOpen, { ...options, log }))
   await useDirectory(dirname(socket), '--socket')
-  const server = await serveAgent(createAgentApp(importer, log), socket)
+  const limits = { ...defaultListenerLimits, maxConnections: config.importer.agent.maxConnections }
+  const parts = { pools, metrics, log }
+  const server = await serveAgent(createAgentApp(parts), socket, limits)
   stack.defer(async () => await server.close())
-  const description = await importer.describe()
-  log.info({ socket, chains: description }, 'agent is listening')
+  const address = await serveOnAddress(config.importer.agent, parts, limits)
+  if (address !== undefined) stack.defer(async () => await address.close())
+  for (const problem of await shared.credentials.problems()) log.warn(problem)
+  stack.use(startConfiguredPreimport(config, pools, log))
+  const description = describe(pools.list())
+  log.info({ socket, url: address?.url, chains: description }, 'agent is listening')
   const owned = stack.move()
-  return { socket, description, [Symbol.asyncDispose]: async () => await owned.disposeAsync() }
-}
-
-export interface OpenImporterOptions extends Abortable {
-  /** Told what is wrong and keeps nobody from working. */
-  readonly warn: (message: string) => void
+  return {
+    socket,
+    url: address?.url,
+    description,
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  }
 }
 
 /** Over the pool that is configured or named, else over a directory. */
 export async function openImporter(
   config: Config,
   flags: CommonFlags,
-  { signal, warn }: OpenImporterOptions,
+  options: WarnOptions,
 ): Promise<Importer> {
   await using opened = new AsyncDisposableStack()
-  const chains = opened.use(await openChainStore(config, flags, { signal }))
-  await reclaim(chains, { signal, warn })
-  const catalog = new DirectoryImageCatalog(chains.recordsDirectory)
-  await catalog.sweep()
-  const {
-    devices,
-    fifos,
-    xattrs,
-    downloads,
-    spoolBytes,
-    applying,
-    ahead,
-    bufferBytes,
-    heapBytes,
-    ...limits
-  } = config.importer.layers
-  const spool = await Spool.open({ directory: chains.spoolDirectory, maxBytes: spoolBytes, downloads })
-  opened.use(spool)
-  const engine = new ThreadedLayerEngine({
-    limits,
-    policy: { devices, fifos, xattrs },
-    applying,
-    ahead,
-    bufferBytes,
-    heapBytes,
-  })
-  const source = new RegistryImageSource({ plainHttp: hostsIn(config.importer.plainHttp) })
-  opened.move()
-  return new Importer({ source, chains, catalog, engine, spool })
-}
-
-/** What a dead process has left and cannot be removed now, such as a directory that somebody is in, can wait. */
-async function reclaim(chains: ChainStore, { signal, warn }: OpenImporterOptions): Promise<void> {
-  try {
-    await chains.reclaim({ signal })
-  } catch (error) {
-    if (!isDomainError(error)) throw error
-    warn(`What an import has left behind could not be removed; the next start tries again. ${error.message}`)
-  }
-}
-
-/** A pool wins over a directory, except that `--chains` was typed for this very command. */
-async function openChainStore(config: Config, flags: CommonFlags, options: Abortable): Promise<ChainStore> {
+  const shared = opened.use(createSharedParts(config))
   const { pool, chains } = config.importer
+  // A pool wins over a directory, except that `--chains` was typed for this very command.
   const wantsDirectory = flags.chains !== undefined && flags.pool === undefined
-  if (pool === undefined || wantsDirectory)
-    return await DirectoryChainStore.open({ directory: chains, ...options })
-  return await ZfsChainStore.open({ dataset: pool, ...options })
+  const place = pool === undefined || wantsDirectory ? { directory: chains } : { pool }
+  const parts = await openParts(config, place, shared, options)
+  opened.move()
+  return new Importer({ ...parts, owned: [shared] })
 }
 
-function hostsIn(list: string): string[] {
-  return list
-    .split(',')
-    .map(host => host.trim())
-    .filter(host => host !== '')
+async function measure(pools: Pools): Promise<PoolMeasure[]> {
+  return await Promise.all(
+    pools.list().map(async ({ name, open }) => ({
+      pool: name,
+      open: open !== undefined,
+      importsRunning: open?.jobs.running ?? 0,
+      importsQueued: open?.jobs.queued ?? 0,
+      availableBytes: await open?.availableBytes().catch(() => undefined),
+    })),
+  )
+}
+
+/** One line for people. */
+function describe(pools: readonly PoolState[]): string {
+  return pools.map(({ name, open }) => open?.description ?? `${name} (not open)`).join(', ')
 }

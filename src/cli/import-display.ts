@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress'
-import type { ImportEvent, ImportResult } from '../importer/import-service.ts'
+import type { ImportEvent, ImportResult, LayerProgressEvent } from '../importer/import-service.ts'
 import { formatBytes, formatDuration, shortDigest } from './format.ts'
 import { printable, printableJson } from './printable.ts'
 import { warningLines } from './warning-lines.ts'
@@ -79,11 +79,8 @@ class TerminalDisplay implements ImportDisplay {
       case 'waiting':
         this.#say(`  another import is making ${shortDigest(event.chainId)}; waiting for it`)
         return
-      case 'layer-fetched':
-        this.#layers.get(event.layer)?.update(event.blobBytes, { state: 'fetching ahead' })
-        return
       case 'layer-progress':
-        this.#layers.get(event.layer)?.update(event.blobBytes, { state: `${event.entries} entries` })
+        this.#layers.get(event.layer)?.update(event.blobBytes, { state: stateOf(event) })
         return
       case 'layer-done': {
         const bar = this.#layers.get(event.layer)
@@ -114,5 +111,17 @@ class TerminalDisplay implements ImportDisplay {
 
   #say(line: string): void {
     this.#output.write(`${printable(line)}\n`)
+  }
+}
+
+function stateOf({ phase, blobBytes, size, entries, bytesPerSecond }: LayerProgressEvent): string {
+  const rate = blobBytes < size ? `, ${formatBytes(bytesPerSecond)}/s` : ''
+  switch (phase) {
+    case 'download':
+      return `fetching ahead${rate}`
+    case 'apply':
+      return `${entries} entries${rate}`
+    case 'commit':
+      return `${entries} entries, committing`
   }
 }

@@ -43,6 +43,8 @@ function identity(image: InspectedImage): string[][] {
     ...(image.triton === undefined ? [] : [['Triton UUID', image.triton.manifest.uuid]]),
     ['size', `${formatBytes(image.size)} in ${image.layers.length} layers`],
     ['imported', image.importedAt.toISOString()],
+    ['last used', image.lastUsedAt.toISOString()],
+    ['clones', String(image.clones)],
   ]
 }
 

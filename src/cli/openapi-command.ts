@@ -9,3 +9,13 @@ export function openApiCommand(): Command {
       process.stdout.write(`${JSON.stringify(openApiDocument(), undefined, 2)}\n`)
     })
 }
+
+/** `agent openapi`: the same of the agent. */
+export function agentOpenApiCommand(): Command {
+  return new Command('openapi')
+    .description("print the OpenAPI description of the agent's HTTP interface")
+    .action(async () => {
+      const { agentDocument } = await import('../importer/agent/document.ts')
+      process.stdout.write(`${JSON.stringify(agentDocument(), undefined, 2)}\n`)
+    })
+}

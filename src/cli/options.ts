@@ -12,6 +12,7 @@ export interface CommonFlags {
   readonly pool?: string
   readonly chains?: string
   readonly socket?: string
+  readonly agent?: string
   readonly platform?: string
   readonly plainHttp?: string
 }
@@ -36,6 +37,8 @@ export const poolOption = () => new Option('--pool <pool>', 'ZFS pool or dataset
 export const chainsOption = () =>
   new Option('--chains <directory>', 'directory for chains and clones, without ZFS')
 export const socketOption = () => new Option('--socket <path>', "the agent's unix socket")
+export const agentOption = () =>
+  new Option('--agent <url>', 'https://host:port of an agent elsewhere; its token is in agent.tokenFile')
 export const jsonOption = () => new Option('--json', 'print JSON')
 
 /** The effective configuration of a command, from its flags and all other sources. */
@@ -53,6 +56,7 @@ function settingsOf(flags: CommonFlags): ConfigInput['flags'] {
     'importer.pool': flags.pool,
     'importer.chains': flags.chains,
     'importer.socket': flags.socket,
+    'agent.url': flags.agent,
     'importer.platform': flags.platform,
     'importer.plainHttp': flags.plainHttp,
   }
@@ -67,10 +71,15 @@ export function commandWithConfig(name: string, summary: string): Command {
     .addOption(logLevelOption())
 }
 
-/** Also says where chains are: through the agent, or directly. */
-export function importerCommand(name: string, summary: string): Command {
+/** Also says where chains are. */
+export function commandWithChains(name: string, summary: string): Command {
   return commandWithConfig(name, summary)
     .addOption(poolOption())
     .addOption(chainsOption())
     .addOption(socketOption())
+}
+
+/** Also says how to get there: through an agent, or directly. */
+export function importerCommand(name: string, summary: string): Command {
+  return commandWithChains(name, summary).addOption(agentOption())
 }

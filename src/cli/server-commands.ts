@@ -1,11 +1,13 @@
 import type { Command } from 'commander'
+import type { RunningAgent } from './compose-importer.ts'
 import type { RunningRegistry } from './registry/start-registry.ts'
+import { agentOpenApiCommand } from './openapi-command.ts'
 import {
   addressOption,
   type CommonFlags,
+  commandWithChains,
   commandWithConfig,
   configOf,
-  importerCommand,
   metricsAddressOption,
   workersOption,
 } from './options.ts'
@@ -25,7 +27,7 @@ export function serverCommands(): Command[] {
         await using _registry = await startRegistry(config, createLogger(config.log), { signal })
         await aborted(signal)
       }),
-    importerCommand('agent', 'run the importer agent that a zone provisioner calls')
+    commandWithChains('agent', 'run the importer agent that a zone provisioner calls')
       .option(
         '--plain-http <hosts>',
         'registries to speak plain HTTP to, comma-separated; loopback always is',
@@ -36,8 +38,9 @@ export function serverCommands(): Command[] {
         const { startAgent, createLogger } = await servers()
         await using _agent = await startAgent(config, createLogger(config.log), { signal })
         await aborted(signal)
-      }),
-    importerCommand('up', 'run the registry and the agent together, for one machine')
+      })
+      .addCommand(agentOpenApiCommand()),
+    commandWithChains('up', 'run the registry and the agent together, for one machine')
       .addOption(addressOption())
       .addOption(metricsAddressOption())
       .addOption(workersOption())
@@ -62,23 +65,22 @@ async function up(flags: CommonFlags): Promise<void> {
   const log = createLogger(config.log)
   await using registry = await startRegistry(config, log, { signal })
   await using agent = await startAgent(config, log, { signal })
-  process.stdout.write(welcome(registry, agent.description, agent.socket, config.importer.pool === undefined))
+  process.stdout.write(welcome(registry, agent, config.importer.pool === undefined))
   await aborted(signal)
   process.stdout.write('stopping\n')
 }
 
 function welcome(
   { address, metricsAddress }: RunningRegistry,
-  chains: string,
-  socket: string,
+  { description, socket, url }: RunningAgent,
   withoutPool: boolean,
 ): string {
   const image = `${address}/debian:12`
   return `
 registry  http://${address}/v2/
 metrics   ${metricsAddress === undefined ? 'off' : `http://${metricsAddress}/metrics`}
-agent     ${socket}
-chains    ${chains}
+agent     ${socket}${url === undefined ? '' : `\n          ${url}`}
+chains    ${description}
 ${withoutPool ? '          Without ZFS each clone is a copy. For clones in milliseconds, name a pool: make up POOL=tank\n' : ''}
 Try, in another terminal:
   docker tag debian:12 ${image} && docker push ${image}

@@ -1,8 +1,13 @@
 /** Aborts on Ctrl-C or a polite kill, so that what runs can clean up. A second signal ends the process at once. */
 export function abortOnSignals(): AbortController {
   const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.once(name, () => controller.abort(new DOMException(`received ${name}`, 'AbortError')))
+  const names = ['SIGINT', 'SIGTERM'] as const
+  const abort = (name: NodeJS.Signals): void => {
+    // Back to what they do on their own, whichever comes next.
+    for (const one of names) process.off(one, abort)
+    controller.abort(new DOMException(`received ${name}`, 'AbortError'))
+  }
+  for (const name of names) process.on(name, abort)
   return controller
 }
 

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { checkAgent, checkAgentClient } from './complete-agent.ts'
 import { type CompleteEvents, completeEvents } from './complete-events.ts'
 import { invalidSetting } from './invalid.ts'
 import type { Settings } from './schema.ts'
@@ -14,6 +15,9 @@ export interface Config extends Omit<Settings, 'events'> {
 export function complete(settings: Settings): Config {
   const data = resolve(settings.data)
   checkMemory(settings.registry)
+  checkAgent(settings.importer.agent)
+  checkAgentClient(settings.agent)
+  const pools = poolsOf(settings.importer)
   return {
     ...settings,
     data,
@@ -25,10 +29,17 @@ export function complete(settings: Settings): Config {
     events: completeEvents(settings.events),
     importer: {
       ...settings.importer,
+      pools,
+      pool: pools[0],
       chains: resolve(settings.importer.chains ?? `${data}/chains`),
       socket: socketPath(resolve(settings.importer.socket ?? `${data}/agent.sock`)),
     },
   }
+}
+
+/** Each once, the default first. Empty where chains are directories. */
+function poolsOf({ pool, pools }: Settings['importer']): string[] {
+  return [...new Set([...(pool === undefined ? [] : [pool]), ...pools])]
 }
 
 /** unix(7): `sun_path` has 108 bytes, the NUL at its end included. */

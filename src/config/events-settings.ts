@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { flag, positiveInteger } from './kinds.ts'
+import { flag, fromJson, positiveInteger, webUrl } from './kinds.ts'
 
 /** HTTP field names: RFC 9110, 5.1. */
 export const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -7,9 +7,7 @@ export const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const endpoint = z.strictObject({
   /** Identifies it in the database: one that is renamed is a new one. */
   name: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'up to 64 letters, digits, dots, underscores and hyphens'),
-  url: z
-    .url({ protocol: /^https?$/ })
-    .refine(url => new URL(url).username === '', 'no user and password; an Authorization in headersFile'),
+  url: webUrl('an Authorization in headersFile'),
   format: z.enum(['distribution', 'cloudevents']).default('distribution'),
   /** Names, in which `*` is any part of a segment and `**` any part at all. */
   repositories: z.array(z.string().min(1)).default(['**']),
@@ -61,13 +59,4 @@ function showEndpoints(value: unknown): unknown {
     secretFile: settings.secretFile,
     headersFile: settings.headersFile,
   }))
-}
-
-function fromJson(value: unknown): unknown {
-  if (typeof value !== 'string') return value
-  try {
-    return JSON.parse(value)
-  } catch {
-    return value
-  }
 }

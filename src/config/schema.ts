@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { agentClientSettings } from './agent-settings.ts'
 import { databaseSettings } from './database-settings.ts'
 import { eventsSettings } from './events-settings.ts'
 import { importerSettings } from './importer-settings.ts'
@@ -22,6 +23,7 @@ export const schema = z.strictObject({
   database: databaseSettings,
   events: eventsSettings,
   importer: importerSettings,
+  agent: agentClientSettings,
 })
 
 export type Settings = z.output<typeof schema>

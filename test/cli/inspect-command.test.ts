@@ -16,6 +16,8 @@ const image: InspectedImage = {
   chainId: layer.chainId,
   size: 2048,
   importedAt: new Date('2026-01-02T03:04:05.000Z'),
+  lastUsedAt: new Date('2026-02-03T04:05:00.000Z'),
+  clones: 12,
   layers: [
     {
       ...layer,
@@ -35,6 +37,7 @@ const image: InspectedImage = {
     { ...layer, applied: { location: 'tank/varve/chains/0@2', entries: 1, bytes: 0 } },
     layer,
   ],
+  config: {},
   process: { Entrypoint: ['/init'], Cmd: ['--now'], Env: ['A=1', 'B=2'] },
 }
 
@@ -43,6 +46,7 @@ describe('varve inspect', () => {
     const shown = describeImage(image)
     assert.match(shown, /^localhost:5000\/a:1\nlocalhost:5000\/a:2\n\ndigest +sha256:/)
     assert.match(shown, /^size +2\.0 KiB in 3 layers$/m)
+    assert.match(shown, /^last used +2026-02-03T04:05:00\.000Z\nclones +12$/m)
     assert.match(shown, /^command +\["\/init","--now"\]$/m)
     assert.match(shown, /^directory +\/$/m)
     assert.match(shown, /^user +root$/m)

@@ -12,6 +12,7 @@ const run = promisify(execFile)
 const debianPackageOf: Readonly<Record<string, string>> = {
   bsdtar: 'libarchive-tools',
   buildah: 'buildah',
+  busybox: 'busybox-static',
   containerd: 'containerd',
   debootstrap: 'debootstrap',
   dockerd: 'docker.io',
@@ -20,10 +21,13 @@ const debianPackageOf: Readonly<Record<string, string>> = {
   mke2fs: 'e2fsprogs',
   podman: 'podman',
   postgres: 'postgresql',
+  'qemu-system-x86_64': 'qemu-system-x86',
   setcap: 'libcap2-bin',
   setfacl: 'acl',
   setfattr: 'attr',
   skopeo: 'skopeo',
+  ssh: 'openssh-client',
+  'ssh-keygen': 'openssh-client',
   umoci: 'umoci',
   zfs: 'zfs-fuse',
 }

@@ -1,50 +1,119 @@
 import { chmod } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { isIPv6, type ListenOptions, type Server } from 'node:net'
 import type Koa from 'koa'
 import { DomainError } from '../../errors.ts'
 import { removeDeadSocket } from './agent-socket.ts'
+import { defaultListenerLimits, Listener, type ListenerLimits, serverOptions } from './http/listener.ts'
+import { readTlsFiles, type TlsFiles } from './http/tls-files.ts'
+import { renewCertificates, type RenewalOptions } from './http/renew-certificates.ts'
 
 /** A listening agent. */
 export interface AgentServer {
-  readonly socket: string
-  /** Stops accepting, ends what runs, removes the socket. */
+  /** Stops accepting, lets requests end, ends what is followed. Idempotent. */
   close(): Promise<void>
+}
+
+export interface SocketServer extends AgentServer {
+  readonly socket: string
+}
+
+export interface AddressServer extends AgentServer {
+  /** `https://host:port`, as it is bound. */
+  readonly url: string
+}
+
+export interface ServeOnAddress {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  /** Without it what is said can be read on the way. */
+  readonly tls?: TlsFiles | undefined
 }
 
 /**
  * Listens on a unix socket that only this user may open: whoever can talk to the agent can make and destroy datasets.
  * A socket that a dead agent has left behind is replaced. @throws DomainError `conflict` when a live agent has it.
  */
-export async function serveAgent(app: Koa, socket: string): Promise<AgentServer> {
+export async function serveAgent(
+  app: Koa,
+  socket: string,
+  limits: ListenerLimits = defaultListenerLimits,
+): Promise<SocketServer> {
   await removeDeadSocket(socket)
-  const callback = app.callback()
-  const server = createServer((request, response) => void callback(request, response))
-  // Imports take as long as they take; a silent client is cut by the operating system's own limits.
-  server.requestTimeout = 0
-  await listen(server, socket)
+  const server = createServer(serverOptions(limits))
+  const listener = new Listener(server, app.callback(), limits)
+  // It is there before its mode can be changed, and must not be open to others until then. Node binds it at once.
+  const umask = process.umask(0o177)
+  const listening = listen(server, { path: socket }, socket)
+  process.umask(umask)
+  await listening
+  await chmod(socket, 0o600)
+  return { socket, close: () => listener.close() }
+}
+
+/**
+ * Listens on a TCP port. Whether a request may pass is up to `app`.
+ * @throws DomainError `unavailable` when the address is not to be had, `invalid` for files that TLS cannot use.
+ */
+export async function serveAgentOnAddress(
+  app: Koa,
+  { host, port, tls }: ServeOnAddress,
+  limits: ListenerLimits = defaultListenerLimits,
+  renewal: RenewalOptions = {},
+): Promise<AddressServer> {
+  await using opened = new AsyncDisposableStack()
+  const options = serverOptions(limits)
+  let server: ReturnType<typeof createServer>
+  if (tls === undefined) server = createServer(options)
+  else {
+    const wantsCertificate = tls.clientCa !== undefined
+    const secure = createTlsServer({
+      ...options,
+      ...(await readTlsFiles(tls)),
+      // For a handshake that does not come to its end.
+      handshakeTimeout: limits.headersMs,
+      requestCert: wantsCertificate,
+      rejectUnauthorized: wantsCertificate,
+    })
+    opened.use(await renewCertificates(secure, tls, renewal))
+    server = secure
+  }
+  const listener = new Listener(server, app.callback(), limits)
+  await listen(server, { host, port }, `${host}:${port}`)
+  const bound = boundAddress(server)
+  const owned = opened.move()
   return {
-    socket,
+    url: `${tls === undefined ? 'http' : 'https'}://${bound}`,
     close: async () => {
-      const closed = new Promise<void>(resolve => server.close(() => resolve()))
-      server.closeAllConnections()
-      await closed
+      await owned.disposeAsync()
+      await listener.close()
     },
   }
 }
 
-async function listen(server: Server, socket: string): Promise<void> {
+async function listen(server: Server, where: ListenOptions, name: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', cause =>
+    const refuse = (cause: Error): void =>
       reject(
         new DomainError(
           'unavailable',
-          `The agent cannot listen on ${socket}: ${cause.message}.`,
-          { resource: 'config', name: socket },
+          `The agent cannot listen on ${name}: ${cause.message}.`,
+          { resource: 'config', name },
           { cause },
         ),
-      ),
-    )
-    server.listen(socket, resolve)
+      )
+    server.once('error', refuse)
+    server.listen(where, () => {
+      server.off('error', refuse)
+      resolve()
+    })
   })
-  await chmod(socket, 0o600)
+}
+
+function boundAddress(server: Server): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the agent has no port')
+  return `${isIPv6(address.address) ? `[${address.address}]` : address.address}:${address.port}`
 }

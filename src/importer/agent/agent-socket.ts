@@ -26,13 +26,27 @@ export async function removeDeadSocket(socket: string): Promise<void> {
   await rm(socket, { force: true })
 }
 
-/** Whether somebody accepts connections there. */
+/** Whether somebody accepts connections there. @throws DomainError `denied` when that cannot be found out. */
 export function answers(socket: string): Promise<boolean> {
-  return new Promise(resolve => {
+  return new Promise((resolve, reject) => {
     const connection = connect(socket, () => {
       connection.destroy()
       resolve(true)
     })
-    connection.on('error', () => resolve(false))
+    connection.on('error', cause => {
+      const errno = errnoOf(cause)
+      if (errno === 'EACCES') reject(closedToOthers(socket, cause))
+      // So many wait to be accepted (connect(2)) that it must be somebody's.
+      else resolve(errno === 'EAGAIN')
+    })
   })
+}
+
+export function closedToOthers(socket: string, cause: unknown): DomainError {
+  return new DomainError(
+    'denied',
+    `Only root and the user of the agent may use ${socket}; become one of them.`,
+    { resource: 'config', name: socket },
+    { cause },
+  )
 }

@@ -46,3 +46,8 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   no_space: 507,
   unavailable: 503,
 }
+
+/** A registry's challenge is none of ours: who asks the agent is known, and asking again with other tokens is no use. */
+export function httpStatusOf({ code, details }: DomainError): number {
+  return code === 'unauthorized' && details.resource !== 'request' ? statusOf.denied : statusOf[code]
+}

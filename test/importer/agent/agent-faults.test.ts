@@ -6,15 +6,14 @@ import { connect, createServer as createSocketServer } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { createAgentApp } from '../../../src/importer/agent/agent-app.ts'
 import { AgentClient } from '../../../src/importer/agent/agent-client.ts'
 import { type AgentServer, serveAgent } from '../../../src/importer/agent/agent-server.ts'
 import { parseCloneName } from '../../../src/importer/chain/clone-name.ts'
 import { DirectoryChainStore } from '../../../src/importer/chain/directory/directory-chain-store.ts'
 import type { ImportEvent } from '../../../src/importer/import-service.ts'
 import type { Importer } from '../../../src/importer/importer.ts'
-import { createLogger } from '../../../src/log.ts'
 import { defaultPlatform } from '../../../src/storage/platform.ts'
+import { agentOver, type TestAgent } from '../../support/agent.ts'
 import { importerOver } from '../../support/importer-over.ts'
 import { rejectsWith } from '../../support/rejects.ts'
 import { type ScriptedServer, serveScript } from '../../support/scripted-server.ts'
@@ -30,6 +29,7 @@ describe('an agent under faults', { skip }, () => {
   let registry: ScriptedServer
   let importer: Importer
   let server: AgentServer
+  let agent: TestAgent
   /** Resolves when a layer was asked for; layers are answered after `release`. */
   let layerAsked: PromiseWithResolvers<void>
   let release: PromiseWithResolvers<void>
@@ -49,11 +49,13 @@ describe('an agent under faults', { skip }, () => {
     })
     const chains = await DirectoryChainStore.open({ directory: chainsDirectory() })
     importer = await importerOver(chains)
-    server = await serveAgent(createAgentApp(importer, createLogger({ level: 'silent' })), socket())
+    agent = await agentOver(importer)
+    server = await serveAgent(agent.app, socket())
   })
   afterEach(async () => {
     release.resolve()
     await server.close()
+    await agent[Symbol.asyncDispose]()
     await importer[Symbol.asyncDispose]()
     await registry[Symbol.asyncDispose]()
     await directory.remove()
@@ -76,11 +78,11 @@ describe('an agent under faults', { skip }, () => {
     const leaving = new AbortController()
     const first = importIt(leaving.signal)
     await layerAsked.promise
-    const waiting = Promise.withResolvers<void>()
+    const joined = Promise.withResolvers<void>()
     const second = importIt(undefined, ({ type }) => {
-      if (type === 'waiting') waiting.resolve()
+      if (type === 'resolved') joined.resolve()
     })
-    await waiting.promise
+    await joined.promise
     leaving.abort()
     await assert.rejects(first, { name: 'AbortError' })
     release.resolve()
@@ -139,7 +141,7 @@ describe('an agent under faults', { skip }, () => {
     ['an unknown method', 'BREW /v1 HTTP/1.1\r\nhost: x\r\n\r\n'],
     [
       'two lengths',
-      'POST /v1/images HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}',
+      'POST /v1/imports HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}',
     ],
   ] as const)
     it(`survives a provisioner that sends ${what}`, async () => {
@@ -154,13 +156,13 @@ describe('an agent under faults', { skip }, () => {
   })
 
   for (const [what, method, path, body, status] of [
-    ['JSON of 20,000 brackets', 'POST', '/v1/images', '['.repeat(20_000), 400],
-    ['a name with a NUL', 'POST', '/v1/images', '{"image":"a\\u0000b"}', 400],
+    ['JSON of 20,000 brackets', 'POST', '/v1/imports', '['.repeat(20_000), 400],
+    ['a name with a NUL', 'POST', '/v1/imports', '{"image":"a\\u0000b"}', 400],
     ['a name with an escape sequence', 'PUT', '/v1/clones/web%1b%5b31m', '{"image":"a"}', 400],
     ['a quota of nothing', 'PUT', '/v1/clones/web1', '{"image":"a","quota":0}', 400],
     ['no image to remove', 'DELETE', '/v1/images', '', 400],
     ['two images to remove', 'DELETE', '/v1/images?image=a&image=b', '', 400],
-    ['bytes that are no text', 'POST', '/v1/images', '\xff\xfe', 400],
+    ['bytes that are no text', 'POST', '/v1/imports', '\xff\xfe', 400],
   ] as const)
     it(`answers ${what} with ${status}`, async () => {
       const answer = await send(socket(), method, path, body)

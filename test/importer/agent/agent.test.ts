@@ -6,9 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { DomainError, isDomainError } from '../../../src/errors.ts'
-import { createAgentApp } from '../../../src/importer/agent/agent-app.ts'
 import { AgentClient } from '../../../src/importer/agent/agent-client.ts'
-import { type AgentServer, serveAgent } from '../../../src/importer/agent/agent-server.ts'
+import { type SocketServer, serveAgent } from '../../../src/importer/agent/agent-server.ts'
 import { parseCloneName } from '../../../src/importer/chain/clone-name.ts'
 import type {
   ImportEvent,
@@ -20,6 +19,7 @@ import { createLogger } from '../../../src/log.ts'
 import { parseChainId } from '../../../src/storage/chain-id.ts'
 import { digestOf, parseDiffId } from '../../../src/storage/digest.ts'
 import { defaultPlatform } from '../../../src/storage/platform.ts'
+import { agentOver, serviceWith, type TestAgent } from '../../support/agent.ts'
 
 const digest = digestOf(Buffer.from('x'))
 const chainId = parseChainId(digest)
@@ -44,28 +44,10 @@ const clone = {
   createdAt: new Date('2026-01-02T03:04:05.000Z'),
 }
 
-/** A service whose answers a test chooses: what is tested is the wire between client and server. */
-function serviceWith(answers: Partial<ImportService>): ImportService {
-  const unexpected = (): never => {
-    throw new Error('not expected in this test')
-  }
-  return {
-    describe: unexpected,
-    import: unexpected,
-    images: unexpected,
-    inspect: unexpected,
-    removeImage: unexpected,
-    clone: unexpected,
-    clones: unexpected,
-    destroyClone: unexpected,
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-    ...answers,
-  }
-}
-
 describe('agent', () => {
   let directory = ''
-  let server: AgentServer | undefined
+  let server: SocketServer | undefined
+  let agent: TestAgent | undefined
   let log: string[] = []
 
   beforeEach(async () => {
@@ -74,13 +56,15 @@ describe('agent', () => {
   })
   afterEach(async () => {
     await server?.close()
+    await agent?.[Symbol.asyncDispose]()
     server = undefined
     await rm(directory, { recursive: true })
   })
 
   async function start(answers: Partial<ImportService>): Promise<AgentClient> {
     const logger = createLogger({ level: 'info', destination: { write: line => void log.push(line) } })
-    server = await serveAgent(createAgentApp(serviceWith(answers), logger), join(directory, 'agent.sock'))
+    agent = await agentOver(serviceWith(answers), { log: logger })
+    server = await serveAgent(agent.app, join(directory, 'agent.sock'))
     return new AgentClient(server.socket)
   }
 
@@ -124,7 +108,10 @@ describe('agent', () => {
       chainId,
       size: 7,
       importedAt: new Date('2026-01-02T03:04:05.000Z'),
+      lastUsedAt: new Date('2026-02-02T03:04:05.000Z'),
+      clones: 1,
       layers: [{ blob: digest, diffId: parseDiffId(digest), chainId, size: 7 }],
+      config: { os: 'linux' },
       process: { Cmd: ['sh'] },
     }
     const asked: string[] = []
@@ -199,10 +186,10 @@ describe('agent', () => {
   })
 
   for (const [what, method, path, body, status, code] of [
-    ['a body that is not JSON', 'POST', '/v1/images', '{', 400, 'invalid'],
-    ['a body with an unknown member', 'POST', '/v1/images', '{"image":"a","imgae":1}', 400, 'invalid'],
-    ['a body that is too large', 'POST', '/v1/images', 'x'.repeat(70_000), 413, 'too_large'],
-    ['a platform that is none', 'POST', '/v1/images', '{"image":"a","platform":"linux"}', 400, 'invalid'],
+    ['a body that is not JSON', 'POST', '/v1/imports', '{', 400, 'invalid'],
+    ['a body with an unknown member', 'POST', '/v1/imports', '{"image":"a","imgae":1}', 400, 'invalid'],
+    ['a body that is too large', 'POST', '/v1/imports', 'x'.repeat(70_000), 413, 'too_large'],
+    ['a platform that is none', 'POST', '/v1/imports', '{"image":"a","platform":"linux"}', 400, 'invalid'],
     ['a request for no image', 'GET', '/v1/image', '', 400, 'invalid'],
     ['a clone name that is none', 'PUT', '/v1/clones/..%2Fevil', '{"image":"a"}', 400, 'invalid'],
     ['a path that is not there', 'GET', '/v1/other', '', 404, 'not_found'],
@@ -219,7 +206,8 @@ describe('agent', () => {
 
   it('replaces the socket of a dead agent, and refuses that of a live one and what is no socket', async () => {
     await using _client = await start({})
-    const app = createAgentApp(serviceWith({}), createLogger({ level: 'silent' }))
+    await using other = await agentOver(serviceWith({}))
+    const { app } = other
     await assert.rejects(serveAgent(app, join(directory, 'agent.sock')), error =>
       isDomainError(error, 'conflict'),
     )

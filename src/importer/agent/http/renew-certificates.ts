@@ -1,0 +1,51 @@
+import { setInterval } from 'node:timers/promises'
+import type { Server } from 'node:tls'
+import { isAbort } from '../../../errors.ts'
+import { readTlsFiles, type TlsFiles, versionOf } from './tls-files.ts'
+
+export interface RenewalOptions {
+  /** How often the files are looked at. Milliseconds. */
+  readonly everyMs?: number | undefined
+  readonly onRenewed?: (() => void) | undefined
+  /** Told when new files cannot be used; the server goes on with the old ones, and looks again. */
+  readonly onProblem?: ((error: unknown) => void) | undefined
+}
+
+/** Gives a server its certificates anew when their files change. Connections that are there keep theirs. */
+export async function renewCertificates(
+  server: Server,
+  files: TlsFiles,
+  { everyMs = 10_000, onRenewed, onProblem }: RenewalOptions = {},
+): Promise<AsyncDisposable> {
+  const stop = new AbortController()
+  let version = await versionOf(files)
+  let told = ''
+  const look = async (): Promise<void> => {
+    try {
+      const now = await versionOf(files)
+      if (now === version) return
+      server.setSecureContext(await readTlsFiles(files))
+      version = now
+      told = ''
+      onRenewed?.()
+    } catch (error) {
+      // Once for each problem: it may last for days.
+      const problem = String(error)
+      if (problem !== told) onProblem?.(error)
+      told = problem
+    }
+  }
+  const watching = (async () => {
+    try {
+      for await (const _ of setInterval(everyMs, undefined, { signal: stop.signal, ref: false })) await look()
+    } catch (error) {
+      if (!isAbort(error)) throw error
+    }
+  })()
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort()
+      await watching
+    },
+  }
+}
