@@ -1,128 +1,121 @@
 /**
- * Both kinds of chain store on an image of many layers (a real Debian with hand-made ones): an import beside `umoci
- * unpack` of the layout, a clone beside `cp -a` of the unpacked tree, each on the same filesystem. Needs root.
+ * Clones of one image: what Varve does in a pool and in directories, beside `cp -a` of the same tree and containerd's
+ * native snapshotter. Then whether a clone's time depends on the image's size, and 400 clones of one image. Needs root and
+ * 12 GB in the temporary directory.
  *
- * Varve's import fetches every layer over HTTP, verifies it, and makes a snapshot of each that survives a crash; umoci
- * reads a local layout and writes one tree.
+ *     make bench-clone [LARGE=5000] [RUNS=5]
+ *
+ * `LARGE` is the size of the large image, in MB. Content is random, so that no pool compresses it.
  */
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { formatTable } from '../src/cli/format.ts'
-import type { ChainStore } from '../src/importer/chain/chain-store.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { formatBytes, formatTable } from '../src/cli/format.ts'
 import { parseCloneName } from '../src/importer/chain/clone-name.ts'
 import { DirectoryChainStore } from '../src/importer/chain/directory/directory-chain-store.ts'
 import { ZfsChainStore } from '../src/importer/chain/zfs/zfs-chain-store.ts'
-import { defaultPlatform } from '../src/storage/platform.ts'
-import { type FixtureImage, fixtureImage, fixturePrograms } from '../test/fixtures/make-image.ts'
-import { importerOver } from '../test/support/importer-over.ts'
 import { exec } from '../test/support/process.ts'
 import { ensurePrograms } from '../test/support/programs.ts'
-import { startRegistry } from '../test/support/registry.ts'
 import { temporaryDirectory } from '../test/support/temporary-directory.ts'
-import { umociUnpack } from '../test/support/umoci.ts'
 import { createPool, stopZfsDaemon, zfsDaemonRunning } from '../test/support/zfs.ts'
+import { prepareInContainerd } from './clone/containerd-prepare.ts'
+import { measureMany } from './clone/many-clones.ts'
+import { makeRandomChain, type RandomChain } from './clone/random-chain.ts'
+import { cloneTimes, cloneTimesInTurns, median, timed } from './clone/times.ts'
 
-const runs = 3
-
-interface Place {
-  readonly name: string
-  /** A directory on the filesystem that is measured. */
-  readonly directory: string
-  /** A store that has nothing yet. */
-  openStore(run: number): Promise<ChainStore>
-}
-
-/** Milliseconds of each run. */
-interface Times {
-  readonly import: number[]
-  readonly umoci: number[]
-  readonly clone: number[]
-  readonly copy: number[]
-}
+const megabyte = 10 ** 6
+const smallBytes = 100 * megabyte
 
 export async function run(): Promise<void> {
-  await ensurePrograms('zfs', 'skopeo', ...fixturePrograms)
-  const fixture = await fixtureImage()
+  const runs = Number(process.env['RUNS'] || 5)
+  const largeBytes = Number(process.env['LARGE'] || 5000) * megabyte
+  await ensurePrograms('zfs', 'containerd')
   const daemonWasRunning = await zfsDaemonRunning()
   try {
     await using stack = new AsyncDisposableStack()
     const directory = stack.use(await temporaryDirectory())
-    const registry = stack.use(await startRegistry())
-    const pool = await createPool({ size: 8 * 1024 ** 3 })
+    const pool = await createPool({ size: 3 * largeBytes + 2 * 1024 ** 3 })
     stack.defer(() => pool.destroy())
-    const image = `${new URL(registry.url).host}/bench/debian:1`
-    await exec('skopeo', [
-      'copy',
-      '--quiet',
-      '--dest-tls-verify=false',
-      `oci:${fixture.layout}:${fixture.layers.tag}`,
-      `docker://${image}`,
-    ])
-    const places: readonly Place[] = [
-      {
-        name: 'directory',
-        directory: directory.path,
-        openStore: run => DirectoryChainStore.open({ directory: join(directory.path, `chains${run}`) }),
-      },
-      {
-        name: 'zfs',
-        directory: pool.mountpoint,
-        openStore: run => ZfsChainStore.open({ dataset: `${pool.name}/store${run}` }),
-      },
+    const zfs = stack.use(await ZfsChainStore.open({ dataset: pool.name }))
+    const directories = stack.use(
+      await DirectoryChainStore.open({ directory: join(directory.path, 'chains') }),
+    )
+
+    const small = await makeRandomChain(zfs, smallBytes)
+    const inDirectories = await makeRandomChain(directories, smallBytes)
+    const inPool = await cloneTimes(zfs, small, runs)
+    const rows: readonly (readonly [string, readonly number[]])[] = [
+      ['varve, zfs', inPool],
+      ['varve, directory', await cloneTimes(directories, inDirectories, runs)],
+      ['cp -a, within the pool', await copyTimes(zfs, small, pool.mountpoint, runs)],
+      ['cp -a, within a directory', await copyTimes(directories, inDirectories, directory.path, runs)],
+      ['containerd native prepare', await prepareInContainerd(smallBytes, directory.path, runs)],
     ]
-    const rows: string[][] = []
-    for (const place of places) rows.push(...rowsOf(place, await measure(place, fixture, image)))
-    console.log(`${fixture.layers.layers.length} layers, median of ${runs} runs`)
-    console.log(formatTable(['ON', 'VARVE', 'ms', 'BESIDE', 'ms', 'RATIO'], rows))
+    const base = median(inPool)
+    console.log(`\nA tree of its own of an image of ${formatBytes(smallBytes)}; median of ${runs}`)
+    console.log(
+      formatTable(
+        ['', 'ms', 'TIMES AS LONG AS varve, zfs'],
+        rows.map(([name, times]) => [name, median(times).toFixed(1), (median(times) / base).toFixed(1)]),
+      ),
+    )
+
+    console.log(`\n400 clones of it, in the pool`)
+    console.log(await measureMany(zfs, small, pool.name))
+
+    const large = await makeRandomChain(zfs, largeBytes)
+    // What was written last is on its way to the disk for a while, and would slow down whoever comes first.
+    await sleep(30_000)
+    const [smallClones = [], largeClones = []] = await cloneTimesInTurns(zfs, [small, large], 2 * runs)
+    const [largeCopy = Number.NaN] = await copyTimes(zfs, large, pool.mountpoint, 1)
+    const [smallCopy = Number.NaN] = rows[2]?.[1] ?? []
+    console.log(`\nBy the size of the image, in the pool; clones: median of ${2 * runs}`)
+    console.log(
+      formatTable(
+        ['IMAGE', 'IN THE POOL', 'clone ms', 'cp -a ms', 'RATIO'],
+        [
+          await sizeRow(smallBytes, small, smallClones, smallCopy),
+          await sizeRow(largeBytes, large, largeClones, largeCopy),
+        ],
+      ),
+    )
   } finally {
     if (!daemonWasRunning) await stopZfsDaemon()
   }
 }
 
-async function measure(place: Place, { layout, layers }: FixtureImage, image: string): Promise<Times> {
-  const times: Times = { import: [], umoci: [], clone: [], copy: [] }
+/** Of a clone's tree, to `directory`; each copy is removed before the next. */
+async function copyTimes(
+  store: ZfsChainStore | DirectoryChainStore,
+  { chain }: RandomChain,
+  directory: string,
+  runs: number,
+): Promise<number[]> {
+  const name = parseCloneName('copied')
+  const { rootfs } = await store.clone(chain, name)
+  const copy = join(directory, 'copy')
+  const times: number[] = []
   for (let run = 0; run < runs; run += 1) {
-    await using importer = await importerOver(await place.openStore(run))
-    const name = parseCloneName('web')
-    times.import.push(await timed(() => importer.import({ image, platform: defaultPlatform })))
-    times.clone.push(await timed(() => importer.clone(image, name)))
-    await importer.destroyClone(name)
-    await importer.removeImage(image)
-
-    const work = join(place.directory, `work${run}`)
-    await mkdir(work)
-    let tree = ''
-    const unpack = async (): Promise<void> => {
-      tree = await umociUnpack(layout, layers.tag, join(work, 'bundle'))
-      // An import is on the disk when it is done; so is what it is compared with.
-      await exec('sync', ['--file-system', work])
-    }
-    times.umoci.push(await timed(unpack))
-    times.copy.push(await timed(() => exec('cp', ['--archive', tree, join(work, 'copy')])))
-    await rm(work, { recursive: true })
+    times.push(await timed(() => exec('cp', ['--archive', rootfs, copy])))
+    await rm(copy, { recursive: true })
   }
+  await store.destroyClone(name)
   return times
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now()
-  await work()
-  return performance.now() - started
-}
-
-function rowsOf(place: Place, times: Times): string[][] {
+async function sizeRow(
+  bytes: number,
+  { location }: RandomChain,
+  clones: readonly number[],
+  copy: number,
+): Promise<string[]> {
+  const referenced = Number(await exec('zfs', ['get', '-Hp', '-o', 'value', 'referenced', location]))
+  const clone = median(clones)
   return [
-    row(place.name, 'import', times.import, 'umoci unpack', times.umoci),
-    row(place.name, 'clone', times.clone, 'cp -a', times.copy),
+    formatBytes(bytes),
+    formatBytes(referenced),
+    clone.toFixed(1),
+    copy.toFixed(0),
+    (copy / clone).toFixed(1),
   ]
-}
-
-/** The ratio is how many times faster Varve is. */
-function row(on: string, ours: string, ourMs: number[], theirs: string, theirMs: number[]): string[] {
-  const [our, their] = [median(ourMs), median(theirMs)]
-  return [on, ours, our.toFixed(0), theirs, their.toFixed(0), (their / our).toFixed(2)]
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN
 }

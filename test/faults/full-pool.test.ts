@@ -36,8 +36,9 @@ describe('a full pool', { skip: await skipWithout('zfs') }, () => {
   before(async () => {
     registry = opened.use(await startRegistry())
     const client = new RegistryClient(registry.url)
-    await pushTestImage(client, 'team/app', 'small', { layers: [small] })
+    // The large one first: on a slow machine it is compressed for so long that a connection that idles is closed meanwhile.
     await pushTestImage(client, 'team/app', 'large', { layers: [small, large] })
+    await pushTestImage(client, 'team/app', 'small', { layers: [small] })
     pool = await createPool({ size: 96 * mebibyte })
     opened.defer(() => pool.destroy())
     const chains = await ZfsChainStore.open({ dataset: pool.name })
