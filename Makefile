@@ -1,7 +1,7 @@
 # make up · make test · make demo · make chaos: each does all its own set-up on a machine with npm.
 # The machine's own Node and npm may be old: they only install those that toolchain/ pins, which do all the rest.
 
-.PHONY: up test chaos fuzz demo check format build bench bench-import clean
+.PHONY: up test test-openzfs test-openzfs-if-built chaos fuzz demo check format build bench bench-import bench-clone crash-matrix clean
 .DEFAULT_GOAL := help
 
 TOOLS := $(CURDIR)/toolchain/node_modules/.bin
@@ -15,10 +15,13 @@ INSTALLED := node_modules/.package-lock.json
 help:
 	@echo 'make up [POOL=tank] [ADDRESS=127.0.0.1:5000] [DATA=./data]   run registry and importer agent'
 	@echo 'make test [ONLY=path]                                       all checks and tests'
+	@echo 'make test-openzfs [ONLY=path]                               the suites that use a pool, on OpenZFS in a virtual machine'
 	@echo 'make demo                                                   push, import and clone a real image on a real pool'
 	@echo 'make chaos [SECONDS=600] [SEED=1]                           three replicas while everything fails'
 	@echo 'make fuzz [COUNT=1000000] [SEED=1]                          archives, applied by us, by GNU tar and by bsdtar'
 	@echo 'make bench-import [ONLY=varve,tar] [IMAGES=large] [RUNS=3]      imports beside tar, umoci, podman and containerd'
+	@echo 'make bench-clone [LARGE=5000] [RUNS=5]                          clones beside cp -a and containerd, by size of image, and 400'
+	@echo 'make crash-matrix                                           writes docs/crash-matrix.md anew'
 	@echo 'make check | format | build | bench | clean'
 
 # Installs npm packages only.
@@ -28,6 +31,14 @@ up: $(INSTALLED)
 # The last line is `N passed, N failed, N skipped`. Suites install the Debian packages that they need.
 test: check
 	@$(NODE) test/run.ts $(ONLY)
+
+# Builds a virtual machine the first time: 10 to 25 minutes, and 3 GB in the cache. Installs qemu and debootstrap from Debian.
+test-openzfs: $(INSTALLED)
+	@$(NODE) test/openzfs/run-suites.ts $(ONLY)
+
+# VARVE_OPENZFS=1 builds the machine where there is none.
+test-openzfs-if-built: $(INSTALLED)
+	@$(NODE) test/openzfs/run-suites.ts --if-built $(ONLY)
 
 check: $(INSTALLED)
 	@npm run --silent check:format
@@ -52,6 +63,14 @@ bench: $(INSTALLED)
 # Installs umoci, podman, containerd and skopeo from Debian, and downloads 210 MB of its packages once for the large layer.
 bench-import: $(INSTALLED)
 	@ONLY="$(ONLY)" IMAGES="$(IMAGES)" RUNS="$(RUNS)" $(NODE) bench/run.ts import
+
+# Installs zfs-fuse and containerd from Debian, and takes 12 GB of the temporary directory for a while.
+bench-clone: $(INSTALLED)
+	@LARGE="$(LARGE)" RUNS="$(RUNS)" $(NODE) bench/run.ts clone
+
+# The tests of `make test` compare; this writes.
+crash-matrix: $(INSTALLED)
+	@VARVE_CRASH_MATRIX=write $(NODE) test/run.ts test/faults/crash-matrix
 
 format: $(INSTALLED)
 	@npm run --silent format
