@@ -56,7 +56,10 @@ export const coverage: ReadonlyMap<number, readonly Where[]> = new Map<number, r
   [
     38,
     [
-      { file: 'test/faults/kill-import-steps.test.ts', title: 'is complete or absent each time' },
+      {
+        file: 'test/faults/crash-matrix/import-alone.test.ts',
+        title: 'Import of an image that shares nothing',
+      },
       {
         file: 'test/faults/kill-import.test.ts',
         title: 'gives the same tree in a pool when it is run again',
