@@ -1,6 +1,7 @@
 import { constants, lstat, open, readdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDomainError } from '../../../errors.ts'
 import { onDisk } from '../fs-errors.ts'
 
 /** With less than this to spare, ZFS of before 2015 refuses even to roll back, and so keeps what fills it. */
@@ -10,17 +11,22 @@ const freedAfterMs = 5000
 const pollMs = 100
 
 /**
- * Before a rollback in a full pool: empties the files that it would take back anyway. That is the one change that a
- * full pool always allows; where it cannot roll back, it cannot remove a file either.
+ * Before a rollback in a full pool: empties the files that it would take back anyway. That is the one change that a full
+ * zfs-fuse always allows; where it cannot roll back, it cannot remove a file either. OpenZFS may refuse it (ENOSPC) and rolls
+ * back all the same, so that what fails here is no reason not to try.
  * @param since milliseconds since 1970: what was changed before it is in a snapshot, so that emptying it frees nothing.
  */
 export async function relieve(rootfs: string, since: number): Promise<void> {
-  await onDisk(rootfs, async () => {
-    if (!(await isTight(rootfs))) return
-    await emptyFiles(rootfs, since)
-    for (let waited = 0; waited < freedAfterMs && (await isTight(rootfs)); waited += pollMs)
-      await sleep(pollMs)
-  })
+  try {
+    await onDisk(rootfs, async () => {
+      if (!(await isTight(rootfs))) return
+      await emptyFiles(rootfs, since)
+      for (let waited = 0; waited < freedAfterMs && (await isTight(rootfs)); waited += pollMs)
+        await sleep(pollMs)
+    })
+  } catch (error) {
+    if (!isDomainError(error)) throw error
+  }
 }
 
 async function isTight(path: string): Promise<boolean> {
