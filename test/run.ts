@@ -7,7 +7,9 @@ import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { openZfsSuites } from './openzfs/suites.ts'
 import { watchDaemons } from './support/daemons.ts'
+import { spread } from './support/spread.ts'
 
 interface Tally {
   passed: number
@@ -16,9 +18,11 @@ interface Tally {
 }
 
 const filters = process.argv.slice(2)
-const files = globSync('test/**/*.test.ts')
+const wanted = globSync('test/**/*.test.ts')
   .filter(file => filters.length === 0 || filters.some(filter => file.includes(filter)))
   .sort()
+// One pool is in use at a time, so those that wait for it must not be all that runs.
+const files = spread(wanted, new Set(openZfsSuites([])))
 // Several registries run at once, and each would want the same port for its metrics.
 process.env['VARVE_REGISTRY_METRICS_ADDRESS'] ??= '127.0.0.1:0'
 const skipsFail = process.env['CI'] === 'true'
@@ -30,7 +34,8 @@ if (files.length === 0) {
 
 const stopStartedDaemons = await watchDaemons()
 const tally: Tally = { passed: 0, failed: [], skipped: [] }
-const results = run({ files, concurrency: Math.max(2, availableParallelism()) })
+// One more than can run, for the one that waits for the pool.
+const results = run({ files, concurrency: Math.max(2, availableParallelism()) + 1 })
 results.on('test:pass', ({ name, skip, details, file }) => {
   if (skip !== undefined && skip !== false) tally.skipped.push(`${name} (${file ?? ''}): ${String(skip)}`)
   else if (details.type !== 'suite') tally.passed += 1
