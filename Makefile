@@ -32,7 +32,7 @@ up: $(INSTALLED)
 test: check
 	@$(NODE) test/run.ts $(ONLY)
 
-# Builds a virtual machine the first time: 10 to 25 minutes, and 3 GB in the cache. Installs qemu and debootstrap from Debian.
+# Builds a virtual machine the first time: 10 to 25 minutes, and 2 GB in the cache. Installs qemu and debootstrap from Debian.
 test-openzfs: $(INSTALLED)
 	@$(NODE) test/openzfs/run-suites.ts $(ONLY)
 

@@ -144,7 +144,7 @@ async function makeFiles(
   await writeFile(knownHosts, `varve-openzfs ${hostKey}`)
 }
 
-/** A machine of another recipe is of no use to anybody, and 3 GB large; so is what this one was made from. */
+/** A machine of another recipe is of no use to anybody, and 2 GB large; so is what this one was made from. */
 async function removeOthers(): Promise<void> {
   for (const name of await readdir(machinesDirectory()))
     if (name !== recipeDigest) await rm(join(machinesDirectory(), name), { recursive: true, force: true })
