@@ -15,7 +15,7 @@ import { RegistryClient } from '../../support/registry-client.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 import { pushTestImage } from '../../support/test-images.ts'
 import { listTree, type Tree } from '../../support/tree.ts'
-import { createPool, type TestPool } from '../../support/zfs.ts'
+import { createPool, type TestPool, zfs } from '../../support/zfs.ts'
 import { checkDocument } from './document.ts'
 import { allImages, bystander, chainNames, type MatrixImage } from './images.ts'
 import { type Place, runMatrix } from './matrix.ts'
@@ -83,13 +83,15 @@ export function crashMatrix(
 }
 
 async function makeBystander(
-  { names, zfs, imgadm, engine }: Place,
+  { names, zfs: program, imgadm, engine }: Place,
   image: string,
 ): Promise<{ readonly rootfs: string; readonly tree: Tree }> {
-  const store = await openStore({ program: zfs, dataset: names.dataset, imgadm })
+  const store = await openStore({ program, dataset: names.dataset, imgadm })
   const source = new RegistryImageSource()
   await using importer = await importerOver(store, { engine, source, owned: [source] })
   await importer.import({ image, platform: defaultPlatform })
-  const { rootfs } = await importer.clone(image, parseCloneName('bystander'))
+  const { dataset, rootfs } = await importer.clone(image, parseCloneName('bystander'))
+  // zfs-fuse renames no dataset that a mounted clone was made from, unless the clone has a snapshot of its own. OpenZFS does.
+  await zfs('snapshot', `${dataset}@own`)
   return { rootfs, tree: listTree(rootfs) }
 }
