@@ -85,6 +85,8 @@ function poolStores(pool: TestPool): Stores {
           return [...listed, ...readdirSync(records), ...readdirSync(store.spoolDirectory)]
         },
         destroyByHand: async location => {
+          // Held, so that this takes somebody who means it.
+          await zfs('release', 'varve', location)
           await zfs('destroy', location)
         },
       }
