@@ -1,6 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { errnoOf } from '../errors.ts'
+import { malformedAnswer } from '../malformed-request.ts'
 
 /** A request that Node could not read. */
 export interface Malformed {
@@ -10,20 +11,6 @@ export interface Malformed {
   readonly reason: string
   /** Address of the connection's other end. */
   readonly peer: string | undefined
-}
-
-/** By Node's names: `nodejs.org/api/http.html#event-clienterror`. Whatever else is wrong is 400. */
-const statusOf: Readonly<Record<string, number>> = {
-  HPE_HEADER_OVERFLOW: 431,
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
-  ERR_HTTP_REQUEST_TIMEOUT: 408,
-}
-
-const sentences: Readonly<Record<number, string>> = {
-  400: 'The request is not HTTP as RFC 9112 has it.',
-  408: 'The request took too long to arrive.',
-  413: 'The chunk extensions of the body are too long.',
-  431: 'The headers of the request are too long.',
 }
 
 /**
@@ -44,8 +31,8 @@ export function answerMalformed(
     socket.destroy()
     return { status: undefined, reason, peer }
   }
-  const status = statusOf[reason] ?? 400
-  const body = JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message: sentences[status] }] })
+  const { status, message } = malformedAnswer(reason)
+  const body = JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message }] })
   socket.end(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,

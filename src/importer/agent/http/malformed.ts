@@ -1,21 +1,8 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { errnoOf } from '../../../errors.ts'
+import { malformedAnswer } from '../../../malformed-request.ts'
 import type { WireError } from '../wire.ts'
-
-/** By Node's names: `nodejs.org/api/http.html#event-clienterror`. Whatever else is wrong is 400. */
-const statusOf: Readonly<Record<string, number>> = {
-  HPE_HEADER_OVERFLOW: 431,
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
-  ERR_HTTP_REQUEST_TIMEOUT: 408,
-}
-
-const sentences: Readonly<Record<number, string>> = {
-  400: 'The request is not HTTP as RFC 9112 has it.',
-  408: 'The request took too long to arrive.',
-  413: 'The chunk extensions of the body are too long.',
-  431: 'The headers of the request are too long.',
-}
 
 /**
  * Answers what is not HTTP with a JSON error, as all other errors are, and ends the connection.
@@ -29,8 +16,8 @@ export function answerMalformed(error: Error, socket: Duplex, answering: ServerR
     socket.destroy()
     return
   }
-  const status = statusOf[reason] ?? 400
-  const failure: WireError = { error: { code: 'invalid', message: sentences[status] ?? '' } }
+  const { status, message } = malformedAnswer(reason)
+  const failure: WireError = { error: { code: 'invalid', message } }
   const body = `${JSON.stringify(failure)}\n`
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
