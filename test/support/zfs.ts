@@ -78,7 +78,7 @@ export async function stopZfsDaemon(): Promise<void> {
 }
 
 /** Whether a kernel's ZFS answers here, and not zfs-fuse: it takes any number of clients at a time. */
-const isInKernel = existsSync('/dev/zfs')
+export const isZfsInKernel = existsSync('/dev/zfs')
 
 /**
  * zfs-fuse deadlocks for good when several clients mount at once, so one of its pools is in use at a time on this machine.
@@ -86,7 +86,7 @@ const isInKernel = existsSync('/dev/zfs')
  * @param options `size` in bytes; the file is sparse, so that a big one costs nothing.
  */
 export async function createPool(options: { readonly size?: number } = {}): Promise<TestPool> {
-  const turn = isInKernel ? undefined : await waitForMachineLock('zfs-pool')
+  const turn = isZfsInKernel ? undefined : await waitForMachineLock('zfs-pool')
   try {
     return await createPoolInTurn(options, turn)
   } catch (error) {
