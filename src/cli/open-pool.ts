@@ -47,7 +47,7 @@ export async function openParts(
   await using opened = new AsyncDisposableStack()
   const chains = opened.use(await openChainStore(config, place, { signal }))
   await reclaim(chains, { signal, warn })
-  const catalog = new DirectoryImageCatalog(chains.recordsDirectory)
+  const catalog = new DirectoryImageCatalog(chains.recordsDirectory, { onDamaged: warn })
   await catalog.sweep()
   const { spoolBytes, downloads } = config.importer.layers
   const spool = await Spool.open({ directory: chains.spoolDirectory, maxBytes: spoolBytes, downloads })

@@ -41,10 +41,21 @@ export class DirectoryImageCatalog implements ImageCatalog {
   readonly #directory: string
   /** By file: what it was when it was read. Looking is much less work than reading, and a clone begins with it. */
   readonly #known = new Map<string, KnownRecord>()
+  readonly #onDamaged: (message: string) => void
 
-  /** @param directory exists, and is private to this user. */
-  constructor(directory: string) {
+  /**
+   * A document that cannot be read as a record is passed over, so that one that was spoiled costs its own image and no
+   * other; importing that image again replaces it.
+   *
+   * @param directory exists, and is private to this user.
+   * @param options `onDamaged` is told once of each such document, in one sentence with the way out.
+   */
+  constructor(
+    directory: string,
+    { onDamaged = () => {} }: { readonly onDamaged?: (message: string) => void } = {},
+  ) {
     this.#directory = directory
+    this.#onDamaged = onDamaged
   }
 
   async put(record: ImageRecord): Promise<void> {
@@ -127,38 +138,37 @@ export class DirectoryImageCatalog implements ImageCatalog {
     }
   }
 
-  /** Undefined for a document that another process has just removed. */
+  /** Undefined for a document that another process has just removed, and for one that is damaged. */
   async #recordIn(file: string): Promise<ImageRecord | undefined> {
     const path = join(this.#directory, file)
     // Looked at before it is read, so that what comes in between is read again.
     const version = await unlessGone(versionOf(path))
     const known = this.#known.get(file)
     if (known !== undefined && known.version === version) return known.record
-    const record = await this.#read(path)
-    if (version !== undefined && record !== undefined) this.#known.set(file, { version, record })
-    return record
-  }
-
-  async #read(path: string): Promise<ImageRecord | undefined> {
     const text = await unlessGone(readFile(path, 'utf8'))
     if (text === undefined) return undefined
-    try {
-      const { version: _, ...record } = schema.parse(JSON.parse(text))
-      return record
-    } catch (cause) {
-      throw new DomainError(
-        'invalid',
-        `The image record ${path} is damaged; remove it and import the image again.`,
-        { resource: 'image', name: path },
-        { cause },
-      )
-    }
+    const record = recordFrom(text)
+    if (record === undefined)
+      this.#onDamaged(`The image record ${path} is damaged and passed over; import its image again.`)
+    if (version !== undefined) this.#known.set(file, { version, record })
+    return record
+  }
+}
+
+/** Undefined for what is no record. */
+function recordFrom(text: string): ImageRecord | undefined {
+  try {
+    const { version: _, ...record } = schema.parse(JSON.parse(text))
+    return record
+  } catch {
+    return undefined
   }
 }
 
 interface KnownRecord {
   readonly version: string
-  readonly record: ImageRecord
+  /** Undefined: it is damaged. */
+  readonly record: ImageRecord | undefined
 }
 
 /** Tells documents of one name apart: each is a file of its own, which is never written again. */
