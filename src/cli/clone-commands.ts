@@ -4,6 +4,7 @@ import { parseCloneName } from '../importer/chain/clone-name.ts'
 import type { CloneName } from '../importer/chain/chain-store.ts'
 import type { ClonedImage, CloneOutcome } from '../importer/import-service.ts'
 import { cloneOf, clonesOf, type CloneWish } from './clone-through.ts'
+import { eachOf } from './each-of.ts'
 import { describeFailure } from './exit.ts'
 import { formatTable, shortDigest } from './format.ts'
 import { bytes, seconds } from './numbers.ts'
@@ -134,12 +135,11 @@ export function removeCloneCommand(): Command {
     .addOption(jsonOption())
     .action(async (names: readonly string[], flags: ListFlags) => {
       await using service = await openImportService(configOf(flags).config, flags)
-      const destroyed: string[] = []
-      for (const name of names) {
+      const destroyed = await eachOf(names, async name => {
         await service.destroyClone(parseCloneName(name))
-        destroyed.push(name)
         if (!flags.json) print(`destroyed ${name}`)
-      }
+        return name
+      })
       if (flags.json) printJson(destroyed)
     })
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { cloneCommand, clonesCommand, removeCloneCommand } from './clone-commands.ts'
+import { eachOf } from './each-of.ts'
 import { formatBytes, formatTable, shortDigest } from './format.ts'
 import { importCommand, importsCommand } from './import-commands.ts'
 import { inspectCommand } from './inspect-command.ts'
@@ -60,13 +61,12 @@ function removeImageCommand(): Command {
     .addOption(jsonOption())
     .action(async (wanted: readonly string[], flags: ListFlags) => {
       await using service = await openImportService(configOf(flags).config, flags)
-      const removed: object[] = []
-      for (const image of wanted) {
+      const removed = await eachOf(wanted, async image => {
         const { manifestDigest, removedChains, names } = await service.removeImage(image)
-        removed.push({ names, manifestDigest, removedChains })
-        if (flags.json) continue
-        print(printable(`removed ${image} (${shortDigest(manifestDigest)}) and ${removedChains} layers`))
-      }
+        if (!flags.json)
+          print(printable(`removed ${image} (${shortDigest(manifestDigest)}) and ${removedChains} layers`))
+        return { names, manifestDigest, removedChains }
+      })
       if (flags.json) printJson(removed)
     })
 }

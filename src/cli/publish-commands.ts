@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { eachOf } from './each-of.ts'
 import { formatTable, shortDigest } from './format.ts'
 import { openImportService } from './open-import-service.ts'
 import { type CommonFlags, configOf, importerCommand, jsonOption } from './options.ts'
@@ -53,10 +54,11 @@ function unpublishCommand(): Command {
     .addOption(jsonOption())
     .action(async (uuids: readonly string[], flags: ListFlags) => {
       await using service = await openImportService(configOf(flags).config, flags)
-      for (const uuid of uuids) {
+      const unpublished = await eachOf(uuids, async uuid => {
         await service.unpublish(uuid)
         if (!flags.json) print(printable(`unpublished ${uuid}`))
-      }
-      if (flags.json) printJson(uuids)
+        return uuid
+      })
+      if (flags.json) printJson(unpublished)
     })
 }

@@ -91,7 +91,9 @@ describe('varve with an agent elsewhere', { skip, timeout: 180_000 }, () => {
     const { code, stdout, stderr } = await varve('clone', '--pull', 'missing', image, 'free', 'taken')
     assert.deepEqual([code, stdout.split('\n').length], [5, 2])
     assert.match(stderr, /^varve: .*taken.*\n$/)
-    await jsonOf('rm', 'free', 'taken')
+    const removal = await varve('rm', '--json', 'free', 'absent', 'taken')
+    assert.deepEqual([removal.code, JSON.parse(removal.stdout)], [3, ['free', 'taken']])
+    assert.match(removal.stderr, /^varve: .*absent.*\n$/)
   })
 
   it('shows, prunes and removes images', async () => {
@@ -100,6 +102,7 @@ describe('varve with an agent elsewhere', { skip, timeout: 180_000 }, () => {
     assert.match((await varve('history')).stdout, /team\/app:1/)
     assert.match((await varve('prune', '--unused', '1d')).stdout, /freed 0 B/)
     assert.equal((await varve('prune')).code, 2)
+    assert.equal((await varve('rmi', 'absent', 'absent:too')).code, 3)
     const removed = await jsonOf<{ names: string[] }[]>('rmi', image)
     assert.deepEqual(removed[0]?.names, [image])
     assert.deepEqual(await jsonOf('images').then(images => JSON.stringify(images).includes('app:1')), false)
