@@ -75,8 +75,8 @@ describe('An agent among strangers', () => {
     ['a path of another case', 'GET', '/V1/images', undefined, 404, /no \/V1/],
     ['a path with a slash at its end', 'GET', '/v1/images/', undefined, 404, /no \/v1\/images\//],
     ['a path below', 'GET', '/v1/clones/a/b', undefined, 404, /no \/v1/],
-    ['a method that a path lacks', 'DELETE', '/v1/clones', undefined, 405, /use GET, POST/],
-    ['a method of another protocol', 'PROPFIND', '/v1/images', undefined, 405, /use DELETE, GET/],
+    ['a method that a path lacks', 'DELETE', '/v1/clones', undefined, 405, /use GET, HEAD, POST/],
+    ['a method of another protocol', 'PROPFIND', '/v1/images', undefined, 405, /use DELETE, GET, HEAD/],
   ] as const)
     it(`answers ${what} with ${status} and why`, async () => {
       const answer = await sendTo(server.socket, { method, path, body })

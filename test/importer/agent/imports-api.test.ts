@@ -127,6 +127,26 @@ describe('Imports of an agent', () => {
     assert.ok(job?.createdAt instanceof Date && job.endedAt instanceof Date)
   })
 
+  it('answer HEAD as GET, without the body, and without following what goes on', async () => {
+    const { id } = await client.startImport(ask(imageName))
+    const { finish } = await nextImport()
+    for (const path of ['/livez', '/openapi.json', '/v1/imports', `/v1/imports/${id}`]) {
+      const got = await sendTo(server.socket, { method: 'GET', path })
+      const head = await sendTo(server.socket, { method: 'HEAD', path })
+      assert.deepEqual(
+        [head.status, head.headers['content-type'], head.headers['content-length'], head.text],
+        [got.status, got.headers['content-type'], got.headers['content-length'], ''],
+        path,
+      )
+    }
+    const followed = await sendTo(server.socket, { method: 'HEAD', path: `/v1/imports/${id}/events` })
+    assert.deepEqual([followed.status, followed.text], [200, ''])
+    assert.match(followed.headers['content-type'] ?? '', /ndjson/)
+    assert.equal((await sendTo(server.socket, { method: 'HEAD', path: '/v1/other' })).status, 404)
+    assert.equal(await stateOf(id), 'running')
+    finish()
+  })
+
   it('end when the last of those who follow them leaves, and not before', async () => {
     const leaving = [new AbortController(), new AbortController()]
     const follows = leaving.map(async ({ signal }) => await client.import(ask(imageName), { signal }))

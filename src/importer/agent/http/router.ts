@@ -18,7 +18,8 @@ export function createRouter(routes: readonly AgentRoute[], agent: Agent): Middl
   for (const [path, byMethod] of groupByPath(routes))
     router.all(path, async context => {
       context.state['route'] = path
-      const route = byMethod.get(context.method)
+      // RFC 9110, 9.3.2: HEAD is GET without the body.
+      const route = byMethod.get(context.method === 'HEAD' ? 'GET' : context.method)
       if (route === undefined) refuseMethod(context, [...byMethod.keys()])
       else await runRoute(context, context.params as Record<string, string>, route, agent)
     })
@@ -51,15 +52,22 @@ function send(context: Context, { status, body, headers = {} }: AgentAnswer): vo
     answerJson(context, status, body)
     return
   }
-  context.body = body.content
+  const isLeftOut = context.method === 'HEAD' && typeof body.content !== 'string'
+  if (isLeftOut) body.content.destroy()
+  context.body = isLeftOut ? '' : body.content
   context.status = status
   context.set('Content-Type', body.type)
+  if (isLeftOut) {
+    // How long it would be nobody knows.
+    context.remove('Content-Length')
+    return
+  }
   // What is followed may be silent for long; that it is followed can be told at once.
   if (typeof body.content !== 'string') context.flushHeaders()
 }
 
-function refuseMethod(context: Context, allowed: readonly string[]): void {
-  const allow = [...allowed].sort().join(', ')
+function refuseMethod(context: Context, methods: readonly string[]): void {
+  const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].sort().join(', ')
   context.set('Allow', allow)
   const error = new DomainError(
     'unsupported',
