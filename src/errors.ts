@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'unsupported'
   | 'unauthorized'
   | 'denied'
+  | 'throttled' // too many requests, or too many wrong passwords; later they are welcome again
   | 'no_space'
   | 'unavailable' // a service that we depend on does not answer
 
@@ -39,6 +40,15 @@ export type Resource =
   | 'extension'
   | 'database'
   | 'event'
+  | 'tenant'
+  | 'account'
+  | 'credential'
+  | 'grant'
+  | 'rule'
+  | 'quota'
+
+/** RFC 6749, 5.2. */
+export type OAuthError = 'invalid_request' | 'invalid_grant' | 'unsupported_grant_type'
 
 export interface ErrorDetails {
   /** The kind of thing that the error is about. */
@@ -49,8 +59,19 @@ export interface ErrorDetails {
   readonly missing?: readonly string[] | undefined
   /** Bytes that an upload session holds (`out_of_range` on an upload). */
   readonly offset?: number | undefined
-  /** Seconds after which it is worth another try, where the service said so (`unavailable`). */
+  /** Seconds after which it is worth another try, where that is known (`unavailable`, `throttled`). */
   readonly retryAfterSeconds?: number | undefined
+  /** What `WWW-Authenticate` answers (`unauthorized`): exactly one challenge. */
+  readonly challenge?: string | undefined
+  /** What it is called in the other form of errors that clients of a token service read. */
+  readonly oauth?: OAuthError | undefined
+  /**
+   * By which rule something was refused, and whom: the account that has proved who it is, or the name that somebody only
+   * claimed. For the audit log, not for the caller.
+   */
+  readonly rule?: string | undefined
+  readonly account?: string | undefined
+  readonly claimed?: string | undefined
 }
 
 /**

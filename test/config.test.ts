@@ -35,13 +35,13 @@ describe('configuration', () => {
   })
 
   it('lets flags win over the environment, that over the file, and that over defaults', () => {
-    const path = file('registry: { address: "file:1", drainSeconds: 3 }\nlog: { level: warn }')
+    const path = file('registry: { address: "127.0.0.1:1", drainSeconds: 3 }\nlog: { level: warn }')
     const input = {
       file: path,
-      environment: { VARVE_REGISTRY_ADDRESS: 'env:1', VARVE_REGISTRY_DRAIN_SECONDS: '4' },
-      flags: { 'registry.address': 'flag:1', 'importer.pool': undefined },
+      environment: { VARVE_REGISTRY_ADDRESS: '127.0.0.1:2', VARVE_REGISTRY_DRAIN_SECONDS: '4' },
+      flags: { 'registry.address': '127.0.0.1:3', 'importer.pool': undefined },
     }
-    assert.deepEqual(sourceOf('registry.address', input), ['flag:1', 'flag'])
+    assert.deepEqual(sourceOf('registry.address', input), ['127.0.0.1:3', 'flag'])
     assert.deepEqual(sourceOf('registry.drainSeconds', input), [4, 'environment'])
     assert.deepEqual(sourceOf('log.level', input), ['warn', 'file'])
     assert.deepEqual(sourceOf('registry.idleTimeoutSeconds', input), [60, 'default'])
@@ -73,11 +73,11 @@ describe('configuration', () => {
 
   it("takes distribution's well-known variables", () => {
     const environment = {
-      REGISTRY_HTTP_ADDR: '0.0.0.0:80',
+      REGISTRY_HTTP_ADDR: 'localhost:80',
       REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: '/srv/r',
     }
     const { config } = loadConfig({ environment })
-    assert.deepEqual([config.registry.address, config.data], ['0.0.0.0:80', '/srv/r'])
+    assert.deepEqual([config.registry.address, config.data], ['localhost:80', '/srv/r'])
   })
 
   it('takes yes and no from the environment as from a file', () => {

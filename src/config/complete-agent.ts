@@ -1,4 +1,5 @@
 import { invalidSetting } from './invalid.ts'
+import { isLoopback, isLoopbackAddress } from './loopback.ts'
 import type { Settings } from './schema.ts'
 
 /** @throws DomainError `invalid` for an address that anybody could make and destroy clones through. */
@@ -13,13 +14,8 @@ export function checkAgent(agent: Settings['importer']['agent']): void {
     throw invalidSetting('importer.agent.address', 'it needs a tokenFile; only the socket can do without')
   if (tlsCertificateFile !== undefined) return
   if (!insecure) throw invalidSetting('importer.agent.address', 'it needs tlsCertificateFile and tlsKeyFile')
-  if (!isLoopback(address.replace(/:\d+$/, '')))
+  if (!isLoopbackAddress(address))
     throw invalidSetting('importer.agent.insecure', `${address} is no loopback address, and needs TLS`)
-}
-
-/** The whole of 127.0.0.0/8 (RFC 1122, 3.2.1.3), ::1 and the name that stands for them (RFC 6761, 6.3). */
-function isLoopback(host: string): boolean {
-  return /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]|localhost)$/.test(host)
 }
 
 /** @throws DomainError `invalid`. */

@@ -1,6 +1,8 @@
 import { resolve } from 'node:path'
 import { checkAgent, checkAgentClient } from './complete-agent.ts'
+import { checkAuth } from './complete-auth.ts'
 import { type CompleteEvents, completeEvents } from './complete-events.ts'
+import { checkTls } from './complete-tls.ts'
 import { invalidSetting } from './invalid.ts'
 import type { Settings } from './schema.ts'
 import { secretOf } from './secrets.ts'
@@ -15,6 +17,8 @@ export interface Config extends Omit<Settings, 'events'> {
 export function complete(settings: Settings): Config {
   const data = resolve(settings.data)
   checkMemory(settings.registry)
+  checkAuth(settings)
+  checkTls(settings)
   checkAgent(settings.importer.agent)
   checkAgentClient(settings.agent)
   const pools = poolsOf(settings.importer)

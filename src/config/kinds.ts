@@ -9,11 +9,14 @@ export const flag = () => z.union([z.boolean(), z.stringbool()])
 export const positiveInteger = () => z.coerce.number().int().positive()
 
 /** @param instead of a user and a password in it, which would be seen wherever the URL is. */
-export const webUrl = (instead: string) =>
+export const webUrl = (instead?: string) =>
   z
-    .url({ protocol: /^https?$/ })
+    .url({ protocol: /^https?$/, error: 'a URL that begins with https:// or http://' })
     // Runs for what is no URL, too.
-    .refine(url => !URL.canParse(url) || isAnonymous(new URL(url)), `no user and password; ${instead}`)
+    .refine(
+      url => !URL.canParse(url) || isAnonymous(new URL(url)),
+      `no user and password in it${instead === undefined ? '' : `; ${instead}`}`,
+    )
 
 /** For `preprocess`: what is no text, or no JSON, as it is. */
 export function fromJson(value: unknown): unknown {

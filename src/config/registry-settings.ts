@@ -5,7 +5,26 @@ export const registrySettings = z.strictObject({
   address: z
     .string()
     .default('127.0.0.1:5000')
-    .describe('host:port to listen on. There is no authentication yet, so the default is this machine only.'),
+    .describe('host:port to listen on. One that other machines reach needs auth.mode, or auth.open.'),
+  tls: z.strictObject({
+    certificateFile: z
+      .string()
+      .optional()
+      .describe(
+        'PEM file with the certificate, and those above it; read again when it changes. Without it, plain HTTP.',
+      ),
+    keyFile: z
+      .string()
+      .optional()
+      .describe('PEM file with its key, closed to others; read again when it changes.'),
+    minVersion: z.enum(['1.2', '1.3']).default('1.2').describe('The oldest TLS that is spoken.'),
+    hstsSeconds: z.coerce
+      .number()
+      .int()
+      .nonnegative()
+      .default(31_536_000)
+      .describe('How long browsers are told to come with TLS only; 0 for not.'),
+  }),
   workers: positiveInteger()
     .max(256)
     .default(1)

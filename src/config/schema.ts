@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { agentClientSettings } from './agent-settings.ts'
+import { auditSettings, authSettings, limitsSettings } from './auth-settings.ts'
 import { databaseSettings } from './database-settings.ts'
 import { eventsSettings } from './events-settings.ts'
 import { importerSettings } from './importer-settings.ts'
@@ -19,6 +20,9 @@ export const schema = z.strictObject({
       .describe('How much is logged; each level includes those after it.'),
   }),
   registry: registrySettings,
+  auth: authSettings,
+  limits: limitsSettings,
+  audit: auditSettings,
   storage: storageSettings,
   database: databaseSettings,
   events: eventsSettings,
