@@ -172,6 +172,6 @@ const maxQuoted = 160
 function invalidDigest(text: string, why: string): DomainError {
   return new DomainError('invalid', `${JSON.stringify(text.slice(0, maxQuoted))} is not a digest: ${why}.`, {
     resource: 'digest',
-    name: text,
+    name: text.slice(0, maxQuoted),
   })
 }

@@ -25,7 +25,7 @@ export function parseRepositoryName(text: string): RepositoryName {
     throw new DomainError(
       'invalid',
       `${JSON.stringify(text.slice(0, maxNameLength))} is not a repository name; use lower-case letters, digits, and single . _ - between them, in parts separated by /, at most ${maxNameLength} characters.`,
-      { resource: 'repository', name: text },
+      { resource: 'repository', name: text.slice(0, maxNameLength) },
     )
   return text as RepositoryName
 }
@@ -36,7 +36,7 @@ export function parseTag(text: string): Tag {
     throw new DomainError(
       'invalid',
       `${JSON.stringify(text.slice(0, 140))} is not a tag; use at most 128 letters, digits and . _ -, beginning with a letter, a digit or _.`,
-      { resource: 'tag', name: text },
+      { resource: 'tag', name: text.slice(0, 140) },
     )
   return text as Tag
 }

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
+import { parseAccountName } from '../../src/storage/accounts/names.ts'
 import type { BlobStore, RepositoryBlobs } from '../../src/storage/blobs/blob-store.ts'
 import { newUploadId } from '../../src/storage/blobs/upload-id.ts'
 import { type Digest, type DigestAlgorithm, digestOf } from '../../src/storage/digest.ts'
@@ -216,6 +217,34 @@ export function blobStoreContract(name: string, open: () => Promise<OpenedBlobSt
           here.status(newUploadId()),
         ])
           assert.equal((await rejectsWith('not_found', attempt)).details.resource, 'upload')
+      })
+
+      it('belongs to the account that began it', async () => {
+        const { here, there } = fresh()
+        const [owner, other] = [parseAccountName('owner'), parseAccountName('other')]
+        await using writer = await here.create({ account: owner })
+        await writer.write(bodyOf(randomBytes(10)))
+        // Nobody else learns that it is there, nor that somebody writes to it.
+        for (const account of [other, null]) {
+          await rejectsWith('not_found', there.resume(writer.id, { account }))
+          await rejectsWith('not_found', there.status(writer.id, { account }))
+        }
+        await rejectsWith('busy', there.resume(writer.id, { account: owner }))
+        assert.equal((await there.status(writer.id, { account: owner })).offset, 10)
+        assert.equal((await there.status(writer.id)).offset, 10)
+        await writer[Symbol.asyncDispose]()
+        for (const account of [other, null])
+          await rejectsWith('not_found', there.resume(writer.id, { account }))
+        await using again = await there.resume(writer.id, { account: owner })
+        await again.cancel()
+      })
+
+      it('is anybody’s when nobody in particular began it', async () => {
+        const { here, there } = fresh()
+        await using writer = await here.create({ account: null })
+        await writer[Symbol.asyncDispose]()
+        await using again = await there.resume(writer.id, { account: parseAccountName('other') })
+        await again.cancel()
       })
 
       it('has one writer at a time', async () => {

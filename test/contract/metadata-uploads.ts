@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { type AccountName, parseAccountName } from '../../src/storage/accounts/names.ts'
 import type { UploadId } from '../../src/storage/blobs/blob-store.ts'
 import { createResumableDigester, digestOf } from '../../src/storage/digest.ts'
 import type { Metadata, NewUpload, UploadProgress } from '../../src/storage/metadata/metadata.ts'
@@ -37,7 +38,7 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
       const { metadata, upload, record } = await begin({ algorithm: 'sha512' })
       assert.deepEqual(await metadata.getUpload(upload.repository, upload.id), record)
       const { holder: _, leaseUntil: __, ...kept } = upload
-      assert.deepEqual(record, { ...progressOf(upload), ...kept, committed: null })
+      assert.deepEqual(record, { ...progressOf(upload), ...kept, committed: null, account: null })
     })
 
     it('remember how far they have come', async () => {
@@ -73,6 +74,29 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
       clock.time += 1001
       await rejectsWith('not_found', metadata.getUpload(upload.repository, upload.id))
       await rejectsWith('not_found', lease(metadata, upload, 'holder'))
+    })
+
+    it('are leased to no other account than the one that began them', async () => {
+      const [alice, bob] = [parseAccountName('alice'), parseAccountName('bob')]
+      const { metadata, upload, record } = await begin({ account: alice })
+      assert.equal(record.account, alice)
+      const leaseAs = (account: AccountName | null | undefined) =>
+        metadata.leaseUpload(upload.repository, upload.id, { holder: 'other', until: inAMinute(), account })
+      for (const account of [bob, null]) await rejectsWith('not_found', leaseAs(account))
+      await rejectsWith('busy', leaseAs(alice))
+      await metadata.releaseUpload(upload.id, upload.holder)
+      for (const account of [bob, null]) await rejectsWith('not_found', leaseAs(account))
+      assert.equal((await leaseAs(alice)).account, alice)
+
+      const nobodys = await begin({ account: null })
+      await metadata.releaseUpload(nobodys.upload.id, nobodys.upload.holder)
+      const { id, repository } = nobodys.upload
+      const leased = await metadata.leaseUpload(repository, id, {
+        holder: 'other',
+        until: inAMinute(),
+        account: bob,
+      })
+      assert.equal(leased.account, null)
     })
 
     it('have one writer at a time, until it lets go or falls silent', async () => {

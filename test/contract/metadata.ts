@@ -4,6 +4,7 @@ import { type Digest, digestOf } from '../../src/storage/digest.ts'
 import type { Metadata, UploadProgress } from '../../src/storage/metadata/metadata.ts'
 import { newObjectKey } from '../../src/storage/objects/keys.ts'
 import { parseReference, parseRepositoryName, parseTag } from '../../src/storage/reference.ts'
+import { freshTenant, freshUser, newCredential } from '../support/account-records.ts'
 import {
   commitText,
   freshRepository,
@@ -13,12 +14,18 @@ import {
   newUpload,
 } from '../support/records.ts'
 import { rejectsWith } from '../support/rejects.ts'
+import { accountRaceContract } from './account-races.ts'
+import { accountContract } from './accounts.ts'
+import { credentialContract } from './credentials.ts'
 import { metadataAdoptionContract } from './metadata-adoption.ts'
 import { metadataConditionContract } from './metadata-conditions.ts'
 import { metadataEventContract } from './metadata-events.ts'
 import { metadataRaceContract } from './metadata-races.ts'
+import { metadataParentContract } from './metadata-parents.ts'
 import { metadataReferrerContract } from './metadata-referrers.ts'
 import { metadataUploadContract } from './metadata-uploads.ts'
+import { tenantContract } from './tenants.ts'
+import { visibleRepositoryContract } from './visible-repositories.ts'
 
 export interface OpenedMetadata {
   readonly metadata: Metadata
@@ -330,15 +337,22 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
     metadataAdoptionContract(() => metadata, clock)
     metadataConditionContract(() => metadata)
     metadataReferrerContract(() => metadata, clock)
+    metadataParentContract(() => metadata, clock)
     metadataUploadContract(() => metadata, clock)
     metadataRaceContract(() => opened, clock)
     metadataEventContract(() => opened, clock)
+    tenantContract(() => metadata, clock)
+    visibleRepositoryContract(() => metadata, clock)
+    accountContract(() => metadata, clock)
+    credentialContract(() => metadata, clock)
+    accountRaceContract(() => opened, clock)
 
     it('throws the reason of a signal that is aborted already, from every method', async () => {
       const reason = new Error('not wanted any more')
       const options = { signal: AbortSignal.abort(reason) }
       const repository = freshRepository()
       const upload = newUpload(repository, clock.time)
+      const [tenant, account] = [freshTenant(), freshUser()]
       const page = { limit: 1 }
       const reference = parseReference('latest')
       const lease = { holder: 'holder', until: new Date() }
@@ -362,6 +376,7 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
         deleteManifest: () => metadata.deleteManifest(repository, absent, options),
         listReferrers: () =>
           metadata.listReferrers(repository, absent, { artifactTypes: [], maxBytes: 1 }, options),
+        listParents: () => metadata.listParents(repository, absent, 1, options),
         listTags: () => metadata.listTags(repository, page, options),
         deleteTag: () => metadata.deleteTag(repository, parseTag('latest'), options),
         findBlob: () => metadata.findBlob(repository, absent, options),
@@ -387,6 +402,40 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
           metadata.leaseEndpoint('aborted', { holder: 'holder', until: new Date() }, options),
         saveEndpoint: () => metadata.saveEndpoint('aborted', 'holder', { position: 0, failures: 0 }, options),
         listEndpoints: () => metadata.listEndpoints(options),
+        listRepositoriesOf: () => metadata.listRepositoriesOf(null, page, options),
+        repositoriesWithBlob: () => metadata.repositoriesWithBlob(absent, 1, options),
+        createTenant: () => metadata.createTenant({ name: tenant }, options),
+        getTenant: () => metadata.getTenant(tenant, options),
+        listTenants: () => metadata.listTenants(page, options),
+        updateTenant: () => metadata.updateTenant(tenant, {}, options),
+        deleteTenant: () => metadata.deleteTenant(tenant, options),
+        setMember: () => metadata.setMember(tenant, account, 'guest', options),
+        removeMember: () => metadata.removeMember(tenant, account, options),
+        listMembers: () => metadata.listMembers(tenant, page, options),
+        listMemberships: () => metadata.listMemberships(account, options),
+        addGrant: () =>
+          metadata.addGrant({ tenant, subject: account, pattern: '**', actions: ['pull'] }, options),
+        removeGrant: () => metadata.removeGrant(tenant, 'nul \0', options),
+        listGrants: () => metadata.listGrants(tenant, options),
+        setRepositoryVisibility: () => metadata.setRepositoryVisibility(repository, 'public', options),
+        accessFacts: () => metadata.accessFacts(account, repository, options),
+        createAccount: () => metadata.createAccount({ name: account, kind: 'user' }, options),
+        getAccount: () => metadata.getAccount(account, options),
+        findAccount: () => metadata.findAccount(account, options),
+        listAccounts: () => metadata.listAccounts(page, options),
+        updateAccount: () => metadata.updateAccount(account, {}, options),
+        rehashPassword: () => metadata.rehashPassword(account, 'from', 'to', options),
+        deleteAccount: () => metadata.deleteAccount(account, options),
+        addCredential: () => metadata.addCredential(newCredential(account), options),
+        findCredential: () => metadata.findCredential('nul \0', options),
+        listCredentials: () => metadata.listCredentials(account, 'token', options),
+        revokeCredential: () => metadata.revokeCredential(account, 'nul \0', options),
+        noteUses: () => metadata.noteUses([], options),
+        deleteOldCredentials: () => metadata.deleteOldCredentials(new Date(), options),
+        listSigningKeys: () => metadata.listSigningKeys(options),
+        addSigningKey: () =>
+          metadata.addSigningKey({ id: 'aborted', jwk: '{}', createdAt: new Date() }, null, options),
+        deleteSigningKeys: () => metadata.deleteSigningKeys([], options),
         agreeOn: () => metadata.agreeOn('upload-secret', 'aborted', options),
       }
       for (const [method, attempt] of Object.entries(attempts))

@@ -25,8 +25,8 @@ describe('namePattern', () => {
     ['a.b', ['a.b'], ['a-b', 'axb']],
   ] as const)
     it(`knows the pattern ${pattern}`, () => {
-      for (const name of yes) assert.match(name, namePattern(pattern))
-      for (const name of no) assert.doesNotMatch(name, namePattern(pattern))
+      for (const name of yes) assert.equal(namePattern(pattern).test(name), true, name)
+      for (const name of no) assert.equal(namePattern(pattern).test(name), false, name)
     })
 
   it('is what its words say, for any pattern and name', () => {
@@ -39,13 +39,32 @@ describe('namePattern', () => {
     )
   })
 
+  it('is the same beyond 32 and 64 plain characters', () => {
+    const letters = (...more: string[]) =>
+      fc.string({ unit: fc.constantFrom('a', 'b', '/', ...more), maxLength: 6 })
+    const size = fc.integer({ min: 20, max: 70 })
+    fc.assert(
+      fc.property(letters('*', '**'), size, letters('*', '**'), letters(), size, letters(), (...parts) => {
+        const [before, many, after, front, count, back] = parts
+        const [pattern, name] = [`${before}${'c'.repeat(many)}${after}`, `${front}${'c'.repeat(count)}${back}`]
+        assert.equal(namePattern(pattern).test(name), fits(pattern, name))
+      }),
+    )
+  })
+
   it('takes every name literally', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 20 }), text => {
-        const name = text.replaceAll('*', '').replaceAll(/[\n\r\u2028\u2029]/g, '')
-        assert.match(name, namePattern(name))
+        const name = text.replaceAll('*', '')
+        assert.equal(namePattern(name).test(name), true)
       }),
     )
+  })
+
+  it('takes no longer for a pattern that leaves everything open', () => {
+    const pattern = namePattern('**a'.repeat(80))
+    assert.equal(pattern.test('a'.repeat(255)), true)
+    assert.equal(pattern.test(`${'a'.repeat(254)}b`), false)
   })
 
   it('needs one of several, and none fits without any', () => {

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Abortable } from '../abortable.ts'
+import type { AccountName } from '../accounts/names.ts'
 import type { Digest, DigestAlgorithm } from '../digest.ts'
 import type { ByteRange } from '../objects/object-store.ts'
 import type { RepositoryName } from '../reference.ts'
@@ -40,11 +41,11 @@ export interface BlobIngester {
   create(options?: CreateUploadOptions): Promise<BlobWriter>
   /**
    * Takes the session's lease. @throws DomainError `not_found` for a session that is unknown, expired, finished
-   * with another digest, or of another repository; `busy` while another writer holds it.
+   * with another digest, of another repository, or another account's; `busy` while another writer holds it.
    */
-  resume(id: UploadId, options?: Abortable): Promise<BlobWriter>
-  /** Where a session stands, without taking its lease. @throws DomainError `not_found`. */
-  status(id: UploadId, options?: Abortable): Promise<UploadStatus>
+  resume(id: UploadId, options?: SessionOptions): Promise<BlobWriter>
+  /** Where a session stands, without taking its lease. @throws DomainError `not_found`, as {@link resume}. */
+  status(id: UploadId, options?: SessionOptions): Promise<UploadStatus>
 }
 
 export interface BlobLinker {
@@ -98,7 +99,15 @@ export interface OpenBlobOptions extends Abortable {
   readonly range?: ByteRange | undefined
 }
 
-export interface CreateUploadOptions extends Abortable {
+export interface SessionOptions extends Abortable {
+  /**
+   * Who begins the session, and so the only one who may go on with it. What nobody in particular (null) has begun anybody
+   * may go on with. Undefined: somebody who is not asked.
+   */
+  readonly account?: AccountName | null | undefined
+}
+
+export interface CreateUploadOptions extends SessionOptions {
   /** Which digest the client will close with; sha256 unless it said so. */
   readonly algorithm?: DigestAlgorithm | undefined
 }

@@ -1,7 +1,7 @@
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { StoredBlob } from '../metadata/metadata.ts'
-import { unknownUpload } from '../metadata/upload-errors.ts'
+import { mayContinue, unknownUpload } from '../metadata/upload-errors.ts'
 import { selectRange } from '../objects/byte-range.ts'
 import type { Presigner } from '../objects/presigner.ts'
 import type { RepositoryName } from '../reference.ts'
@@ -19,6 +19,7 @@ import type {
   CreateUploadOptions,
   OpenBlobOptions,
   RepositoryBlobs,
+  SessionOptions,
   UploadId,
   UploadStatus,
 } from './blob-store.ts'
@@ -149,7 +150,7 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
     return this.#open(await UploadSession.create(this.#parts, this.#name, options))
   }
 
-  async resume(id: UploadId, options?: Abortable): Promise<BlobWriter> {
+  async resume(id: UploadId, options?: SessionOptions): Promise<BlobWriter> {
     return this.#open(await UploadSession.resume(this.#parts, this.#name, id, options))
   }
 
@@ -159,9 +160,10 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
     return writer
   }
 
-  async status(id: UploadId, options?: Abortable): Promise<UploadStatus> {
-    const { offset, committed } = await this.#parts.metadata.getUpload(this.#name, id, options)
-    if (committed !== null) throw unknownUpload(id)
+  async status(id: UploadId, options?: SessionOptions): Promise<UploadStatus> {
+    const upload = await this.#parts.metadata.getUpload(this.#name, id, options)
+    const { offset, committed } = upload
+    if (committed !== null || !mayContinue(upload, options?.account)) throw unknownUpload(id)
     return { id, offset }
   }
 

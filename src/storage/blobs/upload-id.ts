@@ -15,7 +15,7 @@ export function parseUploadId(text: string): UploadId {
   if (!pattern.test(text))
     throw new DomainError('not_found', `There is no upload ${JSON.stringify(text.slice(0, 64))}.`, {
       resource: 'upload',
-      name: text,
+      name: text.slice(0, 64),
     })
   return text as UploadId
 }

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { isDomainError } from '../../errors.ts'
-import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { UploadProgress, UploadRecord } from '../metadata/metadata.ts'
 import { unknownUpload } from '../metadata/upload-errors.ts'
 import { newObjectKey, type ObjectKey } from '../objects/keys.ts'
 import type { RepositoryName } from '../reference.ts'
-import type { CreateUploadOptions, UploadId } from './blob-store.ts'
+import type { CreateUploadOptions, SessionOptions, UploadId } from './blob-store.ts'
 import { type BlobStoreParts, dropObjects } from './blob-store-parts.ts'
 import { abortParts, deleteUploadBytes, takeOverParts } from './upload-bytes.ts'
 import { newUploadId } from './upload-id.ts'
@@ -32,7 +31,7 @@ export class UploadSession {
   static async create(
     parts: BlobStoreParts,
     repository: RepositoryName,
-    { algorithm = 'sha256', signal }: CreateUploadOptions = {},
+    { algorithm = 'sha256', account, signal }: CreateUploadOptions = {},
   ): Promise<UploadSession> {
     const { metadata, settings, now } = parts
     const holder = randomUUID()
@@ -48,6 +47,7 @@ export class UploadSession {
         holder,
         leaseUntil: new Date(leaseUntil),
         expiresAt: new Date(now() + settings.uploadTtlMs),
+        account,
       },
       { signal },
     )
@@ -64,12 +64,12 @@ export class UploadSession {
     parts: BlobStoreParts,
     repository: RepositoryName,
     id: UploadId,
-    options?: Abortable,
+    { account, signal }: SessionOptions = {},
   ): Promise<UploadSession> {
     const holder = randomUUID()
     const leaseUntil = parts.now() + parts.settings.leaseMs
-    const lease = { holder, until: new Date(leaseUntil), nextTailKey: newObjectKey() }
-    const leased = await parts.metadata.leaseUpload(repository, id, lease, options)
+    const lease = { holder, until: new Date(leaseUntil), nextTailKey: newObjectKey(), account }
+    const leased = await parts.metadata.leaseUpload(repository, id, lease, { signal })
     const session = new UploadSession(parts, holder, leased, leaseUntil)
     if (leased.isTakenOver) await session.#shutOutOthers()
     return session

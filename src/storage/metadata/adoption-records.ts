@@ -30,5 +30,5 @@ export interface AdoptedTag {
   readonly changedAt: Date
 }
 
-/** `kept` is a tag that names another manifest, and was set later. */
+/** `kept` is a tag that names another manifest, and was set later or may not be changed. */
 export type TagOutcome = 'set' | 'same' | 'kept'

@@ -6,23 +6,28 @@ import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
 import type { StoredBlob } from './metadata.ts'
 import { lockRepository } from './repositories.ts'
+import { ruleFor } from './tag-rules.ts'
+import type { UsageWriter } from './usage-writer.ts'
 
 export class KyselyAdoption implements AdoptionRecords {
   readonly #database: Database
   readonly #events: EventWriter
+  readonly #usage: UsageWriter
   readonly #now: () => number
 
-  constructor(database: Database, events: EventWriter, now: () => number) {
+  constructor(database: Database, events: EventWriter, usage: UsageWriter, now: () => number) {
     this.#database = database
     this.#events = events
+    this.#usage = usage
     this.#now = now
   }
 
   adoptBlob(blob: AdoptedBlob, options?: Abortable): Promise<StoredBlob> {
     return this.#database.write(options, async db => {
       const now = this.#now()
-      const stored = await insertBlob(db, blob, now)
-      await insertLink(db, blob.repository, blob.digest, now)
+      const { stored, isNew } = await insertBlob(db, blob, now)
+      const change = await insertLink(db, blob.repository, stored, { isNew, now })
+      await this.#usage.write(db, blob.repository, change)
       return stored
     })
   }
@@ -49,6 +54,8 @@ export class KyselyAdoption implements AdoptionRecords {
         .executeTakeFirst()
       if (present?.digest === digest) return 'same'
       if (present !== undefined && present.updated_at > changedAt.getTime()) return 'kept'
+      if (present !== undefined && (await ruleFor(db, repository, async () => [tag])) !== undefined)
+        return 'kept'
       // The time over there, not ours: what changes there while we are at work must still count as later.
       const now = this.#now()
       const previous = present?.digest ?? null

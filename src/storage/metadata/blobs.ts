@@ -7,21 +7,31 @@ import type { ChangeOptions } from '../requester.ts'
 import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
 import { addGarbage } from './garbage.ts'
-import type { BlobRecords, NewBlob, NewBlobLink, StoredBlob } from './metadata.ts'
+import type { BlobRecords, BlobSearch, NewBlob, NewBlobLink, StoredBlob } from './metadata.ts'
 import type { PreparedQuery } from './prepared.ts'
 import { ensureRepository, lockRepository } from './repositories.ts'
 import type { BlobLinkRow, BlobRow, Schema } from './schema.ts'
 import { lostLease, unknownUpload } from './upload-errors.ts'
+import {
+  isElsewhereInTenant,
+  isFirstOfTenant,
+  lockBlob,
+  type UsageChange,
+  type UsageWriter,
+} from './usage-writer.ts'
+import { visibleRepositoriesWithBlob } from './visible-repositories.ts'
 
 export class KyselyBlobs implements BlobRecords {
   readonly #database: Database
   readonly #events: EventWriter
+  readonly #usage: UsageWriter
   readonly #now: () => number
   readonly #linked: PreparedQuery<LinkKey, ObjectColumns>
 
-  constructor(database: Database, events: EventWriter, now: () => number) {
+  constructor(database: Database, events: EventWriter, usage: UsageWriter, now: () => number) {
     this.#database = database
     this.#events = events
+    this.#usage = usage
     this.#now = now
     this.#linked = database.prepare((db, placeholder) =>
       selectBlobs(db)
@@ -57,8 +67,8 @@ export class KyselyBlobs implements BlobRecords {
       if (upload.holder !== commit.holder) throw lostLease(uploadId)
 
       const now = this.#now()
-      const stored = await insertBlob(db, commit, now)
-      await insertLink(db, repository, digest, now)
+      const { stored, isNew } = await insertBlob(db, commit, now)
+      await this.#usage.write(db, repository, await insertLink(db, repository, stored, { isNew, now }))
       await makeTombstone(db, commit)
       const mine = new Set([commit.objectKey, upload.tail_key])
       mine.delete(stored.objectKey)
@@ -77,10 +87,11 @@ export class KyselyBlobs implements BlobRecords {
           : await this.#linked.takeFirst(db, { repository: from, digest })
       if (row === undefined) throw unknownBlob(from ?? repository, digest)
       const now = this.#now()
-      await insertLink(db, repository, digest, now)
+      const stored = storedBlob(digest, row)
+      await this.#usage.write(db, repository, await insertLink(db, repository, stored, { isNew: false, now }))
       const facts = { repository, digest, size: row.size, from, at: new Date(now), by: options?.by }
       await this.#events.write(db, [{ kind: 'blob', action: 'mount', ...facts }])
-      return storedBlob(digest, row)
+      return stored
     })
   }
 
@@ -99,15 +110,32 @@ export class KyselyBlobs implements BlobRecords {
           `The blob ${digest} is part of the manifest ${named.manifest} in ${repository}; delete that first.`,
           { resource: 'blob', name: digest },
         )
+      const size = await lockBlob(db, digest)
       const { numDeletedRows } = await db
         .deleteFrom('blob_links')
         .where('repository', '=', repository)
         .where('digest', '=', digest)
         .executeTakeFirstOrThrow()
       if (numDeletedRows === 0n) throw unknownBlob(repository, digest)
-      const blob = await db.selectFrom('blobs').select('size').where('digest', '=', digest).executeTakeFirst()
-      const facts = { repository, digest, size: blob?.size, at: new Date(this.#now()), by: options?.by }
+      if (size !== undefined && !(await isElsewhereInTenant(db, repository, digest)))
+        await this.#usage.write(db, repository, { bytes: -size })
+      const facts = { repository, digest, size, at: new Date(this.#now()), by: options?.by }
       await this.#events.write(db, [{ kind: 'blob', action: 'delete', ...facts }])
+    })
+  }
+
+  repositoriesWithBlob(digest: Digest, limit: number, options?: BlobSearch): Promise<RepositoryName[]> {
+    const viewer = options?.viewer
+    return this.#database.read(options, async db => {
+      if (viewer !== undefined) return visibleRepositoriesWithBlob(db, viewer, digest, limit)
+      const rows = await db
+        .selectFrom('blob_links')
+        .select('repository')
+        .where('digest', '=', digest)
+        .orderBy('repository')
+        .limit(limit)
+        .execute()
+      return rows.map(row => row.repository)
     })
   }
 }
@@ -127,37 +155,44 @@ function storedBlob(digest: Digest, { size, object_key: objectKey }: ObjectColum
   return { digest, size, objectKey }
 }
 
-/** The blob that is known afterwards: this one, or the one that came earlier. */
+/** The blob that is known afterwards: this one, which is new then, or the one that came earlier. */
 export async function insertBlob(
   db: Transaction<Schema>,
   { digest, objectKey, size }: StoredBlob,
   now: number,
-): Promise<StoredBlob> {
-  await db
+): Promise<{ stored: StoredBlob; isNew: boolean }> {
+  const { numInsertedOrUpdatedRows } = await db
     .insertInto('blobs')
     .values({ digest, object_key: objectKey, size, state: 'stored', created_at: now })
     .onConflict(conflict => conflict.column('digest').doNothing())
-    .execute()
+    .executeTakeFirstOrThrow()
+  if (numInsertedOrUpdatedRows === 1n) return { stored: { digest, objectKey, size }, isNew: true }
   const row = await db
     .selectFrom('blobs')
     .select(['size', 'object_key'])
     .where('digest', '=', digest)
     .executeTakeFirstOrThrow()
-  return storedBlob(digest, row)
+  return { stored: storedBlob(digest, row), isNew: false }
 }
 
+/**
+ * Answers what that changes of what the repository's tenant uses.
+ * @param isNew whether the blob was stored by this transaction, so that nobody else has a link to it.
+ */
 export async function insertLink(
   db: Transaction<Schema>,
   repository: RepositoryName,
-  digest: Digest,
-  now: number,
-): Promise<void> {
-  await ensureRepository(db, repository, now)
-  await db
+  { digest, size }: StoredBlob,
+  { isNew, now }: { readonly isNew: boolean; readonly now: number },
+): Promise<UsageChange> {
+  const repositories = (await ensureRepository(db, repository, now)) ? 1 : 0
+  const { numInsertedOrUpdatedRows } = await db
     .insertInto('blob_links')
     .values({ repository, digest, created_at: now })
     .onConflict(conflict => conflict.columns(['repository', 'digest']).doNothing())
-    .execute()
+    .executeTakeFirstOrThrow()
+  if (numInsertedOrUpdatedRows !== 1n) return { repositories }
+  return { repositories, bytes: isNew || (await isFirstOfTenant(db, repository, digest)) ? size : 0 }
 }
 
 async function makeTombstone(db: Transaction<Schema>, { uploadId, digest }: NewBlob): Promise<void> {

@@ -4,6 +4,8 @@ type ColumnType = ColumnDataType | RawBuilder<unknown>
 
 /** Where the databases' own names for a type differ; everything else in this folder is SQL that each understands. */
 export interface ColumnTypes {
+  /** For what only one of them can be told in SQL, such as triggers. */
+  readonly engine: 'sqlite' | 'postgres'
   /** Text that sorts in byte order, which for UTF-8 is the order of code points. */
   readonly text: ColumnType
   /** Whole numbers up to 2^53 - 1: sizes in bytes, times in milliseconds. */
@@ -15,6 +17,7 @@ export interface ColumnTypes {
 
 /** SQLite compares text bytewise (collation BINARY) unless told otherwise: sqlite.org/datatype3.html, section 7. */
 export const sqliteColumnTypes: ColumnTypes = {
+  engine: 'sqlite',
   text: sql`text`,
   integer: 'bigint',
   bytes: 'blob',
@@ -25,6 +28,7 @@ export const sqliteColumnTypes: ColumnTypes = {
 
 /** Without `collate`, the database's locale decides: in most, "a" < "B". `bigint` is 64 bits wide. */
 export const postgresColumnTypes: ColumnTypes = {
+  engine: 'postgres',
   text: sql`text collate "C"`,
   integer: 'bigint',
   bytes: 'bytea',

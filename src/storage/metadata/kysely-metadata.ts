@@ -1,14 +1,21 @@
-import type { Abortable } from '../abortable.ts'
+import type { AccountRecords, CredentialRecords, SigningKeyRecords } from './account-records.ts'
+import { KyselyAccess } from './access-facts.ts'
+import { KyselyAccounts } from './accounts.ts'
 import { KyselyAdoption } from './adoption.ts'
 import type { AdoptionRecords } from './adoption-records.ts'
+import { KyselyAudit } from './audit.ts'
+import type { AuditRecords } from './audit-records.ts'
 import { KyselyBlobs } from './blobs.ts'
+import { KyselyCredentials } from './credentials.ts'
 import type { Database } from './database.ts'
 import { KyselyEventEndpoints } from './event-endpoints.ts'
 import type { EventEndpointRecords, EventRecords } from './event-records.ts'
 import { EventWriter } from './event-writer.ts'
 import { KyselyEvents } from './events.ts'
 import { KyselyGarbage } from './garbage.ts'
+import { KyselyGrants } from './grants.ts'
 import { KyselyManifests } from './manifests.ts'
+import { KyselyMembers } from './members.ts'
 import type {
   BlobRecords,
   GarbageRecords,
@@ -18,185 +25,71 @@ import type {
   TagRecords,
   UploadRecords,
 } from './metadata.ts'
+import type { ParentRecords } from './parent-records.ts'
+import { KyselyParents } from './parents.ts'
 import { KyselyRepositories } from './repositories.ts'
 import type { SettingRecords } from './setting-records.ts'
 import { KyselySettings } from './settings.ts'
+import { KyselySigningKeys } from './signing-keys.ts'
+import { KyselyTagRules } from './tag-rules.ts'
+import type { TagRuleRecords } from './tag-rule-records.ts'
 import { KyselyTags } from './tags.ts'
+import type { AccessRecords, GrantRecords, MemberRecords, TenantList } from './tenant-records.ts'
+import { KyselyTenants } from './tenants.ts'
 import { KyselyUploads } from './uploads.ts'
+import { KyselyUsage } from './usage.ts'
+import type { UsageRecords } from './usage-records.ts'
+import { UsageWriter } from './usage-writer.ts'
 
 /** Milliseconds since 1970. */
 export type Clock = () => number
 
 /** All roles over one database. What each one does is in the file of its own. */
-export class KyselyMetadata implements Metadata {
-  readonly #database: Database
-  readonly #repositories: RepositoryRecords
-  readonly #manifests: ManifestRecords
-  readonly #tags: TagRecords
-  readonly #blobs: BlobRecords
-  readonly #uploads: UploadRecords
-  readonly #garbage: GarbageRecords
-  readonly #adoption: AdoptionRecords
-  readonly #events: EventRecords
-  readonly #endpoints: EventEndpointRecords
-  readonly #settings: SettingRecords
-
-  constructor(database: Database, now: Clock) {
-    this.#database = database
-    const events = new EventWriter(database)
-    this.#repositories = new KyselyRepositories(database)
-    this.#manifests = new KyselyManifests(database, events, now)
-    this.#tags = new KyselyTags(database, this.#repositories, events, now)
-    this.#blobs = new KyselyBlobs(database, events, now)
-    this.#uploads = new KyselyUploads(database, now)
-    this.#garbage = new KyselyGarbage(database)
-    this.#adoption = new KyselyAdoption(database, events, now)
-    this.#events = new KyselyEvents(database, events)
-    this.#endpoints = new KyselyEventEndpoints(database, now)
-    this.#settings = new KyselySettings(database)
+export function kyselyMetadata(database: Database, now: Clock): Metadata {
+  const events = new EventWriter(database)
+  const usage = new UsageWriter(database)
+  const repositories = new KyselyRepositories(database)
+  const tenants = new KyselyTenants(database, now)
+  return {
+    ping: options => database.ping(options),
+    [Symbol.asyncDispose]: () => database.close(),
+    ...methodsOf<RepositoryRecords>(repositories),
+    ...methodsOf<ManifestRecords>(new KyselyManifests(database, events, usage, now)),
+    ...methodsOf<ParentRecords>(new KyselyParents(database)),
+    ...methodsOf<TagRecords>(new KyselyTags(database, repositories, events, now)),
+    ...methodsOf<BlobRecords>(new KyselyBlobs(database, events, usage, now)),
+    ...methodsOf<UploadRecords>(new KyselyUploads(database, now)),
+    ...methodsOf<GarbageRecords>(new KyselyGarbage(database)),
+    ...methodsOf<AdoptionRecords>(new KyselyAdoption(database, events, usage, now)),
+    ...methodsOf<EventRecords>(new KyselyEvents(database, events)),
+    ...methodsOf<EventEndpointRecords>(new KyselyEventEndpoints(database, now)),
+    ...methodsOf<SettingRecords>(new KyselySettings(database)),
+    ...methodsOf<TenantList>(tenants),
+    ...methodsOf<MemberRecords>(new KyselyMembers(database, tenants, now)),
+    ...methodsOf<GrantRecords>(new KyselyGrants(database, tenants, now)),
+    ...methodsOf<AccessRecords>(new KyselyAccess(database)),
+    ...methodsOf<AccountRecords>(new KyselyAccounts(database, now)),
+    ...methodsOf<CredentialRecords>(new KyselyCredentials(database, now)),
+    ...methodsOf<SigningKeyRecords>(new KyselySigningKeys(database)),
+    ...methodsOf<UsageRecords>(new KyselyUsage(database, now)),
+    ...methodsOf<TagRuleRecords>(new KyselyTagRules(database, now)),
+    ...methodsOf<AuditRecords>(new KyselyAudit(database)),
   }
+}
 
-  ping(options?: Abortable) {
-    return this.#database.ping(options)
-  }
+type Method = (this: unknown, ...args: unknown[]) => unknown
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#database.close()
-  }
-
-  hasRepository(...args: Parameters<RepositoryRecords['hasRepository']>) {
-    return this.#repositories.hasRepository(...args)
-  }
-
-  listRepositories(...args: Parameters<RepositoryRecords['listRepositories']>) {
-    return this.#repositories.listRepositories(...args)
-  }
-
-  putManifest(...args: Parameters<ManifestRecords['putManifest']>) {
-    return this.#manifests.putManifest(...args)
-  }
-
-  getManifest(...args: Parameters<ManifestRecords['getManifest']>) {
-    return this.#manifests.getManifest(...args)
-  }
-
-  statManifest(...args: Parameters<ManifestRecords['statManifest']>) {
-    return this.#manifests.statManifest(...args)
-  }
-
-  deleteManifest(...args: Parameters<ManifestRecords['deleteManifest']>) {
-    return this.#manifests.deleteManifest(...args)
-  }
-
-  listReferrers(...args: Parameters<ManifestRecords['listReferrers']>) {
-    return this.#manifests.listReferrers(...args)
-  }
-
-  listTags(...args: Parameters<TagRecords['listTags']>) {
-    return this.#tags.listTags(...args)
-  }
-
-  deleteTag(...args: Parameters<TagRecords['deleteTag']>) {
-    return this.#tags.deleteTag(...args)
-  }
-
-  findBlob(...args: Parameters<BlobRecords['findBlob']>) {
-    return this.#blobs.findBlob(...args)
-  }
-
-  commitBlob(...args: Parameters<BlobRecords['commitBlob']>) {
-    return this.#blobs.commitBlob(...args)
-  }
-
-  linkBlob(...args: Parameters<BlobRecords['linkBlob']>) {
-    return this.#blobs.linkBlob(...args)
-  }
-
-  unlinkBlob(...args: Parameters<BlobRecords['unlinkBlob']>) {
-    return this.#blobs.unlinkBlob(...args)
-  }
-
-  createUpload(...args: Parameters<UploadRecords['createUpload']>) {
-    return this.#uploads.createUpload(...args)
-  }
-
-  getUpload(...args: Parameters<UploadRecords['getUpload']>) {
-    return this.#uploads.getUpload(...args)
-  }
-
-  leaseUpload(...args: Parameters<UploadRecords['leaseUpload']>) {
-    return this.#uploads.leaseUpload(...args)
-  }
-
-  saveUpload(...args: Parameters<UploadRecords['saveUpload']>) {
-    return this.#uploads.saveUpload(...args)
-  }
-
-  releaseUpload(...args: Parameters<UploadRecords['releaseUpload']>) {
-    return this.#uploads.releaseUpload(...args)
-  }
-
-  deleteUpload(...args: Parameters<UploadRecords['deleteUpload']>) {
-    return this.#uploads.deleteUpload(...args)
-  }
-
-  expiredUploads(...args: Parameters<UploadRecords['expiredUploads']>) {
-    return this.#uploads.expiredUploads(...args)
-  }
-
-  knownMultiparts(...args: Parameters<UploadRecords['knownMultiparts']>) {
-    return this.#uploads.knownMultiparts(...args)
-  }
-
-  listGarbage(...args: Parameters<GarbageRecords['listGarbage']>) {
-    return this.#garbage.listGarbage(...args)
-  }
-
-  forgetGarbage(...args: Parameters<GarbageRecords['forgetGarbage']>) {
-    return this.#garbage.forgetGarbage(...args)
-  }
-
-  adoptBlob(...args: Parameters<AdoptionRecords['adoptBlob']>) {
-    return this.#adoption.adoptBlob(...args)
-  }
-
-  adoptTag(...args: Parameters<AdoptionRecords['adoptTag']>) {
-    return this.#adoption.adoptTag(...args)
-  }
-
-  agreeOn(...args: Parameters<SettingRecords['agreeOn']>) {
-    return this.#settings.agreeOn(...args)
-  }
-
-  addEvents(...args: Parameters<EventRecords['addEvents']>) {
-    return this.#events.addEvents(...args)
-  }
-
-  listEvents(...args: Parameters<EventRecords['listEvents']>) {
-    return this.#events.listEvents(...args)
-  }
-
-  eventBounds(...args: Parameters<EventRecords['eventBounds']>) {
-    return this.#events.eventBounds(...args)
-  }
-
-  deleteEvents(...args: Parameters<EventRecords['deleteEvents']>) {
-    return this.#events.deleteEvents(...args)
-  }
-
-  registerEndpoints(...args: Parameters<EventEndpointRecords['registerEndpoints']>) {
-    return this.#endpoints.registerEndpoints(...args)
-  }
-
-  leaseEndpoint(...args: Parameters<EventEndpointRecords['leaseEndpoint']>) {
-    return this.#endpoints.leaseEndpoint(...args)
-  }
-
-  saveEndpoint(...args: Parameters<EventEndpointRecords['saveEndpoint']>) {
-    return this.#endpoints.saveEndpoint(...args)
-  }
-
-  listEndpoints(...args: Parameters<EventEndpointRecords['listEndpoints']>) {
-    return this.#endpoints.listEndpoints(...args)
-  }
+/**
+ * The methods of a role as properties of a plain object, so that objects of several roles can be put together, and the
+ * compiler misses those that are left out.
+ */
+function methodsOf<Role extends object>(role: Role): Role {
+  const methods: Record<string, Method> = {}
+  const prototype: Record<string, PropertyDescriptor> = Object.getOwnPropertyDescriptors(
+    Object.getPrototypeOf(role),
+  )
+  for (const [name, { value }] of Object.entries(prototype))
+    if (name !== 'constructor' && typeof value === 'function') methods[name] = (value as Method).bind(role)
+  // A role has nothing but methods.
+  return methods as Role
 }

@@ -24,16 +24,20 @@ import { listReferrers } from './referrers.ts'
 import { lockNewRepository, lockRepository } from './repositories.ts'
 import type { ManifestReferenceRow, Schema } from './schema.ts'
 import { isStorable } from './storable-text.ts'
+import { assertMutable, assertNotKept } from './tag-rules.ts'
+import type { UsageWriter } from './usage-writer.ts'
 
 export class KyselyManifests implements ManifestRecords {
   readonly #database: Database
   readonly #events: EventWriter
+  readonly #usage: UsageWriter
   readonly #now: () => number
   readonly #lookup: ManifestLookup
 
-  constructor(database: Database, events: EventWriter, now: () => number) {
+  constructor(database: Database, events: EventWriter, usage: UsageWriter, now: () => number) {
     this.#database = database
     this.#events = events
+    this.#usage = usage
     this.#now = now
     this.#lookup = new ManifestLookup(database)
   }
@@ -46,7 +50,7 @@ export class KyselyManifests implements ManifestRecords {
     assertStorable(manifest)
     await this.#database.write(options, async db => {
       const now = this.#now()
-      await lockNewRepository(db, repository, now)
+      const repositories = (await lockNewRepository(db, repository, now)) ? 1 : 0
       if (options?.condition !== undefined) await this.#assertHolds(db, repository, options.condition)
       const missing = await missingReferences(db, repository, manifest)
       if (missing.length > 0)
@@ -55,9 +59,17 @@ export class KyselyManifests implements ManifestRecords {
           `The manifest ${manifest.digest} names content that ${repository} does not have: ${listSome(missing)}; push them first.`,
           { resource: 'manifest', name: manifest.digest, missing },
         )
-      if (await insertManifest(db, repository, manifest, now)) await insertEdges(db, repository, manifest)
+      const isNew = await insertManifest(db, repository, manifest, now)
+      if (isNew) await insertEdges(db, repository, manifest)
+      await this.#usage.write(db, repository, { bytes: isNew ? manifest.size : 0, repositories })
       const occasion = { at: new Date(now), by: options?.by }
       const tags = await pointTags(db, repository, manifest, now)
+      const moved = [...tags].filter(([, before]) => before !== undefined && before !== manifest.digest)
+      await assertMutable(
+        db,
+        repository,
+        moved.map(([tag]) => tag),
+      )
       await this.#events.write(db, pushEvents(repository, manifest, tags, occasion))
     })
   }
@@ -99,6 +111,9 @@ export class KyselyManifests implements ManifestRecords {
         .executeTakeFirst()
       if (deleted === undefined) throw unknownManifest(repository, digest)
       const names = tags.map(({ name }) => name).sort()
+      await assertMutable(db, repository, names)
+      await assertNotKept(db, repository, digest)
+      await this.#usage.write(db, repository, { bytes: -deleted.size })
       const occasion = { at: new Date(this.#now()), by: options?.by }
       await this.#events.write(db, deletionEvents(repository, { digest, ...deleted }, names, occasion))
     })

@@ -1,4 +1,5 @@
 import type { Abortable } from '../abortable.ts'
+import type { AccountName, TenantName } from '../accounts/names.ts'
 import type { UploadId } from '../blobs/blob-store.ts'
 import type { Digest, DigestAlgorithm } from '../digest.ts'
 import type { ManifestEdge } from '../manifest.ts'
@@ -7,10 +8,16 @@ import type { ObjectKey } from '../objects/keys.ts'
 import type { UploadedPart } from '../objects/object-store.ts'
 import type { Reference, RepositoryName, Tag } from '../reference.ts'
 import type { ChangeOptions } from '../requester.ts'
+import type { AccountRecords, CredentialRecords, SigningKeyRecords } from './account-records.ts'
 import type { AdoptionRecords } from './adoption-records.ts'
+import type { AuditRecords } from './audit-records.ts'
 import type { EventEndpointRecords, EventRecords } from './event-records.ts'
 import type { ManifestCondition } from './manifest-condition.ts'
+import type { ParentRecords } from './parent-records.ts'
 import type { SettingRecords } from './setting-records.ts'
+import type { TagRuleRecords } from './tag-rule-records.ts'
+import type { TenantRecords } from './tenant-records.ts'
+import type { UsageRecords } from './usage-records.ts'
 
 /**
  * CONTRACT. What is known about the content: names, edges, links and upload sessions, in one transactional
@@ -22,6 +29,7 @@ import type { SettingRecords } from './setting-records.ts'
 export interface Metadata
   extends RepositoryRecords,
     ManifestRecords,
+    ParentRecords,
     TagRecords,
     BlobRecords,
     UploadRecords,
@@ -30,6 +38,13 @@ export interface Metadata
     SettingRecords,
     EventRecords,
     EventEndpointRecords,
+    TenantRecords,
+    AccountRecords,
+    CredentialRecords,
+    SigningKeyRecords,
+    UsageRecords,
+    TagRuleRecords,
+    AuditRecords,
     AsyncDisposable {
   /** Resolves when the database answers. @throws DomainError `unavailable`. */
   ping(options?: Abortable): Promise<void>
@@ -40,6 +55,16 @@ export interface RepositoryRecords {
   hasRepository(name: RepositoryName, options?: Abortable): Promise<boolean>
   /** Names in byte order. */
   listRepositories(page: Page, options?: Abortable): Promise<RepositoryName[]>
+  /**
+   * Names, in byte order, of the repositories that the viewer may see, and of some that it may not: all of tenants that
+   * are public, where it is a member, or where a grant is for it, and single ones that are public. Which of them it may
+   * pull from is for `registry/auth/` to say. What belongs to no tenant is never among them.
+   */
+  listRepositoriesOf(
+    account: AccountName | null,
+    page: VisiblePage,
+    options?: Abortable,
+  ): Promise<RepositoryName[]>
 }
 
 export interface ManifestRecords {
@@ -89,6 +114,11 @@ export interface BlobRecords {
   linkBlob(link: NewBlobLink, options?: ChangeOptions): Promise<StoredBlob>
   /** @throws DomainError `not_found`; `conflict` while a manifest of the repository names it. */
   unlinkBlob(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void>
+  /**
+   * At most `limit` repositories that have the link, in byte order. For a viewer, only such as it may see, as
+   * {@link RepositoryRecords.listRepositoriesOf} means it: so others' cannot fill the list.
+   */
+  repositoriesWithBlob(digest: Digest, limit: number, options?: BlobSearch): Promise<RepositoryName[]>
 }
 
 export interface UploadRecords {
@@ -136,6 +166,24 @@ export interface GarbageRecords {
 export interface Page {
   readonly limit: number
   readonly after?: string | undefined
+}
+
+/** Who looks for something. */
+export interface Viewer {
+  /** Null: nobody in particular. */
+  readonly account: AccountName | null
+  /** Where it is a member by what an OpenID provider says, beside those of the database. */
+  readonly tenants?: readonly TenantName[] | undefined
+}
+
+export interface VisiblePage extends Page {
+  /** As {@link Viewer.tenants}. */
+  readonly tenants?: readonly TenantName[] | undefined
+}
+
+export interface BlobSearch extends Abortable {
+  /** Undefined: one who sees everything. */
+  readonly viewer?: Viewer | undefined
 }
 
 export interface ManifestInfo {
@@ -218,12 +266,16 @@ export interface NewUpload {
   readonly holder: string
   readonly leaseUntil: Date
   readonly expiresAt: Date
+  /** Who begins it; null or undefined: nobody in particular. */
+  readonly account?: AccountName | null | undefined
 }
 
 export interface UploadLease {
   readonly holder: string
   readonly until: Date
   readonly nextTailKey?: ObjectKey | undefined
+  /** Who wants to go on: another account's session is not found, and its lease not taken. Undefined: not asked. */
+  readonly account?: AccountName | null | undefined
   /** Only if `holder` has it still: another one may have come and gone, and what was known before is out of date then. */
   readonly isRenewal?: boolean | undefined
 }
@@ -269,4 +321,6 @@ export interface UploadRecord extends UploadProgress {
   readonly partSize: number
   /** Set when the session has been committed: its tombstone. */
   readonly committed: Digest | null
+  /** Who began it; null: nobody in particular, so anybody who may push may go on with it. */
+  readonly account: AccountName | null
 }

@@ -6,6 +6,9 @@ import { initial } from './migrations/0001-initial.ts'
 import { events } from './migrations/0002-events.ts'
 import { settings } from './migrations/0003-settings.ts'
 import { tailDigest } from './migrations/0004-tail-digest.ts'
+import { accounts } from './migrations/0005-accounts.ts'
+import { audit } from './migrations/0006-audit.ts'
+import { usage } from './migrations/0007-usage.ts'
 import type { Schema } from './schema.ts'
 
 type Migrate = (db: Kysely<unknown>, types: ColumnTypes) => Promise<void>
@@ -16,6 +19,9 @@ const migrations: Readonly<Record<string, Migrate>> = {
   '0002-events': events,
   '0003-settings': settings,
   '0004-tail-digest': tailDigest,
+  '0005-accounts': accounts,
+  '0006-audit': audit,
+  '0007-usage': usage,
 }
 
 export interface MigrateOptions {

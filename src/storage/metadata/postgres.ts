@@ -2,7 +2,8 @@ import { Kysely, PostgresDialect } from 'kysely'
 import { type Abortable, orAbort } from '../abortable.ts'
 import { postgresColumnTypes } from './column-types.ts'
 import { Database } from './database.ts'
-import { type Clock, KyselyMetadata } from './kysely-metadata.ts'
+import { type Clock, kyselyMetadata } from './kysely-metadata.ts'
+import type { Metadata } from './metadata.ts'
 import { migrate } from './migrate.ts'
 import { ReadCommittedDialect } from './postgres-dialect.ts'
 import { type Patience, whilePatient } from './patience.ts'
@@ -36,8 +37,9 @@ export interface PostgresMetadataOptions extends Abortable {
  *
  * A call that fails while its transaction is being committed may have done its work nevertheless, and may be made
  * again. Then `commitBlob`, `linkBlob`, `putManifest`, `saveUpload`, `releaseUpload`, `deleteUpload`, `leaseUpload`
- * of the same holder and `forgetGarbage` succeed as if for the first time. A deletion answers `not_found`, a push
- * whose condition was that there be nothing `conflict`. The session of a `createUpload` expires.
+ * of the same holder and `forgetGarbage` succeed as if for the first time, as does what sets something to a value. A
+ * deletion answers `not_found`, what makes a tenant or an account `already_exists`, a push whose condition was that
+ * there be nothing `conflict`. The session of a `createUpload` expires. A grant may be there twice.
  *
  * @param url `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with pg's parameters (`sslmode` …); messages never
  * show the user or the password.
@@ -47,7 +49,7 @@ export interface PostgresMetadataOptions extends Abortable {
 export async function openPostgresMetadata(
   url: string,
   options: PostgresMetadataOptions = {},
-): Promise<KyselyMetadata> {
+): Promise<Metadata> {
   const { signal, now = Date.now, migrate: mayChange = true, patience = { forMs: 0 } } = options
   const { poolSize = 10, connectTimeoutMs = 10_000, queryTimeoutMs = 30_000 } = options
   signal?.throwIfAborted()
@@ -65,7 +67,7 @@ export async function openPostgresMetadata(
   }
   const pool = new PostgresPool({ url, size: poolSize, connectTimeoutMs, queryTimeoutMs })
   const kysely = new Kysely<Schema>({ dialect: new ReadCommittedDialect(pool, queryTimeoutMs) })
-  return new KyselyMetadata(new Database(kysely, failures), now)
+  return kyselyMetadata(new Database(kysely, failures), now)
 }
 
 /** On a connection without time limits: a change of a large table takes long, and so does waiting for another's. */

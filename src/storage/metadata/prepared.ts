@@ -31,13 +31,19 @@ export class PreparedQuery<Values extends Readonly<Record<string, unknown>>, Row
 
   /** The first row, if there is one. @param db the database that the query was built for, or a transaction of it. */
   async takeFirst(db: Kysely<Schema>, values: Values): Promise<Row | undefined> {
+    const rows = await this.takeAll(db, values)
+    return rows[0]
+  }
+
+  /** @param db the database that the query was built for, or a transaction of it. */
+  async takeAll(db: Kysely<Schema>, values: Values): Promise<Row[]> {
     const { rows } = await db.executeQuery<Row>({
       ...this.#compiled,
       parameters: this.#compiled.parameters.map(parameter =>
         parameter instanceof Placeholder ? values[parameter.name] : parameter,
       ),
     })
-    return rows[0]
+    return rows
   }
 }
 

@@ -1,10 +1,12 @@
 import { sql, type Transaction } from 'kysely'
 import type { Abortable } from '../abortable.ts'
+import type { AccountName } from '../accounts/names.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { Database } from './database.ts'
-import type { Page, RepositoryRecords } from './metadata.ts'
+import type { Page, RepositoryRecords, VisiblePage } from './metadata.ts'
 import type { Schema } from './schema.ts'
 import { storablePrefix } from './storable-text.ts'
+import { visibleRepositories } from './visible-repositories.ts'
 
 export class KyselyRepositories implements RepositoryRecords {
   readonly #database: Database
@@ -32,6 +34,15 @@ export class KyselyRepositories implements RepositoryRecords {
     )
     return rows.map(row => row.name)
   }
+
+  listRepositoriesOf(
+    account: AccountName | null,
+    { limit, after = '', tenants }: VisiblePage,
+    options?: Abortable,
+  ): Promise<RepositoryName[]> {
+    const page = { limit, after: storablePrefix(after) }
+    return this.#database.read(options, db => visibleRepositories(db, { account, tenants }, page))
+  }
 }
 
 /**
@@ -49,27 +60,29 @@ export async function lockRepository(db: Transaction<Schema>, name: RepositoryNa
   return row !== undefined
 }
 
-/** As {@link lockRepository}, and makes the repository exist. */
+/** As {@link lockRepository}, and makes the repository exist. Answers whether it did not before. */
 export async function lockNewRepository(
   db: Transaction<Schema>,
   name: RepositoryName,
   now: number,
-): Promise<void> {
-  if (await lockRepository(db, name)) return
-  await ensureRepository(db, name, now)
+): Promise<boolean> {
+  if (await lockRepository(db, name)) return false
+  const isNew = await ensureRepository(db, name, now)
   // Another one may have made it meanwhile, and be at work on it.
   await lockRepository(db, name)
+  return isNew
 }
 
-/** For transactions that store something under a name: the first one makes the repository exist. */
+/** For transactions that store something under a name: the first one makes the repository exist, and is told so. */
 export async function ensureRepository(
   db: Transaction<Schema>,
   name: RepositoryName,
   now: number,
-): Promise<void> {
-  await db
+): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await db
     .insertInto('repositories')
     .values({ name, created_at: now })
     .onConflict(conflict => conflict.column('name').doNothing())
-    .execute()
+    .executeTakeFirstOrThrow()
+  return numInsertedOrUpdatedRows === 1n
 }

@@ -6,5 +6,8 @@ export interface SettingRecords {
   agreeOn(name: SettingName, proposed: string, options?: Abortable): Promise<string>
 }
 
-/** `upload-secret`: what the states in the Locations of uploads are signed with, in base64. */
-export type SettingName = 'upload-secret'
+/**
+ * `upload-secret`: what the states in the Locations of uploads are signed with; `login-secret`: what browsers carry from
+ * the start of a login to its end is encrypted with. Both in base64.
+ */
+export type SettingName = 'upload-secret' | 'login-secret'

@@ -3,7 +3,8 @@ import { Kysely } from 'kysely'
 import type { Abortable } from '../abortable.ts'
 import { sqliteColumnTypes } from './column-types.ts'
 import { Database } from './database.ts'
-import { type Clock, KyselyMetadata } from './kysely-metadata.ts'
+import { type Clock, kyselyMetadata } from './kysely-metadata.ts'
+import type { Metadata } from './metadata.ts'
 import { migrate } from './migrate.ts'
 import type { Schema } from './schema.ts'
 import { whileBusy } from './sqlite-busy.ts'
@@ -26,7 +27,7 @@ export interface SqliteMetadataOptions extends Abortable {
 export async function openSqliteMetadata(
   path: string,
   { signal, now = Date.now, migrate: mayChange = true }: SqliteMetadataOptions = {},
-): Promise<KyselyMetadata> {
+): Promise<Metadata> {
   signal?.throwIfAborted()
   const convert = (error: unknown) => fromSqlite(error, path)
   try {
@@ -39,7 +40,7 @@ export async function openSqliteMetadata(
       await kysely.destroy()
       throw error
     }
-    return new KyselyMetadata(new Database(kysely, { convert, isTransient: () => false }), now)
+    return kyselyMetadata(new Database(kysely, { convert, isTransient: () => false }), now)
   } catch (error) {
     throw convert(error)
   }

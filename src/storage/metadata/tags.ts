@@ -9,6 +9,7 @@ import { untagEvent } from './manifest-events.ts'
 import type { Page, RepositoryRecords, TagRecords } from './metadata.ts'
 import { lockRepository } from './repositories.ts'
 import { storablePrefix } from './storable-text.ts'
+import { assertMutable } from './tag-rules.ts'
 
 export class KyselyTags implements TagRecords {
   readonly #database: Database
@@ -60,6 +61,7 @@ export class KyselyTags implements TagRecords {
           resource: 'tag',
           name: tag,
         })
+      await assertMutable(db, repository, [tag])
       const occasion = { at: new Date(this.#now()), by: options?.by }
       await this.#events.write(db, [untagEvent(repository, tag, deleted.digest, occasion)])
     })

@@ -1,5 +1,14 @@
 import { DomainError } from '../../errors.ts'
+import type { AccountName } from '../accounts/names.ts'
 import type { UploadId } from '../blobs/blob-store.ts'
+
+/** Whether an account may go on with a session. What nobody in particular has begun anybody may. @param account undefined: not asked. */
+export function mayContinue(
+  { account: owner }: { readonly account: AccountName | null },
+  account: AccountName | null | undefined,
+): boolean {
+  return account === undefined || owner === null || owner === account
+}
 
 export function unknownUpload(id: UploadId): DomainError {
   return new DomainError(

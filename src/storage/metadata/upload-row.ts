@@ -37,6 +37,7 @@ export function toRecord(row: UploadRow): UploadRecord {
     hashState: row.hash_state,
     digestAtOffset: row.digest_at_offset,
     committed: row.committed,
+    account: row.account,
     expiresAt: new Date(row.expires_at),
   }
 }

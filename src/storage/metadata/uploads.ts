@@ -14,7 +14,7 @@ import type {
   UploadRecords,
 } from './metadata.ts'
 import type { Schema, UploadRow } from './schema.ts'
-import { lostLease, unknownUpload, uploadBusy } from './upload-errors.ts'
+import { lostLease, mayContinue, unknownUpload, uploadBusy } from './upload-errors.ts'
 import { abandonedKeys, toColumns, toRecord } from './upload-row.ts'
 
 export class KyselyUploads implements UploadRecords {
@@ -46,6 +46,7 @@ export class KyselyUploads implements UploadRecords {
       holder: upload.holder,
       lease_until: upload.leaseUntil.getTime(),
       expires_at: upload.expiresAt.getTime(),
+      account: upload.account ?? null,
     }
     await this.#database.write(options, db => db.insertInto('uploads').values(row).execute())
     return toRecord(row)
@@ -62,13 +63,13 @@ export class KyselyUploads implements UploadRecords {
   leaseUpload(
     repository: RepositoryName,
     id: UploadId,
-    { holder, until, nextTailKey, isRenewal = false }: UploadLease,
+    { holder, until, nextTailKey, account, isRenewal = false }: UploadLease,
     options?: Abortable,
   ): Promise<LeasedUpload> {
     return this.#database.write(options, async db => {
       const now = this.#now()
       const row = await selectLive(db, repository, id, now).forUpdate().executeTakeFirst()
-      if (row === undefined) throw unknownUpload(id)
+      if (row === undefined || !mayContinue(row, account)) throw unknownUpload(id)
       if (isRenewal && row.holder !== holder) throw lostLease(id)
       const isOthers = row.holder !== null && row.holder !== holder
       if (isOthers && row.lease_until !== null && row.lease_until > now) throw uploadBusy(id)

@@ -2,13 +2,28 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
+import { type Dialect, Kysely, PostgresDialect } from 'kysely'
+import { type Migration, Migrator } from 'kysely/migration'
 import pg from 'pg'
+import { tenantOf } from '../../../src/storage/accounts/names.ts'
+import { digestOf } from '../../../src/storage/digest.ts'
+import {
+  type ColumnTypes,
+  postgresColumnTypes,
+  sqliteColumnTypes,
+} from '../../../src/storage/metadata/column-types.ts'
 import type { Metadata } from '../../../src/storage/metadata/metadata.ts'
+import { initial } from '../../../src/storage/metadata/migrations/0001-initial.ts'
+import { events } from '../../../src/storage/metadata/migrations/0002-events.ts'
+import { settings } from '../../../src/storage/metadata/migrations/0003-settings.ts'
+import { tailDigest } from '../../../src/storage/metadata/migrations/0004-tail-digest.ts'
 import { openPostgresMetadata } from '../../../src/storage/metadata/postgres.ts'
+import type { Schema } from '../../../src/storage/metadata/schema.ts'
 import { openSqliteMetadata } from '../../../src/storage/metadata/sqlite.ts'
+import { NodeSqliteDialect } from '../../../src/storage/metadata/sqlite-dialect.ts'
 import { type PostgresTestServer, startPostgres } from '../../support/postgres.ts'
 import { skipWithout } from '../../support/programs.ts'
-import { freshRepository, looseManifest } from '../../support/records.ts'
+import { freshRepository, looseManifest, newUpload } from '../../support/records.ts'
 import { rejectsWith } from '../../support/rejects.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
@@ -18,11 +33,15 @@ interface OpenOptions {
 }
 
 interface Engine {
+  readonly dialect: (location: string) => Dialect
+  readonly types: ColumnTypes
   readonly open: (location: string, options?: OpenOptions) => Promise<Metadata>
   readonly run: (location: string, statement: string) => Promise<void>
 }
 
 const sqlite: Engine = {
+  dialect: path => new NodeSqliteDialect(new DatabaseSync(path)),
+  types: sqliteColumnTypes,
   open: openSqliteMetadata,
   run: async (path, statement) => {
     const database = new DatabaseSync(path)
@@ -32,6 +51,8 @@ const sqlite: Engine = {
 }
 
 const postgres: Engine = {
+  dialect: url => new PostgresDialect({ pool: new pg.Pool({ connectionString: url }) }),
+  types: postgresColumnTypes,
   open: openPostgresMetadata,
   run: async (url, statement) => {
     const client = new pg.Client({ connectionString: url })
@@ -59,7 +80,7 @@ describe('The schema of a PostgreSQL database', { skip: await skipWithout('postg
 
 /** @param withEmpty gives a place for a database that has nothing in it yet. */
 function schemaContract(
-  { open, run }: Engine,
+  { open, run, dialect, types }: Engine,
   withEmpty: (test: (location: string) => Promise<void>) => Promise<void>,
 ): void {
   it('is made once, however many open the database at the same time', () =>
@@ -85,6 +106,47 @@ function schemaContract(
       await (await open(location, { migrate: true }))[Symbol.asyncDispose]()
       await using metadata = await open(location, { migrate: false })
       await metadata.ping()
+    }))
+
+  it('of a version without accounts is brought up to date with what is in it', () =>
+    withEmpty(async location => {
+      const before = Date.now()
+      const old = new Kysely<Schema>({ dialect: dialect(location) })
+      const past = {
+        '0001-initial': initial,
+        '0002-events': events,
+        '0003-settings': settings,
+        '0004-tail-digest': tailDigest,
+      }
+      const migrations = Object.entries(past).map(([title, change]): [string, Migration] => [
+        title,
+        { up: db => change(db, types) },
+      ])
+      const provider = { getMigrations: async () => Object.fromEntries(migrations) }
+      assert.equal((await new Migrator({ db: old, provider }).migrateToLatest()).error, undefined)
+      await old.destroy()
+
+      const repository = freshRepository()
+      const upload = newUpload(repository, before)
+      const digest = digestOf(Buffer.from('old'))
+      for (const statement of [
+        `insert into repositories values ('${repository}', 1)`,
+        `insert into blobs values ('${digest}', 'key', 3, 'stored', 1)`,
+        `insert into blob_links values ('${repository}', '${digest}', 1)`,
+        `insert into uploads (id, repository, algorithm, object_key, part_size, upload_offset, parts, expires_at)
+         values ('${upload.id}', '${repository}', 'sha256', 'key', 1, 0, '[]', ${upload.expiresAt.getTime()})`,
+      ])
+        await run(location, statement)
+      await rejectsWith('unsupported', open(location, { migrate: false }))
+
+      await using metadata = await open(location)
+      assert.equal((await metadata.getUpload(repository, upload.id)).account, null)
+      assert.deepEqual(await metadata.repositoriesWithBlob(digest, 9), [repository])
+      const tenant = tenantOf(repository)
+      assert.equal((await metadata.accessFacts(null, repository)).tenant, undefined)
+      await metadata.createTenant({ name: tenant, visibility: 'public' })
+      assert.deepEqual(await metadata.listRepositoriesOf(null, { limit: 9 }), [repository])
+      await rejectsWith('conflict', metadata.deleteTenant(tenant))
     }))
 
   it('of a newer version is left alone', () =>
