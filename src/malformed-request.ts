@@ -15,6 +15,7 @@ const answers: Readonly<Record<string, MalformedAnswer>> = {
     status: 413,
     message: 'The chunk extensions of the body are too long.',
   },
+  ERR_SSL_HTTP_REQUEST: { status: 400, message: 'This address speaks TLS: call it by https.' },
   ERR_HTTP_REQUEST_TIMEOUT: { status: 408, message: 'The request took too long to arrive.' },
 }
 

@@ -1,13 +1,13 @@
 import { chmod } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
 import { isIPv6, type ListenOptions, type Server } from 'node:net'
 import type Koa from 'koa'
 import { DomainError } from '../../errors.ts'
+import type { RenewalOptions } from '../../tls/renew-certificates.ts'
+import { createSecureServer } from '../../tls/secure-server.ts'
+import type { TlsFiles } from '../../tls/tls-files.ts'
 import { removeDeadSocket } from './agent-socket.ts'
 import { defaultListenerLimits, Listener, type ListenerLimits, serverOptions } from './http/listener.ts'
-import { readTlsFiles, type TlsFiles } from './http/tls-files.ts'
-import { renewCertificates, type RenewalOptions } from './http/renew-certificates.ts'
 
 /** A listening agent. */
 export interface AgentServer {
@@ -64,22 +64,18 @@ export async function serveAgentOnAddress(
   renewal: RenewalOptions = {},
 ): Promise<AddressServer> {
   await using opened = new AsyncDisposableStack()
-  const options = serverOptions(limits)
+  const http = serverOptions(limits)
   let server: ReturnType<typeof createServer>
-  if (tls === undefined) server = createServer(options)
-  else {
-    const wantsCertificate = tls.clientCa !== undefined
-    const secure = createTlsServer({
-      ...options,
-      ...(await readTlsFiles(tls)),
-      // For a handshake that does not come to its end.
-      handshakeTimeout: limits.headersMs,
-      requestCert: wantsCertificate,
-      rejectUnauthorized: wantsCertificate,
-    })
-    opened.use(await renewCertificates(secure, tls, renewal))
-    server = secure
-  }
+  if (tls === undefined) server = createServer(http)
+  else
+    ({ server } = opened.use(
+      await createSecureServer(tls, {
+        http,
+        handshakeMs: limits.headersMs,
+        clientCertificates: 'required',
+        renewal,
+      }),
+    ))
   const listener = new Listener(server, app.callback(), limits)
   await listen(server, { host, port }, `${host}:${port}`)
   const bound = boundAddress(server)

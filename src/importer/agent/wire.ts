@@ -43,6 +43,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   already_exists: 409,
   conflict: 409,
   busy: 409,
+  throttled: 429,
   no_space: 507,
   unavailable: 503,
 }

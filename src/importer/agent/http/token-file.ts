@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { DomainError, isDomainError } from '../../../errors.ts'
 import { digestOf } from '../../../storage/digest.ts'
-import { refuseOpenToOthers } from './secret-mode.ts'
+import { refuseOpenToOthers } from '../../../tls/secret-mode.ts'
 
 /** RFC 6750, 2.1 (b64token). */
 const tokenPattern = /^[A-Za-z0-9._~+/-]+=*$/

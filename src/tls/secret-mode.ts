@@ -1,4 +1,4 @@
-import { DomainError } from '../../../errors.ts'
+import { DomainError } from '../errors.ts'
 
 /**
  * A file that holds a secret, and that any user of this machine can read, keeps none.

@@ -1,6 +1,6 @@
 import { setInterval } from 'node:timers/promises'
 import type { Server } from 'node:tls'
-import { isAbort } from '../../../errors.ts'
+import { isAbort } from '../errors.ts'
 import { readTlsFiles, type TlsFiles, versionOf } from './tls-files.ts'
 
 export interface RenewalOptions {
@@ -11,21 +11,27 @@ export interface RenewalOptions {
   readonly onProblem?: ((error: unknown) => void) | undefined
 }
 
-/** Gives a server its certificates anew when their files change. Connections that are there keep theirs. */
-export async function renewCertificates(
+/**
+ * Gives a server its certificates anew when their files change. Connections that are there keep theirs; sessions of
+ * before are not resumed, so each client shows its certificate to the new authorities.
+ *
+ * @param version of the files, as {@link versionOf} told it before they were read.
+ */
+export function renewCertificates(
   server: Server,
   files: TlsFiles,
+  version: string,
   { everyMs = 10_000, onRenewed, onProblem }: RenewalOptions = {},
-): Promise<AsyncDisposable> {
+): AsyncDisposable {
   const stop = new AbortController()
-  let version = await versionOf(files)
+  let served = version
   let told = ''
   const look = async (): Promise<void> => {
     try {
       const now = await versionOf(files)
-      if (now === version) return
+      if (now === served) return
       server.setSecureContext(await readTlsFiles(files))
-      version = now
+      served = now
       told = ''
       onRenewed?.()
     } catch (error) {
