@@ -55,6 +55,12 @@ export interface Metrics {
   storeRetry(operation: string): void
   /** Events of pulls that could not be written, because the database was away for too long. */
   pullEventsDropped(count: number): void
+  /** A request was refused. @param limit one of a fixed set of names. */
+  limited(limit: string): void
+  /** Who sent a request was asked for. @param outcome and @param kind one of a few words each. */
+  accessMeasured(outcome: string, kind: string): void
+  /** Entries of the audit log that were lost. @param where one of a few words. */
+  auditDropped(where: string, count: number): void
   /** @param seconds until the store has answered; the reading of what it answers is not in it. */
   storageAction(driver: string, action: string, seconds: number): void
 }
@@ -146,6 +152,24 @@ export function createMetrics({ uploadBuffers, uploads, blobCache }: MetricSourc
     help: 'Events of pulls that could not be written.',
     registers,
   })
+  const limited = new Counter({
+    name: 'varve_limited_total',
+    help: 'Requests that were refused because of a limit: requests, logins, uploads or quota.',
+    labelNames: ['limit'] as const,
+    registers,
+  })
+  const access = new Counter({
+    name: 'varve_access_total',
+    help: 'Requests by whether they were let in (challenged: nothing was shown yet), and by what was shown.',
+    labelNames: ['outcome', 'kind'] as const,
+    registers,
+  })
+  const auditDropped = new Counter({
+    name: 'varve_audit_dropped_total',
+    help: 'Entries that are missing in the audit log: in the database, in the file, or too many refusals of one address.',
+    labelNames: ['where'] as const,
+    registers,
+  })
   observe(
     registry,
     'varve_upload_buffered_bytes',
@@ -219,6 +243,9 @@ export function createMetrics({ uploadBuffers, uploads, blobCache }: MetricSourc
     },
     storeRetry: operation => storeRetries.labels(operation).inc(),
     pullEventsDropped: count => pullsDropped.inc(count),
+    limited: limit => limited.labels(limit).inc(),
+    accessMeasured: (outcome, kind) => access.labels(outcome, kind).inc(),
+    auditDropped: (where, count) => auditDropped.labels(where).inc(count),
     storageAction: (driver, action, seconds) => storage.labels(driver, action).observe(seconds),
   }
 }

@@ -26,6 +26,29 @@ export async function readBounded(
   return memory.subarray(0, size)
 }
 
+/**
+ * A whole small body of somebody who is not known yet. Takes memory only for what has come, and none of that which
+ * pushes wait for: with a thousand slow connections a stranger could have all of it reserved.
+ * @param limit bytes; about as many as a request's headers may have.
+ * @throws DomainError `too_large`, before reading when the length is announced.
+ */
+export async function readSmall(
+  { headers, body, signal }: RegistryRequest,
+  limit: number,
+  resource: Resource,
+): Promise<Uint8Array> {
+  signal.throwIfAborted()
+  if ((announcedLength(headers) ?? 0) > limit) throw tooLarge(limit, resource)
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    size += chunk.length
+    if (size > limit) throw tooLarge(limit, resource)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
 function tooLarge(limit: number, resource: Resource): DomainError {
   return new DomainError(
     'too_large',

@@ -9,6 +9,13 @@ export interface ClientOrigin {
   readonly scheme: 'http' | 'https'
 }
 
+/** The connection that a request came by. */
+export interface Connection {
+  /** Address of its other end. */
+  readonly peer: string | undefined
+  readonly scheme: 'http' | 'https'
+}
+
 /** One proxy's word about who it was called by. */
 interface Hop {
   readonly address: string | undefined
@@ -21,15 +28,23 @@ interface Hop {
  * counts for nothing. `X-Forwarded-For` and `Forwarded` (RFC 7239) are both read; where both are there and disagree,
  * one of them is the client's own invention, and neither counts.
  *
- * @param peer address of the other end of the connection.
+ * @returns `isDirect`: whether whoever holds the connection is no trusted proxy, and so speaks for nobody else.
  */
 export function clientOrigin(
   headers: IncomingHttpHeaders,
-  peer: string | undefined,
+  { peer, scheme }: Connection,
+  trusted: AddressRanges,
+): ClientOrigin & { readonly isDirect: boolean } {
+  const direct: ClientOrigin = { address: normalize(peer ?? ''), scheme }
+  if (!trusted.includes(direct.address)) return { ...direct, isDirect: true }
+  return { ...forwardedOrigin(headers, direct, trusted), isDirect: false }
+}
+
+function forwardedOrigin(
+  headers: IncomingHttpHeaders,
+  direct: ClientOrigin,
   trusted: AddressRanges,
 ): ClientOrigin {
-  const direct: ClientOrigin = { address: normalize(peer ?? ''), scheme: 'http' }
-  if (!trusted.includes(direct.address)) return direct
   const told = [xForwarded(headers), forwarded(headers)].flatMap(hops =>
     hops === undefined ? [] : [walk(direct, hops, trusted)],
   )
@@ -45,9 +60,14 @@ function walk(direct: ClientOrigin, hops: readonly Hop[], trusted: AddressRanges
     const next = addressOf(address ?? '')
     // An entry that names nobody ends what can be known.
     if (next === undefined) return origin
-    origin = { address: next, scheme: scheme?.toLowerCase() === 'https' ? 'https' : 'http' }
+    // Who says nothing of it has not changed it.
+    origin = { address: next, scheme: scheme === undefined ? origin.scheme : schemeOf(scheme) }
   }
   return origin
+}
+
+function schemeOf(text: string): ClientOrigin['scheme'] {
+  return text.trim().toLowerCase() === 'https' ? 'https' : 'http'
 }
 
 function xForwarded(headers: IncomingHttpHeaders): Hop[] | undefined {

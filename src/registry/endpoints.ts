@@ -33,6 +33,9 @@ export type Operation =
   | 'referrers'
   | 'repository.extensions'
 
+/** What the token service can do. */
+export type TokenOperation = 'token.get' | 'token.post' | 'jwks'
+
 /** What the second server, for operators, can do. */
 export type DebugOperation = 'live' | 'ready' | 'openapi' | 'metrics' | 'debug.health' | 'events'
 
@@ -75,6 +78,17 @@ export const registryEndpoints: readonly Endpoint<Operation>[] = [
   ...at<Operation>('/v2/*name/tags/list', getAndHead('tags.list')),
   ...at<Operation>('/v2/*name/referrers/:digest', getAndHead('referrers')),
   ...at<Operation>('/v2/*name/_oci/ext/discover', getAndHead('repository.extensions')),
+]
+
+/** Those of the token service, which is there with `auth.mode: token`. distribution's own is at the second path. */
+export const tokenEndpoints: readonly Endpoint<TokenOperation>[] = [
+  ...['/token', '/auth/token', '/auth/token/'].flatMap(path =>
+    at<TokenOperation>(path, [
+      ['GET', 'token.get'],
+      ['POST', 'token.post'],
+    ]),
+  ),
+  ...at<TokenOperation>('/.well-known/jwks.json', getAndHead('jwks')),
 ]
 
 /** The second server's: on an address that only operators reach. */

@@ -1,23 +1,29 @@
 import { type DomainError, type ErrorCode, isDomainError, primaryOf, type Resource } from '../errors.ts'
-import { json, type Reply } from './reply.ts'
+import { type Headers, json, type Reply } from './reply.ts'
 
-/** distribution-spec, "Error Codes" and "Extensions", and those that the Docker protocol adds. */
+/** distribution-spec, "Error Codes" and "Extensions", those that the Docker protocol adds, and those of administration. */
 export type OciErrorCode =
+  | 'ALREADY_EXISTS'
   | 'BLOB_UNKNOWN'
   | 'BLOB_UPLOAD_INVALID'
   | 'BLOB_UPLOAD_UNKNOWN'
+  | 'CONFLICT'
   | 'DENIED'
   | 'DIGEST_INVALID'
   | 'EXTENSION_UNKNOWN'
+  | 'INVALID'
   | 'MANIFEST_BLOB_UNKNOWN'
   | 'MANIFEST_INVALID'
   | 'MANIFEST_UNKNOWN'
   | 'NAME_INVALID'
   | 'NAME_UNKNOWN'
+  | 'NOT_FOUND'
   | 'PAGINATION_NUMBER_INVALID'
   | 'RANGE_INVALID'
   | 'SIZE_INVALID'
   | 'TAG_INVALID'
+  | 'TOO_LARGE'
+  | 'TOOMANYREQUESTS'
   | 'UNAUTHORIZED'
   | 'UNAVAILABLE'
   | 'UNKNOWN'
@@ -66,14 +72,28 @@ const table: Readonly<Partial<Record<`${ErrorCode} ${Resource | '*'}`, HttpFailu
 
   // A condition of the request does not hold: RFC 9110, 15.5.13. The spec has no code of its own for it.
   'conflict manifest': { status: 412, code: 'DENIED' },
+  // A tag that may not be changed; docker prints the message.
+  'conflict tag': { status: 409, code: 'DENIED' },
   // distribution-spec allows only 404 and 405 when a blob is not deleted.
   'conflict blob': { status: 405, code: 'DENIED' },
   'unsupported request': { status: 405, code: 'UNSUPPORTED' },
   'unauthorized *': { status: 401, code: 'UNAUTHORIZED' },
   'denied *': { status: 403, code: 'DENIED' },
+  'throttled *': { status: 429, code: 'TOOMANYREQUESTS' },
   'no_space *': { status: 507, code: 'UNAVAILABLE' },
   'unavailable *': { status: 503, code: 'UNAVAILABLE' },
 }
+
+const adminTable: Readonly<Partial<Record<ErrorCode, HttpFailure>>> = {
+  invalid: { status: 400, code: 'INVALID' },
+  not_found: { status: 404, code: 'NOT_FOUND' },
+  already_exists: { status: 409, code: 'ALREADY_EXISTS' },
+  conflict: { status: 409, code: 'CONFLICT' },
+  too_large: { status: 413, code: 'TOO_LARGE' },
+}
+
+/** What administration is about: nothing of the protocol's, so its failures have codes of their own. */
+const adminResources: readonly Resource[] = ['tenant', 'account', 'credential', 'grant', 'rule']
 
 const bug: HttpFailure = { status: 500, code: 'UNKNOWN' }
 
@@ -93,23 +113,45 @@ const maxMissing = 1000
 export function failureOf(failure: unknown): HttpFailure {
   const error = primaryOf(failure)
   if (!isDomainError(error)) return bug
-  return table[`${error.code} ${error.details.resource}`] ?? table[`${error.code} *`] ?? bug
+  const { code, details } = error
+  const ofAdmin = adminResources.includes(details.resource) ? adminTable[code] : undefined
+  return table[`${code} ${details.resource}`] ?? ofAdmin ?? table[`${code} *`] ?? bug
 }
 
 /** The whole answer: distribution-spec, "Error Codes", one entry for each missing reference. */
 export function errorReply(failure: unknown): Reply {
   const error = primaryOf(failure)
   const { status, code } = failureOf(error)
-  const own = ownMessages[status]
+  const own = ownMessageOf(error, status)
   const errors =
     own === undefined && isDomainError(error)
       ? entriesOf(error, code)
       : [{ code, message: own ?? 'The request failed.' }]
-  return json(status, { errors }, status === 503 ? { 'Retry-After': String(retryAfterOf(error)) } : {})
+  return json(status, { errors, ...oauthOf(error) }, headersOf(error, status))
+}
+
+/** An OpenID provider that does not answer, for one, is nothing that the registry keeps anything in. */
+function ownMessageOf(error: unknown, status: number): string | undefined {
+  const isOfAccount = status === 503 && isDomainError(error) && error.details.resource === 'account'
+  return isOfAccount ? 'Who you are cannot be found out now; try again later.' : ownMessages[status]
+}
+
+/** RFC 6749, 5.2, beside the registry's own form: clients of a token service read the one or the other. */
+function oauthOf(error: unknown): object {
+  if (!isDomainError(error) || error.details.oauth === undefined) return {}
+  return { error: error.details.oauth, error_description: error.message }
+}
+
+function headersOf(error: unknown, status: number): Headers {
+  if (status === 429 || status === 503) return { 'Retry-After': String(retryAfterOf(error)) }
+  const challenge = isDomainError(error) ? error.details.challenge : undefined
+  return status === 401 && challenge !== undefined ? { 'WWW-Authenticate': challenge } : {}
 }
 
 function retryAfterOf(error: unknown): number {
-  return (isDomainError(error) ? error.details.retryAfterSeconds : undefined) ?? retryAfterSeconds
+  const given = isDomainError(error) ? error.details.retryAfterSeconds : undefined
+  // RFC 9110, 10.2.3: whole seconds.
+  return Math.ceil(given ?? retryAfterSeconds)
 }
 
 function entriesOf({ message, details }: DomainError, code: OciErrorCode): object[] {

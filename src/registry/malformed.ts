@@ -31,21 +31,26 @@ export function answerMalformed(
     socket.destroy()
     return { status: undefined, reason, peer }
   }
-  const { status, message } = malformedAnswer(reason)
-  const body = JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message }] })
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      'Content-Type: application/json',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      'Docker-Distribution-API-Version: registry/2.0',
-      'X-Content-Type-Options: nosniff',
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  )
+  const { status, text } = malformedResponse(reason)
+  socket.end(text)
   // Whoever cannot speak HTTP may not close either.
   socket.destroySoon()
   return { status, reason, peer }
+}
+
+/** The whole answer as it is written to the connection. @param reason as in {@link Malformed}. */
+export function malformedResponse(reason: string): { readonly status: number; readonly text: string } {
+  const { status, message } = malformedAnswer(reason)
+  const body = JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message }] })
+  const text = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Docker-Distribution-API-Version: registry/2.0',
+    'X-Content-Type-Options: nosniff',
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n')
+  return { status, text }
 }

@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
+import type { AccountName } from '../storage/accounts/names.ts'
 import { type Digest, parseDigest } from '../storage/digest.ts'
 import { parseRepositoryName, type RepositoryName } from '../storage/reference.ts'
+import type { Caller } from './auth/access-controller.ts'
 
 /** What a handler sees of a request: nothing of Koa, nothing of sockets. */
 export interface RegistryRequest {
@@ -22,13 +24,31 @@ export interface RegistryRequest {
   readonly body: Readable
   /** Aborted when the client is gone. */
   readonly signal: AbortSignal
+  /** What becomes known of the caller on the way; for those who look at the request afterwards. */
+  readonly facts: RequestFacts
   /** Waits until so many bytes more may be buffered; they count until the request ends. At most once for a request. */
   readonly reserve: (bytes: number) => Promise<void>
+}
+
+/** Filled in by `auth/authorize.ts`; the access log and the audit log read it when the request is over. */
+export interface RequestFacts {
+  /** Who sent it; undefined until that is known. */
+  caller?: Caller
+  /** Account that a client certificate stands for, when the connection has one that is good. */
+  certificate?: AccountName | undefined
+  /** For the audit log, what it is about, where the path alone does not say so: `tenant:acme`; a tag, a member. */
+  target?: string | undefined
+  reference?: string | undefined
 }
 
 /** @throws DomainError `invalid`. */
 export function repositoryOf(request: RegistryRequest): RepositoryName {
   return parseRepositoryName(request.params['name'] ?? '')
+}
+
+/** Who sends it; null: nobody in particular. */
+export function accountOf({ facts }: RegistryRequest): AccountName | null {
+  return facts.caller?.account ?? null
 }
 
 /** The digest in the path. @throws DomainError `invalid`. */

@@ -5,7 +5,8 @@ import type { RegistryRequest } from './request.ts'
 const maxText = 256
 
 /** Who sent the request, for the event of what it changes. */
-export function requesterOf({ id, client, scheme, method, headers }: RegistryRequest): Requester {
+export function requesterOf({ id, client, scheme, method, headers, facts }: RegistryRequest): Requester {
+  const account = facts.caller?.account
   return {
     requestId: id,
     address: client,
@@ -13,5 +14,6 @@ export function requesterOf({ id, client, scheme, method, headers }: RegistryReq
     host: (headers.host ?? '').slice(0, maxText),
     method,
     userAgent: (headers['user-agent'] ?? '').slice(0, maxText),
+    ...(account === null || account === undefined ? {} : { account }),
   }
 }

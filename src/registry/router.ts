@@ -41,6 +41,7 @@ export function createRouter(routes: readonly Route[]): Router<RegistryState, De
         scheme: ctx.state.client?.scheme ?? 'http',
         body: ctx.state.body,
         signal: ctx.state.signal,
+        facts: ctx.state.facts,
         reserve: ctx.state.reserve,
       }
       respond(ctx, await route.handler(request))

@@ -1,6 +1,8 @@
 import type { BlobStore } from '../storage/blobs/blob-store.ts'
 import type { RequiredReferences } from '../storage/manifest.ts'
 import type { Metadata } from '../storage/metadata/metadata.ts'
+import { authorized } from './auth/authorize.ts'
+import { OpenAccess } from './auth/open-access.ts'
 import { type Endpoint, type Operation, registryEndpoints } from './endpoints.ts'
 import type { PullLog } from './events/pull-recorder.ts'
 import type { Handler } from './handler.ts'
@@ -17,7 +19,9 @@ import { createStartUploadHandler } from './handlers/start-upload.ts'
 import { createListTagsHandler } from './handlers/tags.ts'
 import { createUploadHandlers } from './handlers/uploads.ts'
 import type { HealthChecks } from './health.ts'
+import { createHiddenPositions, type HiddenPositions } from './hidden-positions.ts'
 import type { BlobRedirects } from './redirects.ts'
+import type { RegistrySecurity } from './security.ts'
 import type { UploadStates } from './upload-state.ts'
 
 export interface Route extends Endpoint {
@@ -34,6 +38,8 @@ export interface RegistryServices {
   readonly checks?: HealthChecks | undefined
   /** Told of pulls, if anybody wants to know. */
   readonly pulls?: PullLog | undefined
+  /** Who may do what; everybody everything unless given. */
+  readonly security?: RegistrySecurity | undefined
 }
 
 /** The roles of the metadata that handlers use themselves; upload sessions belong to the BlobStore. */
@@ -42,6 +48,8 @@ export type RegistryMetadata = Pick<
   | 'ping'
   | 'hasRepository'
   | 'listRepositories'
+  | 'listRepositoriesOf'
+  | 'repositoriesWithBlob'
   | 'putManifest'
   | 'getManifest'
   | 'statManifest'
@@ -69,15 +77,23 @@ export const defaultRegistryRules: RegistryRules = Object.freeze({
 
 /** The whole API: each endpoint with what answers it. */
 export function registryRoutes(
-  { blobs, metadata, checks = { metadata: options => metadata.ping(options) }, pulls }: RegistryServices,
+  {
+    blobs,
+    metadata,
+    checks = { metadata: options => metadata.ping(options) },
+    pulls,
+    security = { access: new OpenAccess() },
+  }: RegistryServices,
   uploadStates: UploadStates,
   { readOnly, requireReferences, redirects }: RegistryRules = defaultRegistryRules,
+  positions: HiddenPositions = createHiddenPositions(),
 ): readonly Route[] {
   const blob = createBlobHandlers(blobs, metadata, redirects)
   const manifest = createManifestHandlers(metadata, requireReferences)
+  const getManifest = security.trust?.around('manifest.get', manifest.get) ?? manifest.get
   const upload = createUploadHandlers(blobs, uploadStates)
-  const startUpload = createStartUploadHandler(blobs, uploadStates)
-  const catalog = createCatalogHandler(metadata)
+  const startUpload = createStartUploadHandler(blobs, metadata, uploadStates)
+  const catalog = createCatalogHandler(metadata, positions)
   const listTags = createListTagsHandler(metadata)
   const referrers = createReferrersHandler(metadata)
   const extensions = createRepositoryExtensionsHandler(metadata)
@@ -99,7 +115,7 @@ export function registryRoutes(
     'blob.get': recordPulls('blob', blob.get, pulls),
     'blob.head': blob.head,
     'blob.delete': blob.delete,
-    'manifest.get': recordPulls('manifest', manifest.get, pulls),
+    'manifest.get': recordPulls('manifest', getManifest, pulls),
     'manifest.head': manifest.head,
     'manifest.put': manifest.put,
     'manifest.delete': manifest.delete,
@@ -107,8 +123,29 @@ export function registryRoutes(
     referrers,
     'repository.extensions': extensions,
   }
-  const routes = registryEndpoints.map(endpoint => ({ ...endpoint, handler: handlers[endpoint.operation] }))
-  return readOnly ? routes.map(refuseChange) : routes
+  const routes = registryEndpoints.map(endpoint => ({
+    ...endpoint,
+    handler: secured(endpoint.operation, handlers[endpoint.operation], security),
+  }))
+  return [...(readOnly ? routes.map(refuseChange) : routes), ...ownRoutes(security)]
+}
+
+/** The layers around a handler, in the order that {@link RegistrySecurity} gives reasons for. */
+function secured(
+  operation: Operation,
+  handler: Handler,
+  { access, audit, limits }: RegistrySecurity,
+): Handler {
+  const limited = limits?.around(operation, handler) ?? handler
+  const known = authorized(access, operation, limited)
+  return audit?.around(operation, known) ?? known
+}
+
+function ownRoutes({ routes = [], audit, limits }: RegistrySecurity): Route[] {
+  return routes.map(route => {
+    const limited = limits?.around(route.operation, route.handler) ?? route.handler
+    return { ...route, handler: audit?.around(route.operation, limited) ?? limited }
+  })
 }
 
 /** Reading changes nothing, so all else does. */

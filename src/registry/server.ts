@@ -1,8 +1,17 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
 import { isIPv6, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError } from '../errors.ts'
+import { createSecureServer, type SecureServerOptions } from '../tls/secure-server.ts'
+import type { TlsFiles } from '../tls/tls-files.ts'
+import { Handshakes } from './handshakes.ts'
 import { answerMalformed, type Malformed } from './malformed.ts'
 
 export interface ListenAddress {
@@ -30,6 +39,9 @@ export const defaultServerTimeouts: ServerTimeouts = Object.freeze({
   stopMs: 30_000,
 })
 
+/** For a TLS handshake, in milliseconds; containerd waits as long for ours. */
+const maxHandshakeMs = 10_000
+
 /** Bytes: tokens with many scopes outgrow Node's default of 16 KiB. */
 const maxHeaderSize = 64 * 1024
 
@@ -39,7 +51,7 @@ export type Listener = (request: IncomingMessage, response: ServerResponse) => P
 export interface RunningServer {
   readonly host: string
   readonly port: number
-  /** `http://host:port`. */
+  /** `http://host:port`, or `https://host:port`. */
   readonly url: string
   /**
    * Stops accepting, waits for running requests (at most `stopMs`), cuts what is left and lets their listeners save
@@ -48,16 +60,23 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
+/** What is needed to speak TLS. */
+export interface ServerTls extends Pick<SecureServerOptions, 'clientCertificates' | 'renewal'> {
+  readonly files: TlsFiles
+}
+
 /**
- * Serves `listener` over HTTP.
- * @throws DomainError `unavailable` when the address is taken or not to be had.
+ * Serves `listener` over HTTP, on TLS where that is given.
+ * @throws DomainError `unavailable` when the address is taken or not to be had, `invalid` for files of no use to TLS.
  */
 export async function listen(
   listener: Listener,
   address: ListenAddress,
   timeouts: ServerTimeouts = defaultServerTimeouts,
   onMalformed: (malformed: Malformed) => void = () => {},
+  tls?: ServerTls,
 ): Promise<RunningServer> {
+  await using opened = new AsyncDisposableStack()
   let closing: Promise<void> | undefined
   const running = new Set<Promise<void>>()
   const answering = new WeakMap<Duplex, ServerResponse>()
@@ -72,35 +91,59 @@ export async function listen(
     const work = listener(request, response).finally(() => running.delete(work))
     running.add(work)
   }
-  const server = createServer(
-    {
-      maxHeaderSize,
-      headersTimeout: timeouts.headersMs,
-      keepAliveTimeout: timeouts.keepAliveMs,
-      // Node looks for requests that are overdue only so often.
-      connectionsCheckingInterval: Math.min(timeouts.headersMs / 2, 15_000),
-      // A large layer over a slow line takes hours; what must not happen is that nothing moves.
-      requestTimeout: 0,
-    },
-    serve,
-  )
+  const { server, handshakes } = await createServers(timeouts, tls, opened)
+  server.on('request', serve)
   server.timeout = timeouts.idleMs
   // Whoever reads the body sends the 100: a request that is refused never gets one.
   server.on('checkContinue', serve)
   server.on('clientError', (error, socket) => {
-    if (socket instanceof Socket) onMalformed(answerMalformed(error, socket, answering.get(socket)))
+    if (handshakes?.isPending(socket) === true) onMalformed(handshakes.refuse(error, socket))
+    else if (socket instanceof Socket) onMalformed(answerMalformed(error, socket, answering.get(socket)))
   })
   await bind(server, address)
   const { host, port } = boundAddress(server)
+  const owned = opened.move()
   return {
     host,
     port,
-    url: `http://${isIPv6(host) ? `[${host}]` : host}:${port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://${isIPv6(host) ? `[${host}]` : host}:${port}`,
     close: () => {
-      closing ??= stop(server, running, timeouts.stopMs)
+      closing ??= (async () => {
+        await owned.disposeAsync()
+        const stopped = stop(server, running, timeouts.stopMs)
+        handshakes?.close()
+        await stopped
+      })()
       return closing
     },
   }
+}
+
+interface Servers {
+  readonly server: Server
+  /** Where there is TLS. */
+  readonly handshakes?: Handshakes
+}
+
+async function createServers(
+  timeouts: ServerTimeouts,
+  tls: ServerTls | undefined,
+  opened: AsyncDisposableStack,
+): Promise<Servers> {
+  const http: ServerOptions = {
+    maxHeaderSize,
+    headersTimeout: timeouts.headersMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+    // Node looks for requests that are overdue only so often.
+    connectionsCheckingInterval: Math.min(timeouts.headersMs / 2, 15_000),
+    // A large layer over a slow line takes hours; what must not happen is that nothing moves.
+    requestTimeout: 0,
+  }
+  if (tls === undefined) return { server: createServer(http) }
+  const { files, ...options } = tls
+  const handshakeMs = Math.min(timeouts.headersMs, maxHandshakeMs)
+  const { server } = opened.use(await createSecureServer(files, { http, handshakeMs, ...options }))
+  return { server, handshakes: new Handshakes(server) }
 }
 
 /**

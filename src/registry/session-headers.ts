@@ -1,3 +1,4 @@
+import type { AccountName } from '../storage/accounts/names.ts'
 import type { UploadStatus } from '../storage/blobs/blob-store.ts'
 import type { RepositoryName } from '../storage/reference.ts'
 import { uploadPath, uploadRange } from './locations.ts'
@@ -9,9 +10,10 @@ export function sessionHeaders(
   repository: RepositoryName,
   { id, offset }: UploadStatus,
   states: UploadStates,
+  account: AccountName | null,
 ): Headers {
   return {
-    Location: uploadPath(repository, id, states.sign(id, offset)),
+    Location: uploadPath(repository, id, states.sign(id, offset, account)),
     Range: uploadRange(offset),
     'Docker-Upload-UUID': id,
   }

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import * as z from 'zod'
+import type { AccountName } from '../storage/accounts/names.ts'
 import type { UploadId } from '../storage/blobs/blob-store.ts'
 
 /**
@@ -12,25 +13,30 @@ import type { UploadId } from '../storage/blobs/blob-store.ts'
  * characters, so it survives every way of parsing and writing a query.
  */
 export interface UploadStates {
-  sign(id: UploadId, offset: number): string
-  /** The offset that was signed for this session; undefined when the text is absent or not ours. */
-  verify(id: UploadId, text: string | null): number | undefined
+  /** @param account whom it is given to; null: nobody in particular. */
+  sign(id: UploadId, offset: number, account: AccountName | null): string
+  /** The offset that was signed for this session and account; undefined when the text is absent or not ours. */
+  verify(id: UploadId, text: string | null, account: AccountName | null): number | undefined
 }
 
 const stateSchema = z.object({ id: z.string(), offset: z.int().nonnegative() })
 
 /** @param secret shared by all replicas. Without one, states end with the process, and so does their protection. */
 export function createUploadStates(secret: Uint8Array = randomBytes(32)): UploadStates {
-  const macOf = (payload: string) => createHmac('sha256', secret).update(payload).digest()
+  // No account's name is empty, and what comes before the blank has none, so no two pairs are one text.
+  const macOf = (payload: string, account: AccountName | null) =>
+    createHmac('sha256', secret)
+      .update(account === null ? payload : `${payload} ${account}`)
+      .digest()
   return {
-    sign: (id, offset) => {
+    sign: (id, offset, account) => {
       const payload = Buffer.from(JSON.stringify({ id, offset })).toString('base64url')
-      return `${payload}.${macOf(payload).toString('base64url')}`
+      return `${payload}.${macOf(payload, account).toString('base64url')}`
     },
-    verify: (id, text) => {
+    verify: (id, text, account) => {
       const [payload = '', signature = ''] = text?.split('.') ?? []
       const given = Buffer.from(signature, 'base64url')
-      const expected = macOf(payload)
+      const expected = macOf(payload, account)
       if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined
       const state = stateSchema.parse(JSON.parse(Buffer.from(payload, 'base64url').toString()))
       return state.id === id ? state.offset : undefined

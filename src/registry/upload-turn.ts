@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError, isDomainError } from '../errors.ts'
-import type { BlobIngester, BlobWriter, UploadId } from '../storage/blobs/blob-store.ts'
+import type { BlobIngester, BlobWriter, SessionOptions, UploadId } from '../storage/blobs/blob-store.ts'
 
 /** In milliseconds: how long a request waits for the session's other writer, and between two attempts. */
 export interface TurnTimes {
@@ -26,19 +26,19 @@ export interface UploadTurn {
 export async function takeTurn(
   blobs: BlobIngester,
   id: UploadId,
-  signal: AbortSignal,
+  session: SessionOptions & { readonly signal: AbortSignal },
   { waitMs, retryMs }: TurnTimes = defaultTurnTimes,
 ): Promise<UploadTurn> {
   const attempts = Math.ceil(waitMs / retryMs)
   let offsetAtArrival: number | undefined
   for (let attempt = 0; ; attempt++) {
     try {
-      return { writer: await blobs.resume(id, { signal }), offsetAtArrival }
+      return { writer: await blobs.resume(id, session), offsetAtArrival }
     } catch (error) {
       if (!isDomainError(error, 'busy') || attempt >= attempts) throw error
     }
-    offsetAtArrival ??= (await blobs.status(id, { signal })).offset
-    await sleep(retryMs, undefined, { signal })
+    offsetAtArrival ??= (await blobs.status(id, session)).offset
+    await sleep(retryMs, undefined, { signal: session.signal })
   }
 }
 

@@ -6,7 +6,8 @@ import { addressRanges } from '../../src/registry/address-ranges.ts'
 import { clientOrigin } from '../../src/registry/client-origin.ts'
 
 const trusted = addressRanges(['10.0.0.0/8', '192.0.2.7', 'fd00::/8'])
-const of = (headers: Record<string, string>, peer = '10.0.0.1') => clientOrigin(headers, peer, trusted)
+const of = (headers: Record<string, string>, peer = '10.0.0.1', scheme: 'http' | 'https' = 'http') =>
+  clientOrigin(headers, { peer, scheme }, trusted)
 
 const proxy = fc.ipV4().map(address => address.replace(/^\d+/, '10'))
 const stranger = fc.ipV4().filter(address => !trusted.includes(address))
@@ -29,8 +30,11 @@ describe('The origin of a request', () => {
   it('is the peer, whatever the headers say, unless the peer is trusted', () => {
     fc.assert(
       fc.property(stranger, forwardedHeaders, (peer, headers) => {
-        assert.deepEqual(clientOrigin(headers, peer, trusted), { address: peer, scheme: 'http' })
-        assert.deepEqual(clientOrigin(headers, `::ffff:${peer}`, trusted), { address: peer, scheme: 'http' })
+        for (const scheme of ['http', 'https'] as const) {
+          const direct = { address: peer, scheme, isDirect: true }
+          assert.deepEqual(of(headers, peer, scheme), direct)
+          assert.deepEqual(of(headers, `::ffff:${peer}`, scheme), direct)
+        }
       }),
     )
   })
@@ -46,7 +50,11 @@ describe('The origin of a request', () => {
           const chain = [...invented, client, ...proxies].join(', ')
           assert.equal(of({ 'x-forwarded-for': chain }, peer).address, client)
           const elements = [client, ...proxies].map(address => `for=${address};proto=https`)
-          assert.deepEqual(of({ forwarded: elements.join(',') }, peer), { address: client, scheme: 'https' })
+          assert.deepEqual(of({ forwarded: elements.join(',') }, peer), {
+            address: client,
+            scheme: 'https',
+            isDirect: false,
+          })
         },
       ),
     )
@@ -93,6 +101,12 @@ describe('The origin of a request', () => {
       const { address, scheme } = of(headers)
       assert.deepEqual([address, scheme], expected)
     })
+
+  it('has the scheme of the connection, where its proxy says nothing of it', () => {
+    assert.equal(of({ 'x-forwarded-for': '198.51.100.4' }, '10.0.0.1', 'https').scheme, 'https')
+    const told = { 'x-forwarded-for': '198.51.100.4', 'x-forwarded-proto': 'http' }
+    assert.equal(of(told, '10.0.0.1', 'https').scheme, 'http')
+  })
 
   it('refuses what is no range of addresses, by name', () => {
     for (const cidr of ['10.0.0.0/33', 'fd00::/129', 'proxy', '10.0.0/8', '', '10.0.0.0/-1'])

@@ -44,8 +44,18 @@ describe('error table', () => {
     ['busy', 'upload', 416, 'RANGE_INVALID'],
     ['conflict', 'blob', 405, 'DENIED'],
     ['unsupported', 'request', 405, 'UNSUPPORTED'],
+    ['unauthorized', 'registry', 401, 'UNAUTHORIZED'],
+    ['denied', 'quota', 403, 'DENIED'],
+    ['conflict', 'tag', 409, 'DENIED'],
+    ['throttled', 'account', 429, 'TOOMANYREQUESTS'],
     ['unavailable', 'object', 503, 'UNAVAILABLE'],
     ['no_space', 'object', 507, 'UNAVAILABLE'],
+    ['invalid', 'tenant', 400, 'INVALID'],
+    ['not_found', 'account', 404, 'NOT_FOUND'],
+    ['already_exists', 'tenant', 409, 'ALREADY_EXISTS'],
+    ['conflict', 'grant', 409, 'CONFLICT'],
+    ['too_large', 'rule', 413, 'TOO_LARGE'],
+    ['denied', 'credential', 403, 'DENIED'],
   ] as const)
     it(`${code} ${resource} is ${status} ${oci}`, () => {
       const { status: answered, errors } = answer(failure(code, resource))
@@ -79,6 +89,30 @@ describe('error table', () => {
     const later = failure('unavailable', 'database')
     const first = new SuppressedError(later, failure('out_of_range', 'upload'))
     for (const error of [first, new SuppressedError(later, first)]) assert.equal(answer(error).status, 416)
+  })
+
+  it('has exactly the challenge that the error brings, and none with another status', () => {
+    const challenge = 'Bearer realm="https://registry.example.com/token",service="varve"'
+    const { headers, text } = answer(
+      failure('unauthorized', 'registry', { challenge, rule: 'a rule', claimed: 'alice' }),
+    )
+    assert.deepEqual(headers, { 'WWW-Authenticate': challenge })
+    assert.doesNotMatch(text, /rule|alice/)
+    assert.deepEqual(answer(failure('denied', 'repository', { rule: 'a rule' })).headers, {})
+  })
+
+  it('says in whole seconds when to come back', () => {
+    const { headers } = answer(failure('throttled', 'account', { retryAfterSeconds: 1.2 }))
+    assert.deepEqual(headers, { 'Retry-After': '2' })
+  })
+
+  it('does not take an OpenID provider that is away for the storage', () => {
+    const { status, errors, text } = answer(failure('unavailable', 'account', { name: 'id.internal' }))
+    assert.deepEqual(
+      [status, errors[0].message],
+      [503, 'Who you are cannot be found out now; try again later.'],
+    )
+    assert.ok(!text.includes('internal'))
   })
 
   it('tells nothing of what stands behind an outage, and when to come back', () => {

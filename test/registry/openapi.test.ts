@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import * as z from 'zod'
-import { debugEndpoints, registryEndpoints } from '../../src/registry/endpoints.ts'
+import { adminRoutes } from '../../src/registry/admin/http/admin-routes.ts'
+import { debugEndpoints, registryEndpoints, tokenEndpoints } from '../../src/registry/endpoints.ts'
 import { openApiDocument, pathOf } from '../../src/registry/openapi/document.ts'
 import { registryRoutes } from '../../src/registry/routes.ts'
 import { createUploadStates } from '../../src/registry/upload-state.ts'
@@ -33,7 +34,10 @@ describe('The OpenAPI description', () => {
     const routes = registryRoutes(stubServices(), createUploadStates())
     const keys = (endpoints: readonly { method: string; path: string }[]) =>
       new Set(endpoints.map(({ method, path }) => `${method.toUpperCase()} ${pathOf(path)}`))
-    assert.deepEqual(keys(documented), keys([...routes, ...debugEndpoints]))
+    assert.deepEqual(
+      keys(documented),
+      keys([...routes, ...tokenEndpoints, ...adminRoutes(undefined), ...debugEndpoints]),
+    )
     assert.deepEqual(keys(routes), keys(registryEndpoints))
   })
 
@@ -49,6 +53,19 @@ describe('The OpenAPI description', () => {
       )
       assert.ok(described.every(({ required }) => required === true))
     }
+  })
+
+  it('says what is answered to whoever may not, wherever somebody is asked', () => {
+    for (const { path, responses, operationId } of documented)
+      if (path.startsWith('/v2'))
+        for (const [status, code] of [
+          ['401', 'UNAUTHORIZED'],
+          ['403', 'DENIED'],
+          ['429', 'TOOMANYREQUESTS'],
+        ] as const)
+          assert.ok(responses[status]?.['x-error-codes']?.includes(code), `${operationId} ${status}`)
+    for (const path of ['/livez', '/openapi.json'])
+      assert.equal(documented.find(one => one.path === path)?.responses['401'], undefined)
   })
 
   it('says which server has what only one of both has', () => {

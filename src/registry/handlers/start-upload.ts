@@ -7,12 +7,13 @@ import {
   isDigestAlgorithm,
   parseDigest,
 } from '../../storage/digest.ts'
+import type { BlobRecords } from '../../storage/metadata/metadata.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import type { Handler } from '../handler.ts'
 import { blobPath } from '../locations.ts'
 import { mountSourceOf } from '../mount-source.ts'
 import type { Reply } from '../reply.ts'
-import { announcedLength, type RegistryRequest, repositoryOf } from '../request.ts'
+import { accountOf, announcedLength, type RegistryRequest, repositoryOf } from '../request.ts'
 import { requesterOf } from '../requester.ts'
 import { sessionHeaders } from '../session-headers.ts'
 import type { UploadStates } from '../upload-state.ts'
@@ -22,12 +23,16 @@ import type { UploadStates } from '../upload-state.ts'
  * there is `mount`, a whole blob when there is `digest`, and else the start of an upload session. A mount that
  * is not possible starts a session, too.
  */
-export function createStartUploadHandler(blobs: BlobStore, states: UploadStates): Handler {
+export function createStartUploadHandler(
+  blobs: BlobStore,
+  records: Pick<BlobRecords, 'repositoriesWithBlob'>,
+  states: UploadStates,
+): Handler {
   return async request => {
     const repository = repositoryOf(request)
     const own = blobs.repository(repository)
     if (request.query.has('mount')) {
-      const mounted = await mount(own, request)
+      const mounted = await mount(own, records, request)
       return mounted === undefined ? open(repository, own, request) : created(repository, mounted.digest)
     }
     const digest = request.query.get('digest')
@@ -38,19 +43,27 @@ export function createStartUploadHandler(blobs: BlobStore, states: UploadStates)
   async function open(
     repository: RepositoryName,
     own: RepositoryBlobs,
-    { query, signal }: RegistryRequest,
+    request: RegistryRequest,
   ): Promise<Reply> {
-    await using writer = await own.create({ algorithm: algorithmHint(query), signal })
-    return { status: 202, headers: sessionHeaders(repository, writer, states) }
+    const { query, signal } = request
+    const account = accountOf(request)
+    await using writer = await own.create({ algorithm: algorithmHint(query), account, signal })
+    return { status: 202, headers: sessionHeaders(repository, writer, states, account) }
   }
 }
 
 /** The blob, when it could be mounted; whatever stands in the way, the client may still push it. */
-async function mount(own: RepositoryBlobs, request: RegistryRequest): Promise<BlobInfo | undefined> {
+async function mount(
+  own: RepositoryBlobs,
+  records: Pick<BlobRecords, 'repositoriesWithBlob'>,
+  request: RegistryRequest,
+): Promise<BlobInfo | undefined> {
   const { query, signal } = request
   try {
-    const { name } = mountSourceOf(request)
-    return await own.link(parseDigest(query.get('mount') ?? ''), name, { by: requesterOf(request), signal })
+    const digest = parseDigest(query.get('mount') ?? '')
+    const source = await mountSourceOf(request, digest, records)
+    if (source === undefined) return undefined
+    return await own.link(digest, source, { by: requesterOf(request), signal })
   } catch (error) {
     if (isDomainError(error, 'not_found', 'invalid')) return undefined
     throw error
@@ -59,7 +72,11 @@ async function mount(own: RepositoryBlobs, request: RegistryRequest): Promise<Bl
 
 async function pushWhole(own: RepositoryBlobs, digest: Digest, request: RegistryRequest): Promise<Digest> {
   const { headers, body, signal } = request
-  await using writer = await own.create({ algorithm: algorithmOf(digest), signal })
+  await using writer = await own.create({
+    algorithm: algorithmOf(digest),
+    account: accountOf(request),
+    signal,
+  })
   try {
     await writer.write(body, { length: announcedLength(headers), signal })
     return (await writer.commit({ digest, by: requesterOf(request), signal })).digest

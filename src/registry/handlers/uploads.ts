@@ -1,5 +1,5 @@
 import { DomainError } from '../../errors.ts'
-import type { BlobStore, RepositoryBlobs, UploadId } from '../../storage/blobs/blob-store.ts'
+import type { BlobStore, RepositoryBlobs, SessionOptions, UploadId } from '../../storage/blobs/blob-store.ts'
 import { parseUploadId } from '../../storage/blobs/upload-id.ts'
 import { type Digest, parseDigest } from '../../storage/digest.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
@@ -8,7 +8,7 @@ import { errorReply, failureOf } from '../errcode.ts'
 import type { Handler } from '../handler.ts'
 import { blobPath } from '../locations.ts'
 import type { Reply } from '../reply.ts'
-import { announcedLength, type RegistryRequest, repositoryOf } from '../request.ts'
+import { accountOf, announcedLength, type RegistryRequest, repositoryOf } from '../request.ts'
 import { requesterOf } from '../requester.ts'
 import { sessionHeaders } from '../session-headers.ts'
 import type { UploadStates } from '../upload-state.ts'
@@ -33,20 +33,20 @@ interface SessionRequest {
 export function createUploadHandlers(blobs: BlobStore, states: UploadStates): UploadHandlers {
   return {
     status: onSession(async ({ request, repository, blobs, id }) => {
-      const session = await blobs.status(id, { signal: request.signal })
-      return { status: 204, headers: sessionHeaders(repository, session, states) }
+      const session = await blobs.status(id, sessionOf(request))
+      return { status: 204, headers: sessionHeaders(repository, session, states, accountOf(request)) }
     }),
 
     append: onSession(async ({ request, repository, blobs, id }) => {
-      const turn = await takeTurn(blobs, id, request.signal)
+      const turn = await takeTurn(blobs, id, sessionOf(request))
       await using _lease = turn.writer
       const offset = await append(request, id, turn)
-      return { status: 202, headers: sessionHeaders(repository, { id, offset }, states) }
+      return { status: 202, headers: sessionHeaders(repository, { id, offset }, states, accountOf(request)) }
     }),
 
     finish: onSession(async ({ request, repository, blobs, id }) => {
       const digest = closingDigest(request)
-      const turn = await takeTurn(blobs, id, request.signal)
+      const turn = await takeTurn(blobs, id, sessionOf(request))
       await using writer = turn.writer
       // A client that missed the answer sends the same request again, body included; its bytes are here already.
       const isRepeated = writer.committed === digest
@@ -59,7 +59,7 @@ export function createUploadHandlers(blobs: BlobStore, states: UploadStates): Up
     }),
 
     cancel: onSession(async ({ request, blobs, id }) => {
-      const { writer } = await takeTurn(blobs, id, request.signal)
+      const { writer } = await takeTurn(blobs, id, sessionOf(request))
       await using _lease = writer
       await writer.cancel({ signal: request.signal })
       return { status: 204, headers: { 'Docker-Upload-UUID': id } }
@@ -67,13 +67,16 @@ export function createUploadHandlers(blobs: BlobStore, states: UploadStates): Up
   }
 
   async function append(
-    { headers, query, body, signal }: RegistryRequest,
+    request: RegistryRequest,
     id: UploadId,
     { writer, offsetAtArrival }: UploadTurn,
   ): Promise<number> {
+    const { headers, query, body, signal } = request
     const { at, length } = chunkRangeOf(headers)
-    if (at === undefined)
-      checkUnmoved(id, writer.offset, offsetAtArrival, states.verify(id, query.get('_state')))
+    if (at === undefined) {
+      const signed = states.verify(id, query.get('_state'), accountOf(request))
+      checkUnmoved(id, writer.offset, offsetAtArrival, signed)
+    }
     return writer.write(body, { at, length, signal })
   }
 
@@ -87,12 +90,18 @@ export function createUploadHandlers(blobs: BlobStore, states: UploadStates): Up
         return await handle({ request, repository, blobs: own, id })
       } catch (error) {
         if (failureOf(error).status !== 416) throw error
-        const session = await own.status(id, { signal: request.signal })
+        const session = await own.status(id, sessionOf(request))
+        const headers = sessionHeaders(repository, session, states, accountOf(request))
         const reply = errorReply(error)
-        return { ...reply, headers: { ...reply.headers, ...sessionHeaders(repository, session, states) } }
+        return { ...reply, headers: { ...reply.headers, ...headers } }
       }
     }
   }
+}
+
+/** A session is only there for the account that began it. */
+function sessionOf(request: RegistryRequest): SessionOptions & { readonly signal: AbortSignal } {
+  return { account: accountOf(request), signal: request.signal }
 }
 
 /** @throws DomainError `invalid`; the session stays, and the client may send the request again. */

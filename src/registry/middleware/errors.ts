@@ -1,4 +1,4 @@
-import { isAbort, primaryOf } from '../../errors.ts'
+import { isAbort, isDomainError, primaryOf } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { errorReply, failureOf } from '../errcode.ts'
 import { respond } from '../respond.ts'
@@ -17,6 +17,7 @@ export function errors(log: Logger): RegistryMiddleware {
       if (isAbort(primaryOf(error)) && ctx.state.signal.aborted) return
       const { status, code } = failureOf(error)
       ctx.state.errorCode = code
+      if (isDomainError(error)) ctx.state.refused = error.details.account
       if (status >= 500)
         log.error(
           { requestId: ctx.state.requestId, operation: ctx.state.operation, error: primaryOf(error) },

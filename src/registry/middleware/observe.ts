@@ -1,3 +1,4 @@
+import { actingCharacters, escapedCharacter } from '../../acting-characters.ts'
 import type { Metrics } from '../../metrics.ts'
 import { handlerOf } from '../operation-handler.ts'
 import type { RegistryContext, RegistryMiddleware } from '../state.ts'
@@ -25,6 +26,9 @@ export interface RequestSummary {
   /** Address of the client, behind trusted proxies. */
   readonly client: string
   readonly userAgent: string | undefined
+  /** Who sent it, once that was known, and what proved it: `token:ID`, never the token. */
+  readonly account: string | undefined
+  readonly credential: string | undefined
 }
 
 /** Characters: longer paths name nothing that exists. */
@@ -61,15 +65,17 @@ export function observe(
         path: pathOf(ctx.url),
         operation: state.operation,
         route: state.route,
-        repository: state.repository,
-        reference: state.reference,
+        repository: harmless(state.repository, maxPath),
+        reference: harmless(state.reference, maxPath),
         status: res.writableFinished ? res.statusCode : clientClosedRequest,
         errorCode: state.errorCode,
         bytesIn: state.body.received,
         bytesOut: bodyBytes(ctx, req.socket.bytesWritten - writtenBefore),
         durationMs: Math.round((now() - startedAt) * 1000) / 1000,
         client: state.client.address,
-        userAgent: req.headers['user-agent']?.slice(0, maxUserAgent),
+        userAgent: harmless(req.headers['user-agent'], maxUserAgent),
+        account: state.facts.caller?.account ?? state.refused,
+        credential: state.facts.caller?.credential,
       }
       metrics?.requestDone({ ...summary, handler: handlerOf(state.operation) })
       onDone(summary)
@@ -94,5 +100,10 @@ function bodyBytes({ method, res }: RegistryContext, written: number): number {
 
 /** Undefined for a target that is no path: what it is then, credentials perhaps, nobody knows. */
 function pathOf(url: string): string | undefined {
-  return url.startsWith('/') ? url.split('?', 1)[0]?.slice(0, maxPath) : undefined
+  return url.startsWith('/') ? harmless(url.split('?', 1)[0], maxPath) : undefined
+}
+
+/** JSON keeps a line one line, but leaves what terminals act upon beyond ASCII as it is. */
+function harmless(text: string | undefined, limit: number): string | undefined {
+  return text?.slice(0, limit).replace(actingCharacters, escapedCharacter)
 }

@@ -1,6 +1,14 @@
 import { DomainError, type ErrorCode, type Resource } from '../../errors.ts'
 import { version } from '../../version.ts'
-import { debugEndpoints, type Endpoint, registryEndpoints } from '../endpoints.ts'
+import { adminPaths, adminSecuritySchemes } from '../admin/openapi.ts'
+import { needOf } from '../auth/required-access.ts'
+import {
+  debugEndpoints,
+  type Endpoint,
+  type Operation,
+  registryEndpoints,
+  tokenEndpoints,
+} from '../endpoints.ts'
 import { failureOf } from '../errcode.ts'
 import { type Failure, type OperationDescription, operationDescriptions, type Success } from './operations.ts'
 import { pathParameters } from './parameters.ts'
@@ -15,7 +23,10 @@ export interface OpenApiDocument {
   readonly servers: readonly JsonSchema[]
   /** By path, then by method in lower case. */
   readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>
-  readonly components: { readonly schemas: Readonly<Record<string, JsonSchema>> }
+  readonly components: {
+    readonly schemas: Readonly<Record<string, JsonSchema>>
+    readonly securitySchemes: Readonly<Record<string, JsonSchema>>
+  }
 }
 
 const debugServers = [{ url: 'http://127.0.0.1:5001', description: 'registry.metricsAddress' }]
@@ -24,16 +35,17 @@ const debugServers = [{ url: 'http://127.0.0.1:5001', description: 'registry.met
 export function openApiDocument(): OpenApiDocument {
   const paths: Record<string, Record<string, unknown>> = {}
   const ids = new Set<string>()
-  const add = (endpoint: Described, servers?: readonly JsonSchema[]): void => {
+  const add = (endpoint: Described, more: readonly Failure[], servers?: readonly JsonSchema[]): void => {
     const path = pathOf(endpoint.path)
     paths[path] ??= servers === undefined ? {} : { servers }
     paths[path][endpoint.method.toLowerCase()] ??= {
       operationId: uniqueId(endpoint, ids),
-      ...describe(endpoint, operationDescriptions[endpoint.operation]),
+      ...describe(endpoint, operationDescriptions[endpoint.operation], more),
     }
   }
-  for (const endpoint of registryEndpoints) add(endpoint)
-  for (const endpoint of debugEndpoints) add(endpoint, debugServers)
+  for (const endpoint of registryEndpoints) add(endpoint, accessFailures(endpoint.operation))
+  for (const endpoint of tokenEndpoints) add(endpoint, [])
+  for (const endpoint of debugEndpoints) add(endpoint, [], debugServers)
   return {
     openapi: '3.1.0',
     info: {
@@ -44,8 +56,8 @@ export function openApiDocument(): OpenApiDocument {
         'The OCI distribution protocol with its extensions; a path parameter {name} may span several path segments.',
     },
     servers: [{ url: '/' }],
-    paths,
-    components: { schemas },
+    paths: { ...paths, ...adminPaths() },
+    components: { schemas, securitySchemes: adminSecuritySchemes },
   }
 }
 
@@ -66,6 +78,7 @@ function uniqueId({ operation, method }: Described, taken: Set<string>): string 
 function describe(
   { path, method }: Described,
   { summary, parameters = [], body, successes, failures }: OperationDescription,
+  more: readonly Failure[],
 ): object {
   const inPath = [...path.matchAll(/[*:](\w+)/g)].flatMap(([, name = '']) => pathParameters[name] ?? [])
   const answers = Object.entries(successes).map(
@@ -75,8 +88,21 @@ function describe(
     summary,
     parameters: [...inPath.map(parameter => ({ ...parameter, required: true })), ...parameters],
     ...(body === undefined ? {} : { requestBody: { content: { [body]: {} } } }),
-    responses: { ...Object.fromEntries(answers), ...failureAnswers(failures, method) },
+    responses: { ...Object.fromEntries(answers), ...failureAnswers([...failures, ...more], method) },
   }
+}
+
+/** Of operations that ask who is there, and what they may do. */
+function accessFailures(operation: Operation): readonly Failure[] {
+  return needOf(operation) === 'nothing'
+    ? []
+    : ['unauthorized registry', 'denied repository', 'throttled account']
+}
+
+const failureHeaders: Readonly<Record<number, readonly string[]>> = {
+  401: ['WWW-Authenticate'],
+  429: ['Retry-After'],
+  503: ['Retry-After'],
 }
 
 function answer({ description, headers = [], content }: Success, method: string): object {
@@ -111,7 +137,11 @@ function failureAnswers(failures: readonly Failure[], method: string): Record<st
       String(status),
       {
         ...answer(
-          { description: [...names].join(', '), content: { type: 'application/json', schema: 'Errors' } },
+          {
+            description: [...names].join(', '),
+            headers: failureHeaders[status] ?? [],
+            content: { type: 'application/json', schema: 'Errors' },
+          },
           method,
         ),
         'x-error-codes': [...names],

@@ -1,6 +1,6 @@
 import type { ErrorCode, Resource } from '../../errors.ts'
 import { mediaTypes } from '../../storage/media-types.ts'
-import type { DebugOperation, Operation } from '../endpoints.ts'
+import type { DebugOperation, Operation, TokenOperation } from '../endpoints.ts'
 import { type Parameter, parameters } from './parameters.ts'
 import type { SchemaName } from './schemas.ts'
 
@@ -73,7 +73,16 @@ const blobFailures: readonly Failure[] = [
   'unavailable blob',
 ]
 
-export const operationDescriptions: Readonly<Record<Operation | DebugOperation, OperationDescription>> = {
+const tokenFailures: readonly Failure[] = [
+  'invalid credential',
+  'unauthorized registry',
+  'throttled account',
+  'unavailable database',
+]
+
+export const operationDescriptions: Readonly<
+  Record<Operation | TokenOperation | DebugOperation, OperationDescription>
+> = {
   live,
   ready,
   openapi,
@@ -101,6 +110,23 @@ export const operationDescriptions: Readonly<Record<Operation | DebugOperation, 
       },
     },
     failures: ['invalid request', 'out_of_range event', 'unavailable database'],
+  },
+  'token.get': {
+    summary: 'A token for as much of the scopes as its account may have; with auth.mode token.',
+    parameters: [parameters.service, parameters.scope, parameters.account, parameters.offlineToken],
+    successes: { 200: { description: 'Perhaps good for nothing.', content: json('Token') } },
+    failures: tokenFailures,
+  },
+  'token.post': {
+    summary: 'The same for a password or a refresh token (OAuth 2); with auth.mode token.',
+    body: 'application/x-www-form-urlencoded',
+    successes: { 200: { description: 'Perhaps good for nothing.', content: json('Token') } },
+    failures: [...tokenFailures, 'too_large credential'],
+  },
+  jwks: {
+    summary: 'The keys that tokens are verified by; with auth.mode token.',
+    successes: { 200: { description: 'The newest first.', content: json('Jwks') } },
+    failures: ['unavailable database'],
   },
   base: {
     summary: 'Tells that this is a registry.',

@@ -88,5 +88,16 @@ export const parameters = {
     type: 'integer',
     minimum: 0,
   }),
+  service: query('service', 'Name of the registry, from its challenge.'),
+  scope: query(
+    'scope',
+    'What the token is wanted for: repository:NAME:pull,push, several separated by blanks.',
+    {
+      type: 'array',
+      items: text,
+    },
+  ),
+  account: query('account', 'Whom the password is for; refused when that is somebody else.'),
+  offlineToken: query('offline_token', 'Whether a refresh token is wanted, too.', { type: 'boolean' }),
   contentType: header('Content-Type', "The manifest's media type."),
 } as const satisfies Readonly<Record<string, Parameter>>

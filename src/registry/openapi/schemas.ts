@@ -44,6 +44,32 @@ export const schemas = {
   }),
   Extensions: object({ extensions: { type: 'array', items: extension } }),
   OpenApi: { type: 'object' },
+  Token: object(
+    {
+      token: text,
+      access_token: text,
+      token_type: { const: 'Bearer' },
+      scope: text,
+      expires_in: { type: 'integer', minimum: 60 },
+      issued_at: { type: 'string', format: 'date-time' },
+      refresh_token: text,
+    },
+    ['refresh_token'],
+  ),
+  Jwks: object({
+    keys: {
+      type: 'array',
+      items: object({
+        kty: { const: 'EC' },
+        crv: { const: 'P-256' },
+        x: text,
+        y: text,
+        kid: text,
+        alg: { const: 'ES256' },
+        use: { const: 'sig' },
+      }),
+    },
+  }),
 } as const satisfies Readonly<Record<string, JsonSchema>>
 
 export type SchemaName = keyof typeof schemas

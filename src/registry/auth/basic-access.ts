@@ -1,0 +1,76 @@
+import { DomainError } from '../../errors.ts'
+import type { Access } from './access.ts'
+import type { AccessController, AuthorizeOptions, Caller, Credentials } from './access-controller.ts'
+import type { AccessPolicy } from './access-policy.ts'
+import { parseAuthorization } from './authorization-header.ts'
+import { callerOf } from './caller.ts'
+import { basicChallenge } from './challenge.ts'
+import { identityOf, type Logins, provesNothing, unauthorized } from './login.ts'
+
+export interface BasicAccessOptions extends Logins {
+  readonly policy: AccessPolicy
+  /** Name of the registry in the challenge. */
+  readonly service: string
+}
+
+/**
+ * User name and password, or API token, with every request. GET /v2/ is refused without them: docker decides there, and
+ * only there, whether it sends any. What is public can be pulled without by clients that do not ask first.
+ */
+export class BasicAccess implements AccessController {
+  readonly #logins: Logins
+  readonly #policy: AccessPolicy
+  readonly #challenge: string
+
+  constructor({ policy, service, ...logins }: BasicAccessOptions) {
+    this.#logins = logins
+    this.#policy = policy
+    this.#challenge = basicChallenge(service)
+  }
+
+  async authorize(
+    request: Credentials,
+    wanted: readonly Access[],
+    options?: AuthorizeOptions,
+  ): Promise<Caller> {
+    options?.signal?.throwIfAborted()
+    const challenge = this.#challenge
+    const authorization = parseAuthorization(request.authorization)
+    if (authorization.kind === 'bearer')
+      throw unauthorized(
+        'This registry takes a user name and a password, and no tokens of that kind.',
+        challenge,
+        { rule: provesNothing },
+      )
+    const identity = await identityOf(authorization, request, this.#logins, challenge, options)
+    if (identity === null && wanted.length === 0)
+      throw unauthorized('This registry wants to know who you are; log in.', challenge)
+
+    let rule = identity === null ? '' : `${identity.account} is known`
+    for (const access of wanted) {
+      const decision = await this.#policy.decide(identity, access, options)
+      rule = decision.rule
+      if (decision.isAllowed) continue
+      if (identity === null)
+        throw unauthorized('Nobody is let in here without an account; log in.', challenge, { rule })
+      throw denied(identity.account, access, rule)
+    }
+    return callerOf(identity, rule, this.#policy)
+  }
+}
+
+/** Says the same of what exists and of what does not. */
+export function denied(account: string, access: Access, rule: string): DomainError {
+  if (access.kind === 'catalog')
+    return new DomainError('denied', `${account} may not list repositories here.`, {
+      resource: 'registry',
+      rule,
+      account,
+    })
+  return new DomainError('denied', `${account} may not ${access.action} ${access.name}.`, {
+    resource: 'repository',
+    name: access.name,
+    rule,
+    account,
+  })
+}
