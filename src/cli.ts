@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
+import { adminCommands } from './cli/admin/commands.ts'
 import { adoptCommand } from './cli/adopt-command.ts'
 import { configCommand } from './cli/config-command.ts'
 import { databaseCommand } from './cli/database-command.ts'
@@ -10,6 +11,7 @@ import { openApiCommand } from './cli/openapi-command.ts'
 import { pruneCommand } from './cli/prune-command.ts'
 import { serverCommands } from './cli/server-commands.ts'
 import { storageCommand } from './cli/storage-command.ts'
+import { trustCommand } from './cli/trust-command.ts'
 import { zfsCommand } from './cli/zfs-command.ts'
 import { errnoOf } from './errors.ts'
 import { version } from './version.ts'
@@ -23,7 +25,9 @@ for (const command of serverCommands()) program.addCommand(command.helpGroup('Se
 for (const command of imageCommands()) program.addCommand(command.helpGroup('Images and clones:'))
 for (const command of [pruneCommand(), historyCommand()])
   program.addCommand(command.helpGroup('Images and clones:'))
+for (const command of adminCommands()) program.addCommand(command.helpGroup('Who may do what:'))
 program.addCommand(adoptCommand().helpGroup('Content:'))
+program.addCommand(trustCommand().helpGroup('Content:'))
 program.addCommand(configCommand().helpGroup('Configuration:'))
 program.addCommand(storageCommand().helpGroup('Configuration:'))
 program.addCommand(zfsCommand().helpGroup('Configuration:'))

@@ -71,13 +71,13 @@ async function up(flags: CommonFlags): Promise<void> {
 }
 
 function welcome(
-  { address, metricsAddress }: RunningRegistry,
+  { address, url: registryUrl, metricsAddress }: RunningRegistry,
   { description, socket, url }: RunningAgent,
   withoutPool: boolean,
 ): string {
   const image = `${address}/debian:12`
   return `
-registry  http://${address}/v2/
+registry  ${registryUrl}/v2/
 metrics   ${metricsAddress === undefined ? 'off' : `http://${metricsAddress}/metrics`}
 agent     ${socket}${url === undefined ? '' : `\n          ${url}`}
 chains    ${description}

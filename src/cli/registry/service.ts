@@ -14,7 +14,10 @@ import { BufferBudget } from '../../storage/blobs/buffer-budget.ts'
 import { ObjectBlobStore } from '../../storage/blobs/object-blob-store.ts'
 import { observedObjectStore } from '../../storage/objects/observed.ts'
 import { parseAddress } from '../address.ts'
+import { openSecurity } from './security.ts'
+import { withinQuotas } from './limits.ts'
 import type { Stores } from './stores.ts'
+import { clientCertificatesOf, serverTlsOf } from './tls.ts'
 
 /** What answers requests, in this process. */
 export interface Service {
@@ -74,6 +77,8 @@ export async function startService(config: Config, stores: Stores, log: Logger):
   const blobs = createBlobs(config, { ...stores, objects }, memory)
   const metrics = createMetrics({ uploadBuffers: memory.buffers, uploads: blobs, blobCache: memory.cache })
   stores.observe(metrics)
+  await using stack = new AsyncDisposableStack()
+  const security = stack.use(await openSecurity({ config, metadata: stores.metadata, blobs, metrics, log }))
 
   let isStopping = false
   const checks: HealthChecks = {
@@ -85,21 +90,25 @@ export async function startService(config: Config, stores: Stores, log: Logger):
     },
   }
   const pulls = config.events.pulls
-    ? new PullRecorder({
-        records: stores.metadata,
-        log,
-        onDropped: count => metrics.pullEventsDropped(count),
-      })
+    ? stack.use(
+        new PullRecorder({
+          records: stores.metadata,
+          log,
+          onDropped: count => metrics.pullEventsDropped(count),
+        }),
+      )
     : undefined
   const app = createRegistryApp({
-    blobs,
-    metadata: stores.metadata,
+    ...withinQuotas({ blobs, metadata: stores.metadata }, metrics),
+    security: security.registry,
     pulls,
     uploadSecret: await uploadSecretOf(stores),
     checks,
     buffers: memory.buffers,
     metrics,
     trustedProxies: trusted,
+    clientCertificates: clientCertificatesOf(config),
+    hstsSeconds: registry.tls.hstsSeconds,
     bodyPace: {
       minBytesPerSecond: registry.minBodyBytesPerSecond,
       windowMs: registry.idleTimeoutSeconds * 1000,
@@ -116,9 +125,14 @@ export async function startService(config: Config, stores: Stores, log: Logger):
     idleMs: registry.idleTimeoutSeconds * 1000,
     stopMs: registry.drainSeconds * 1000,
   }
-  const server = await listen(app.callback(), address, timeouts, malformed =>
-    log.info(malformed, 'malformed request'),
+  const server = await listen(
+    app.callback(),
+    address,
+    timeouts,
+    malformed => log.info(malformed, 'malformed request'),
+    serverTlsOf(config, log),
   )
+  const owned = stack.move()
   return {
     address: `${server.host}:${server.port}`,
     metrics,
@@ -126,7 +140,7 @@ export async function startService(config: Config, stores: Stores, log: Logger):
     close: async () => {
       isStopping = true
       await server.close()
-      await pulls?.[Symbol.asyncDispose]()
+      await owned.disposeAsync()
     },
   }
 }

@@ -4,17 +4,24 @@ import type { Logger } from '../../log.ts'
 import { addressRanges } from '../../registry/address-ranges.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import { parseAddress } from '../address.ts'
+import { deleteOldAudit } from './audit.ts'
+import { deleteOldCredentials } from './credential-retention.ts'
 import { startDebugServer } from './debug-server.ts'
 import { deleteOldEvents } from './event-retention.ts'
 import { startEvents } from './events.ts'
+import { ensureAdmin } from './first-admin.ts'
 import { createBlobMemory, createBlobs, startService } from './service.ts'
+import { warnOfPlainPasswords } from './plain-passwords.ts'
 import { openStores } from './stores.ts'
 import { sweepHourly } from './upkeep.ts'
+import { foldUsageRegularly, recountDaily } from './usage-upkeep.ts'
 import { startWorkers } from './workers.ts'
 
 export interface RunningRegistry extends AsyncDisposable {
   /** `host:port` that it listens on. */
   readonly address: string
+  /** `http://host:port`, or `https://host:port`. */
+  readonly url: string
   /** That of metrics and health, if they are served. */
   readonly metricsAddress: string | undefined
 }
@@ -34,6 +41,7 @@ export async function startRegistry(
   // Before anything is opened or logged: what is written wrongly is refused in one sentence.
   parseAddress(config.registry.address)
   addressRanges(config.registry.trustedProxies)
+  warnOfPlainPasswords(config, log)
   await using stack = new AsyncDisposableStack()
   const stores = stack.use(await openStores(config, { migrate: config.database.migrate, log, signal }))
   // Before the service, so that endpoints that are new miss nothing.
@@ -64,16 +72,29 @@ export async function startRegistry(
     })
 
   // When nothing can be wrong with the configuration any more.
+  await ensureAdmin(config, stores.metadata, log, { signal })
   stack.use(sweepHourly(createBlobs(config, stores, createBlobMemory(config)), log))
+  stack.use(foldUsageRegularly(stores.metadata, log))
+  stack.use(recountDaily(stores.metadata, log))
   stack.use(deleteOldEvents(stores.metadata, config.events.retentionDays, log))
+  stack.use(deleteOldCredentials(stores.metadata, log))
+  stack.use(deleteOldAudit(stores.metadata, config.audit.retentionDays, log))
 
+  const url = `${config.registry.tls.certificateFile === undefined ? 'http' : 'https'}://${service.address}`
   log.info(
-    { address: service.address, workers: config.registry.workers, storage: stores.driver, data: config.data },
+    {
+      address: service.address,
+      url,
+      workers: config.registry.workers,
+      storage: stores.driver,
+      data: config.data,
+    },
     'registry is listening',
   )
   const owned = stack.move()
   return {
     address: service.address,
+    url,
     metricsAddress: debug && `${debug.host}:${debug.port}`,
     [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
   }

@@ -11,7 +11,7 @@ import { type FromWorker, isToWorker } from './worker-messages.ts'
 
 const stopping = new AbortController()
 // A signal to the whole group reaches us as well, but when to stop is said by the process that started us.
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => {})
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => {})
 process.on('disconnect', () => stopping.abort())
 process.on('message', (message: unknown) => {
   if (!isToWorker(message)) return

@@ -45,6 +45,9 @@ export async function startWorkers(config: Config, stores: Stores, log: Logger):
     await pool.close()
     throw error
   }
+  // Whoever moves the file of the audit log away knows only this process.
+  const pass = (): void => pool.signal('SIGHUP')
+  if (config.audit.file !== undefined) process.on('SIGHUP', pass)
   return {
     address: pool.address,
     metrics: createClusterMetrics(),
@@ -53,7 +56,10 @@ export async function startWorkers(config: Config, stores: Stores, log: Logger):
       objects: options => stores.objects.ping(options),
       workers: async () => pool.check(),
     },
-    close: () => pool.close(),
+    close: async () => {
+      process.off('SIGHUP', pass)
+      await pool.close()
+    },
   }
 }
 
@@ -87,6 +93,11 @@ class WorkerPool {
       throw new DomainError('unavailable', 'The registry is stopping.', { resource: 'request' })
     if (this.#listening.size === 0)
       throw new DomainError('unavailable', 'No worker serves requests now.', { resource: 'request' })
+  }
+
+  /** To each of them. */
+  signal(name: NodeJS.Signals): void {
+    for (const worker of this.#alive) worker.process.kill(name)
   }
 
   close(): Promise<void> {

@@ -1,0 +1,40 @@
+import type { Config } from '../../config.ts'
+import { AdminService } from '../../registry/admin/admin-service.ts'
+import type { AdminParts } from '../../registry/admin/service/parts.ts'
+import { bcryptHere } from '../../registry/auth/identities/bcrypt-here.ts'
+import type { Metadata } from '../../storage/metadata/metadata.ts'
+import { policyOf } from './access-policy.ts'
+
+/**
+ * Administration as the configuration wants it.
+ * @param serving what a process that serves requests has of its own; a command hashes in place, and nobody logs in.
+ */
+export function createAdminService(
+  config: Config,
+  metadata: Metadata,
+  serving: Partial<Pick<AdminParts, 'hasher' | 'identities' | 'policy' | 'passwordCost'>> = {},
+): AdminService {
+  return new AdminService({
+    metadata,
+    hasher: serving.hasher ?? bcryptHere,
+    passwordCost: serving.passwordCost,
+    identities: serving.identities ?? { verify: () => Promise.resolve(undefined) },
+    policy: serving.policy ?? policyOf(config, metadata),
+    // These are loaded when they are needed: their packages are large, and a command has to start quickly.
+    keys: {
+      list: async options => await metadata.listSigningKeys(options),
+      rotate: async options => {
+        const { createSigningKeys } = await import('./token-access.ts')
+        await createSigningKeys(metadata, config.auth).rotate({
+          forgetOld: options?.forgetOld ?? false,
+          signal: options?.signal,
+        })
+        return await metadata.listSigningKeys(options)
+      },
+    },
+    checkTrustPolicy: async (text, tenant) => {
+      const { parseTrustPolicies } = await import('../../registry/trust/policy.ts')
+      parseTrustPolicies(text, tenant)
+    },
+  })
+}

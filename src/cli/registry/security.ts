@@ -1,0 +1,136 @@
+import type { Config } from '../../config.ts'
+import type { Logger } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import { adminRoutes } from '../../registry/admin/http/admin-routes.ts'
+import type { AccessController } from '../../registry/auth/access-controller.ts'
+import type { AccessPolicy } from '../../registry/auth/access-policy.ts'
+import { BasicAccess } from '../../registry/auth/basic-access.ts'
+import type { OpenedIdentities } from '../../registry/auth/identities/open-identities.ts'
+import type { UseLog } from '../../registry/auth/identities/use-notes.ts'
+import type { IdentityProvider } from '../../registry/auth/identity.ts'
+import type { Logins } from '../../registry/auth/login.ts'
+import { OpenAccess } from '../../registry/auth/open-access.ts'
+import type { Route } from '../../registry/routes.ts'
+import type { RegistrySecurity } from '../../registry/security.ts'
+import type { BlobStore } from '../../storage/blobs/blob-store.ts'
+import type { Metadata } from '../../storage/metadata/metadata.ts'
+import { policyOf } from './access-policy.ts'
+import { createAdminService } from './administration.ts'
+import { openAudit } from './audit.ts'
+import { configuredBrowserLogin, openConfiguredIdentities } from './identities.ts'
+import { configuredLimits } from './limits.ts'
+import { openTokenAccess, type TokenAccessParts } from './token-access.ts'
+import { createTrustGate } from './trust.ts'
+
+/** What a process that serves requests works with. */
+export interface SecurityContext {
+  readonly config: Config
+  readonly metadata: Metadata
+  readonly blobs: BlobStore
+  readonly metrics: Metrics
+  readonly log: Logger
+  /** Of new hashes of bcrypt; the usual one unless given. */
+  readonly passwordCost?: number | undefined
+}
+
+/** In one process that serves requests: each has its own. Disposing it writes what still waits to be written. */
+export interface Security extends AsyncDisposable {
+  readonly registry: RegistrySecurity
+  readonly policy: AccessPolicy
+  readonly logins: Logins
+}
+
+/** Who may do what, as the configuration wants it. @throws DomainError `invalid`, `unavailable`. */
+export async function openSecurity(context: SecurityContext): Promise<Security> {
+  await using stack = new AsyncDisposableStack()
+  const audit = await openAudit(context, stack)
+  const policy = policyOf(context.config, context.metadata)
+  const { logins, opened } = await openLogins(context, stack)
+  const { access, routes } = await openAccess(
+    context,
+    { policy, logins, uses: opened?.uses ?? noUses },
+    stack,
+  )
+  const browserRoutes =
+    opened === undefined
+      ? []
+      : await configuredBrowserLogin(context.config, opened, policy, context.metadata, context.log)
+  const registry: RegistrySecurity = {
+    access,
+    audit,
+    limits: configuredLimits(context.config, context.metrics),
+    trust: createTrustGate(context),
+    routes: [...routes, ...browserRoutes, ...administrationRoutes(context, policy, logins, opened)],
+  }
+  const owned = stack.move()
+  return {
+    registry,
+    policy,
+    logins,
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  }
+}
+
+function administrationRoutes(
+  { config, metadata, passwordCost }: SecurityContext,
+  policy: AccessPolicy,
+  logins: Logins,
+  opened: OpenedIdentities | undefined,
+): readonly Route[] {
+  if (opened === undefined) return adminRoutes(undefined)
+  const { identities, hasher } = opened
+  const service = createAdminService(config, metadata, { identities, hasher, policy, passwordCost })
+  return adminRoutes({ service, logins, policy, realm: config.auth.service })
+}
+
+interface Known {
+  readonly logins: Logins
+  /** Undefined where nobody is asked who they are. */
+  readonly opened: OpenedIdentities | undefined
+}
+
+/** Everything that can tell who somebody is. */
+async function openLogins(
+  { config, metadata, log, passwordCost }: SecurityContext,
+  stack: AsyncDisposableStack,
+): Promise<Known> {
+  if (config.auth.mode === 'none') {
+    const identities: IdentityProvider = {
+      verify: () => Promise.resolve(undefined),
+      renew: () => Promise.resolve(undefined),
+    }
+    return { logins: { identities }, opened: undefined }
+  }
+  const opened = stack.use(await openConfiguredIdentities(config, metadata, log, passwordCost))
+  const { identities } = opened
+  const certificates: Logins['certificates'] = (account, options) =>
+    identities.identityOfCertificate(account, options)
+  const bearers: Logins['bearers'] = (text, options) => identities.verifyBearer(text, options)
+  return { logins: { identities, certificates, bearers }, opened }
+}
+
+const noUses: UseLog = { note: () => {} }
+
+interface Entrance {
+  readonly access: AccessController
+  /** Beside the registry's own. */
+  readonly routes: readonly Route[]
+}
+
+async function openAccess(
+  context: SecurityContext,
+  { policy, logins, uses }: TokenAccessParts,
+  stack: AsyncDisposableStack,
+): Promise<Entrance> {
+  switch (context.config.auth.mode) {
+    case 'none':
+      return { access: new OpenAccess(), routes: [] }
+    case 'basic':
+      return {
+        access: new BasicAccess({ ...logins, policy, service: context.config.auth.service }),
+        routes: [],
+      }
+    case 'token':
+      return await openTokenAccess(context, { policy, logins, uses }, stack)
+  }
+}
