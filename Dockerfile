@@ -23,7 +23,8 @@ COPY --from=build /build/dist dist
 COPY LICENSE ./
 RUN mkdir -p /var/lib/varve && chown 1000:1000 /var/lib/varve
 USER 1000:1000
-ENV NODE_ENV=production VARVE_DATA=/var/lib/varve VARVE_REGISTRY_ADDRESS=0.0.0.0:5000
+# Others reach it, so it asks who they are. Its first start writes a password to admin-password in the volume.
+ENV NODE_ENV=production VARVE_DATA=/var/lib/varve VARVE_REGISTRY_ADDRESS=0.0.0.0:5000 VARVE_AUTH_MODE=token
 VOLUME /var/lib/varve
 EXPOSE 5000
 ENTRYPOINT ["node", "/usr/lib/varve/dist/cli.js"]
