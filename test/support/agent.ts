@@ -6,7 +6,8 @@ import { MeasuredService } from '../../src/importer/agent/measured-service.ts'
 import { type OpenPool, Pools, type PoolToOpen } from '../../src/importer/agent/pools.ts'
 import type { ImportService } from '../../src/importer/import-service.ts'
 import { ImportJobs } from '../../src/importer/jobs/import-jobs.ts'
-import { createLogger, type Logger } from '../../src/log.ts'
+import type { Logger } from '../../src/log.ts'
+import { testLog } from './test-logs.ts'
 
 export interface AgentOptions {
   readonly log?: Logger | undefined
@@ -44,7 +45,7 @@ export async function agentWith(
 /** As {@link agentOver}, with pools that open as a test says. */
 export async function agentWithPools(
   toOpen: (metrics: ReturnType<typeof createAgentMetrics>) => readonly PoolToOpen[],
-  { log = createLogger({ level: 'silent' }), tokens, retryMs }: AgentOptions & { retryMs?: number } = {},
+  { log = testLog(), tokens, retryMs }: AgentOptions & { retryMs?: number } = {},
 ): Promise<TestAgent> {
   const metrics = createAgentMetrics(async () =>
     (pools?.list() ?? []).map(({ name, open }) => ({

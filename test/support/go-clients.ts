@@ -23,7 +23,10 @@ export async function skipWithoutClients(...clients: readonly GoClient[]): Promi
 }
 
 /** The client with a home of its own: it reads nothing that this machine's user has configured. */
-export async function goClient(client: GoClient, { host, directory }: ClientRegistry): Promise<Run> {
+export async function goClient(
+  client: GoClient,
+  { host, directory }: Pick<ClientRegistry, 'host' | 'directory'>,
+): Promise<Run> {
   const program = await ensureGoProgram(...goClients[client])
   const home = join(directory, `${client}-home`)
   const env = { HOME: home, DOCKER_CONFIG: join(home, '.docker'), REGCTL_CONFIG: join(home, 'regctl.json') }

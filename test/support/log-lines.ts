@@ -1,4 +1,5 @@
 import { createLogger, type Logger } from '../../src/log.ts'
+import { keepForScan } from './test-logs.ts'
 
 /** A logger that keeps its lines. */
 export interface KeptLog {
@@ -18,6 +19,7 @@ export function keepLog(): KeptLog {
     destination: {
       write: line => {
         written.push(line)
+        keepForScan(line)
         for (const listener of listeners) listener()
       },
     },

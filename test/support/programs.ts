@@ -18,6 +18,7 @@ const debianPackageOf: Readonly<Record<string, string>> = {
   dockerd: 'docker.io',
   getfattr: 'attr',
   go: 'golang-go',
+  htpasswd: 'apache2-utils',
   mke2fs: 'e2fsprogs',
   podman: 'podman',
   postgres: 'postgresql',

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { request } from 'undici'
 import { type Digest, digestOf } from '../../src/storage/digest.ts'
 import { mediaTypes } from '../../src/storage/media-types.ts'
+import { keepForScan } from './test-logs.ts'
 
 export interface Answer {
   readonly status: number
@@ -39,6 +40,7 @@ export class RegistryClient {
         Array.isArray(value) ? value.join(', ') : value,
       ]),
     )
+    if (response.statusCode >= 400) keepForScan(`${JSON.stringify(plain)} ${bytes.toString()}`)
     return { status: response.statusCode, headers: plain, bytes, codes: codesOf(plain, bytes) }
   }
 

@@ -1,16 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createLogger, type Logger } from '../../src/log.ts'
+import type { Logger } from '../../src/log.ts'
 import { createRegistryApp } from '../../src/registry/app.ts'
 import type { PullLog } from '../../src/registry/events/pull-recorder.ts'
 import type { RegistryRules } from '../../src/registry/routes.ts'
 import { defaultServerTimeouts, listen, type ServerTimeouts } from '../../src/registry/server.ts'
+import type { RegistrySecurity } from '../../src/registry/security.ts'
 import type { BlobStoreSettings } from '../../src/storage/blobs/blob-store-parts.ts'
 import { ObjectBlobStore } from '../../src/storage/blobs/object-blob-store.ts'
+import type { Metadata } from '../../src/storage/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/storage/metadata/sqlite.ts'
 import { FilesystemObjectStore } from '../../src/storage/objects/filesystem.ts'
 import type { Presigner } from '../../src/storage/objects/presigner.ts'
+import { keepRecords, testLog } from './test-logs.ts'
 
 export interface TestRegistryOptions {
   /** Silent unless given. */
@@ -25,12 +28,15 @@ export interface TestRegistryOptions {
   readonly presigner?: Presigner | undefined
   readonly rules?: Partial<RegistryRules> | undefined
   readonly pulls?: PullLog | undefined
+  /** Who may do what; everybody everything unless given. */
+  readonly security?: ((metadata: Metadata) => RegistrySecurity) | undefined
 }
 
 export interface TestRegistry extends AsyncDisposable {
   /** `http://127.0.0.1:PORT` */
   readonly url: string
   readonly directory: string
+  readonly metadata: Metadata
   /** Stops it, and removes its directory unless that was given. */
   stop(): Promise<void>
 }
@@ -41,8 +47,10 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'varve-registry-')))
   if (options.directory === undefined)
     stack.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }))
+  const database = join(directory, 'metadata.sqlite')
+  stack.defer(() => keepRecords(database))
   const objects = await FilesystemObjectStore.open(join(directory, 'objects'))
-  const metadata = stack.use(await openSqliteMetadata(join(directory, 'metadata.sqlite')))
+  const metadata = stack.use(await openSqliteMetadata(database))
   const app = createRegistryApp({
     blobs: new ObjectBlobStore({
       objects,
@@ -51,10 +59,11 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
       settings: options.settings,
     }),
     metadata,
-    log: options.log ?? createLogger({ level: 'silent' }),
+    log: options.log ?? testLog(),
     uploadSecret: options.uploadSecret,
     rules: options.rules,
     pulls: options.pulls,
+    security: options.security?.(metadata),
   })
   const address = { host: '127.0.0.1', port: options.port ?? 0 }
   const timeouts = { ...defaultServerTimeouts, stopMs: 1000, ...options.timeouts }
@@ -62,5 +71,5 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
   stack.defer(() => server.close())
   const owned = stack.move()
   const stop = () => owned.disposeAsync()
-  return { url: server.url, directory, stop, [Symbol.asyncDispose]: stop }
+  return { url: server.url, directory, metadata, stop, [Symbol.asyncDispose]: stop }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
+import { keepForScan } from './test-logs.ts'
 import { varveProgram } from './varve.ts'
 
 /** How a command ended. */
@@ -20,5 +21,7 @@ export async function runVarve(
   const ended = once(child, 'close') as Promise<[number | null]>
   onStart?.(child)
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+  // What it prints on its other output may be a token that it has made.
+  keepForScan(stderr)
   return { code, stdout, stderr }
 }

@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { isScanned, keepForScan, keepRecords } from './test-logs.ts'
 import { varveProgram } from './varve.ts'
 
 /** `varve serve` as a process of its own. */
 export interface ServedRegistry extends AsyncDisposable {
   readonly process: ChildProcess
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or `https://…`. */
   readonly url: string
   /** That of metrics and health. */
   readonly debugUrl: string
@@ -30,22 +32,25 @@ export async function serveRegistry(data: string, ...args: readonly string[]): P
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>()
   let debugAddress = ''
   createInterface({ input: child.stdout }).on('line', text => {
+    keepForScan(text)
     // What is killed may leave half a line.
     if (!text.endsWith('}')) return
     const line: Record<string, unknown> = JSON.parse(text)
     lines.push(line)
     if (line['message'] === 'metrics are served') debugAddress = String(line['address'])
-    if (line['message'] === 'registry is listening') resolve(String(line['address']))
+    if (line['message'] === 'registry is listening') resolve(String(line['url']))
   })
   ended.then(() => reject(new Error(`varve serve ended:\n${JSON.stringify(lines)}`)), reject)
   const stop = async () => {
+    keepForScan(await metricsOf(debugAddress))
     child.kill('SIGTERM')
     const [code] = await ended
+    keepRecords(join(data, 'registry', 'varve.db'))
     return code
   }
   return {
     process: child,
-    url: `http://${await listening}`,
+    url: await listening,
     debugUrl: `http://${debugAddress}`,
     lines: () => lines,
     peakBytes: async () => {
@@ -59,4 +64,11 @@ export async function serveRegistry(data: string, ...args: readonly string[]): P
       if (child.exitCode === null && child.signalCode === null) await stop()
     },
   }
+}
+
+/** Nothing where they are not served any more, or not at once. */
+async function metricsOf(debugAddress: string): Promise<string> {
+  if (!isScanned || debugAddress === '') return ''
+  const answer = fetch(`http://${debugAddress}/metrics`, { signal: AbortSignal.timeout(1000) })
+  return await answer.then(async response => await response.text()).catch(() => '')
 }

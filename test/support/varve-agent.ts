@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { keepForScan } from './test-logs.ts'
 import { varveProgram } from './varve.ts'
 
 /** `varve agent` as a process of its own. */
@@ -22,6 +23,7 @@ export async function startVarveAgent(args: readonly string[]): Promise<VarveAge
   for (const stream of [child.stdout, child.stderr])
     createInterface({ input: stream }).on('line', line => {
       printed.push(line)
+      keepForScan(line)
       if (line.includes('"agent is listening"'))
         listening.resolve(JSON.parse(line) as { socket: string; url?: string })
     })

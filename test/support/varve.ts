@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { exec } from './process.ts'
+import { keepForScan } from './test-logs.ts'
 
 /** `varve up` as a process of its own, and the commands that talk to it. */
 export interface RunningVarve {
@@ -34,6 +35,7 @@ export async function startVarve(args: readonly string[]): Promise<RunningVarve>
   for (const stream of [child.stdout, child.stderr])
     createInterface({ input: stream }).on('line', line => {
       printed.push(line)
+      keepForScan(line)
       registry ||= /^registry\s+http:\/\/([^/]+)/.exec(line)?.[1] ?? ''
       const socket = /^agent\s+(\S+)/.exec(line)?.[1]
       if (socket !== undefined) addresses.resolve({ registry, socket })

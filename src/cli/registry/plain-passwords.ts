@@ -23,3 +23,16 @@ export function warnOfPlainPasswords(config: Config, log: Logger): void {
       'passwords and tokens are sent without TLS; set registry.tls, or registry.trustedProxies when a proxy speaks it',
     )
 }
+
+/** Whether a proxy brings others to a registry where everybody may do everything, though its own address is out of reach. */
+export function isOpenThroughProxy({ auth, registry }: Config): boolean {
+  return auth.mode === 'none' && !auth.open && registry.trustedProxies.length > 0
+}
+
+export function warnOfOpenProxy(config: Config, log: Logger): void {
+  if (isOpenThroughProxy(config))
+    log.warn(
+      { trustedProxies: config.registry.trustedProxies },
+      'auth.mode is none, so whoever a trusted proxy lets through may push and delete; set auth.mode, or auth.open if that is meant',
+    )
+}

@@ -11,7 +11,7 @@ import { deleteOldEvents } from './event-retention.ts'
 import { startEvents } from './events.ts'
 import { ensureAdmin } from './first-admin.ts'
 import { createBlobMemory, createBlobs, startService } from './service.ts'
-import { warnOfPlainPasswords } from './plain-passwords.ts'
+import { warnOfOpenProxy, warnOfPlainPasswords } from './plain-passwords.ts'
 import { openStores } from './stores.ts'
 import { sweepHourly } from './upkeep.ts'
 import { foldUsageRegularly, recountDaily } from './usage-upkeep.ts'
@@ -42,6 +42,7 @@ export async function startRegistry(
   parseAddress(config.registry.address)
   addressRanges(config.registry.trustedProxies)
   warnOfPlainPasswords(config, log)
+  warnOfOpenProxy(config, log)
   await using stack = new AsyncDisposableStack()
   const stores = stack.use(await openStores(config, { migrate: config.database.migrate, log, signal }))
   // Before the service, so that endpoints that are new miss nothing.

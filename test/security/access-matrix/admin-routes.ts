@@ -1,0 +1,12 @@
+import type { AdminRoute } from './admin-route.ts'
+import { tenantRoutes } from './admin-tenant-routes.ts'
+import { apiTokenRoutes, upkeepRoutes } from './admin-token-routes.ts'
+import { userRoutes } from './admin-user-routes.ts'
+
+/** Every operation of administration, in every way in which it makes a difference who asks. */
+export const adminRoutes: readonly AdminRoute[] = [
+  ...userRoutes,
+  ...tenantRoutes,
+  ...apiTokenRoutes,
+  ...upkeepRoutes,
+]

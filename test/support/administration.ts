@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { AdminService } from '../../src/registry/admin/admin-service.ts'
+import type { Administration } from '../../src/registry/admin/administration.ts'
+import type { AdminParts } from '../../src/registry/admin/service/parts.ts'
+import { AccessPolicy } from '../../src/registry/auth/access-policy.ts'
+import { bcryptHere } from '../../src/registry/auth/identities/bcrypt-here.ts'
+import type { Identity, IdentityProvider } from '../../src/registry/auth/identity.ts'
+import { SigningKeys } from '../../src/registry/auth/tokens/signing-keys.ts'
+import { parseTrustPolicies } from '../../src/registry/trust/policy.ts'
+import type { Metadata } from '../../src/storage/metadata/metadata.ts'
+import { openSqliteMetadata } from '../../src/storage/metadata/sqlite.ts'
+import { identityOf, KnownIdentities } from './known-identities.ts'
+import { temporaryDirectory } from './temporary-directory.ts'
+
+/** bcrypt's least: tests hash many passwords. */
+export const testPasswordCost = 4
+
+export interface TestAdministration extends AsyncDisposable {
+  readonly service: AdminService
+  readonly metadata: Metadata
+  /** Who may do everything because nothing can be kept from them. */
+  readonly system: Administration
+  /** @param who the name of an account, or all that is known of it. */
+  as(who: string | Identity, more?: Partial<Identity>): Administration
+}
+
+/** What an AdminService of a test works on. */
+export function adminPartsOver(
+  metadata: Metadata,
+  identities: Pick<IdentityProvider, 'verify'> = new KnownIdentities(),
+): AdminParts {
+  const keys = new SigningKeys(metadata, { rotateAfterMs: 1_000_000, tokenLifetimeMs: 300_000 })
+  return {
+    metadata,
+    hasher: bcryptHere,
+    passwordCost: testPasswordCost,
+    identities,
+    policy: new AccessPolicy({ tenants: metadata, anonymous: true, admins: [] }),
+    keys: {
+      list: async options => await metadata.listSigningKeys(options),
+      rotate: async options => {
+        await keys.rotate({ signal: options?.signal })
+        return await metadata.listSigningKeys(options)
+      },
+    },
+    checkTrustPolicy: async (text, tenant) => {
+      parseTrustPolicies(text, tenant)
+    },
+  }
+}
+
+/** Administration over a new SQLite file. */
+export async function openTestAdministration(
+  identities?: Pick<IdentityProvider, 'verify'>,
+): Promise<TestAdministration> {
+  await using stack = new AsyncDisposableStack()
+  const directory = stack.use(await temporaryDirectory())
+  const metadata = stack.use(await openSqliteMetadata(join(directory.path, 'varve.db')))
+  const service = new AdminService(adminPartsOver(metadata, identities))
+  const owned = stack.move()
+  return {
+    service,
+    metadata,
+    system: service.as({ kind: 'system', name: 'system:test' }),
+    as: (who, more) =>
+      service.as({
+        kind: 'account',
+        identity: typeof who === 'string' ? identityOf(who, more) : who,
+        address: '127.0.0.1',
+      }),
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  }
+}
