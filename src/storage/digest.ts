@@ -1,5 +1,5 @@
-import { createHash, type Hash } from 'node:crypto'
-import { _SHA256, _SHA512, sha256, sha512 } from '@noble/hashes/sha2.js'
+import { createHash, type Hash, hash as hashAtOnce } from 'node:crypto'
+import { _SHA256, _SHA512 } from '@noble/hashes/sha2.js'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import { DomainError } from '../errors.ts'
 
@@ -48,7 +48,7 @@ export function hexOf(digest: Digest): string {
 
 /** Digest of bytes that are in memory already: manifests, configs, chain IDs. */
 export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha256'): Digest {
-  return `${algorithm}:${bytesToHex(algorithm === 'sha256' ? sha256(bytes) : sha512(bytes))}` as Digest
+  return `${algorithm}:${hashAtOnce(algorithm, bytes, 'hex')}` as Digest
 }
 
 /** A running digest. `digest()` gives the digest of all bytes so far and may be called again later. */

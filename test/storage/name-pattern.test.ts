@@ -46,7 +46,10 @@ describe('namePattern', () => {
     fc.assert(
       fc.property(letters('*', '**'), size, letters('*', '**'), letters(), size, letters(), (...parts) => {
         const [before, many, after, front, count, back] = parts
-        const [pattern, name] = [`${before}${'c'.repeat(many)}${after}`, `${front}${'c'.repeat(count)}${back}`]
+        const [pattern, name] = [
+          `${before}${'c'.repeat(many)}${after}`,
+          `${front}${'c'.repeat(count)}${back}`,
+        ]
         assert.equal(namePattern(pattern).test(name), fits(pattern, name))
       }),
     )

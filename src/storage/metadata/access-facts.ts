@@ -9,14 +9,17 @@ import { keepTenant } from './keep-tenant.ts'
 import type { Placeholders, PreparedQuery } from './prepared.ts'
 import type { Schema } from './schema.ts'
 import type { AccessFacts, AccessRecords, GrantSubject } from './tenant-records.ts'
+import type { Unchanged } from './unchanged.ts'
 
 export class KyselyAccess implements AccessRecords {
   readonly #database: Database
   readonly #facts: PreparedQuery<FactsKey, FactsRow>
+  readonly #known: Unchanged<AccessFacts>
 
   constructor(database: Database) {
     this.#database = database
     this.#facts = database.prepare(selectFacts)
+    this.#known = database.unchanged()
   }
 
   async setRepositoryVisibility(
@@ -45,7 +48,11 @@ export class KyselyAccess implements AccessRecords {
   ): Promise<AccessFacts> {
     const accounts = account === null ? null : '@accounts'
     const key: FactsKey = { tenant: tenantOf(repository), repository, account, accounts }
-    const rows = await this.#database.read(options, db => this.#facts.takeAll(db, key))
+    return await this.#known.of(JSON.stringify([account, repository]), options, db => this.#select(db, key))
+  }
+
+  async #select(db: Kysely<Schema>, key: FactsKey): Promise<AccessFacts> {
+    const rows = await this.#facts.takeAll(db, key)
     const [first] = rows
     return {
       tenant: first && { name: first.name, visibility: first.visibility },

@@ -17,15 +17,18 @@ import { keepTenant } from './keep-tenant.ts'
 import type { PreparedQuery } from './prepared.ts'
 import type { AccountRow, Schema } from './schema.ts'
 import { storablePrefix } from './storable-text.ts'
+import type { Unchanged } from './unchanged.ts'
 
 export class KyselyAccounts implements AccountRecords {
   readonly #database: Database
   readonly #now: () => number
   readonly #byName: PreparedQuery<{ name: AccountName }, AccountRow>
+  readonly #known: Unchanged<{ readonly account: AccountWithPassword | undefined }>
 
   constructor(database: Database, now: () => number) {
     this.#database = database
     this.#now = now
+    this.#known = database.unchanged()
     this.#byName = database.prepare((db, placeholder) =>
       db.selectFrom('accounts').selectAll().where('name', '=', placeholder('name')),
     )
@@ -58,8 +61,11 @@ export class KyselyAccounts implements AccountRecords {
   }
 
   async findAccount(name: AccountName, options?: Abortable): Promise<AccountWithPassword | undefined> {
-    const row = await this.#database.read(options, db => this.#byName.takeFirst(db, { name }))
-    return row && toAccountWithPassword(row)
+    const { account } = await this.#known.of(name, options, async db => {
+      const row = await this.#byName.takeFirst(db, { name })
+      return { account: row && toAccountWithPassword(row) }
+    })
+    return account
   }
 
   async listAccounts(

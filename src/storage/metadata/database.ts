@@ -3,6 +3,7 @@ import { type Abortable, orAbort } from '../abortable.ts'
 import { type Placeholders, PreparedQuery } from './prepared.ts'
 import { whileTransient } from './repeat.ts'
 import type { Schema } from './schema.ts'
+import { type ChangeMark, Unchanged } from './unchanged.ts'
 
 /** What the database makes of its failures. */
 export interface Failures {
@@ -28,10 +29,13 @@ export interface Failures {
 export class Database {
   readonly #kysely: Kysely<Schema>
   readonly #failures: Failures
+  readonly #changeMark: ChangeMark
 
-  constructor(kysely: Kysely<Schema>, failures: Failures) {
+  /** @param changeMark undefined: nothing that was read is kept. */
+  constructor(kysely: Kysely<Schema>, failures: Failures, changeMark: ChangeMark = () => undefined) {
     this.#kysely = kysely
     this.#failures = failures
+    this.#changeMark = changeMark
   }
 
   /** For a query that is asked often. */
@@ -53,6 +57,11 @@ export class Database {
         options?.signal,
       ),
     )
+  }
+
+  /** For what is asked with each request, and seldom changes. */
+  unchanged<Value extends object>(): Unchanged<Value> {
+    return new Unchanged((options, work) => this.read(options, work), this.#changeMark)
   }
 
   /**

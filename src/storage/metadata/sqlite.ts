@@ -10,6 +10,7 @@ import type { Schema } from './schema.ts'
 import { whileBusy } from './sqlite-busy.ts'
 import { NodeSqliteDialect } from './sqlite-dialect.ts'
 import { fromSqlite } from './sqlite-errors.ts'
+import type { ChangeMark } from './unchanged.ts'
 
 export interface SqliteMetadataOptions extends Abortable {
   readonly now?: Clock | undefined
@@ -31,18 +32,37 @@ export async function openSqliteMetadata(
   signal?.throwIfAborted()
   const convert = (error: unknown) => fromSqlite(error, path)
   try {
-    const kysely = new Kysely<Schema>({
-      dialect: new NodeSqliteDialect(await whileBusy(() => openFile(path))),
-    })
+    const file = await whileBusy(() => openFile(path))
+    const kysely = new Kysely<Schema>({ dialect: new NodeSqliteDialect(file) })
     try {
       await migrate(kysely, { name: path, types: sqliteColumnTypes, mayChange })
     } catch (error) {
       await kysely.destroy()
       throw error
     }
-    return kyselyMetadata(new Database(kysely, { convert, isTransient: () => false }), now)
+    return kyselyMetadata(
+      new Database(kysely, { convert, isTransient: () => false }, changeMarkOf(file)),
+      now,
+    )
   } catch (error) {
     throw convert(error)
+  }
+}
+
+/**
+ * Commits of other connections change `data_version`, and those of our own do not (sqlite.org/pragma.html); all that our
+ * own statements change is counted, be it committed or not (sqlite.org/c3ref/total_changes.html).
+ */
+function changeMarkOf(database: DatabaseSync): ChangeMark {
+  const others = database.prepare('pragma data_version')
+  const own = database.prepare('select total_changes() as total')
+  return () => {
+    try {
+      return JSON.stringify([others.get(), own.get()])
+    } catch {
+      // It is closed, or cannot be read: the query itself says so.
+      return undefined
+    }
   }
 }
 

@@ -78,6 +78,12 @@ async function parentOf(
 function expiryOf(wanted: Date | null | undefined, parent: Credential | undefined): Date | null {
   const limit = parent?.expiresAt ?? null
   if (wanted === undefined) return limit
+  if (wanted !== null && wanted.getTime() <= Date.now())
+    throw new DomainError(
+      'invalid',
+      `A token that ends at ${wanted.toISOString()} would never be good; give a time that is still to come.`,
+      { resource: 'credential', name: 'expiresAt' },
+    )
   if (limit === null || (wanted !== null && wanted <= limit)) return wanted
   throw new DomainError(
     'invalid',

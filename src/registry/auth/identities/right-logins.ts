@@ -1,5 +1,6 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { digestOf } from '../../../storage/digest.ts'
 import type { Identity, Login } from '../identity.ts'
 
 export interface RightLoginsOptions {
@@ -31,9 +32,9 @@ export class RightLogins {
 
   keyOf({ username, password }: Login): LoginKey {
     // JSON keeps apart where the name ends and the password begins.
-    return createHmac('sha256', this.#secret)
-      .update(JSON.stringify([username, password]))
-      .digest('base64') as LoginKey
+    const login = Buffer.from(JSON.stringify([username, password]))
+    // Nobody is shown a digest, so nobody can lengthen what it is of: an HMAC would cost ten times as much.
+    return String(digestOf(Buffer.concat([this.#secret, login]))) as LoginKey
   }
 
   find(key: LoginKey): Identity | undefined {

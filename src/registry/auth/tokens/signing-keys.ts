@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose'
 import * as z from 'zod'
 import { isDomainError } from '../../../errors.ts'
@@ -72,6 +73,7 @@ export class SigningKeys implements VerificationKeys {
   #keys: readonly LoadedKey[] = []
   #loadedAt = Number.NEGATIVE_INFINITY
   #loading: Promise<void> | undefined
+  #looking: Promise<void> | undefined
   /** How often keys were added or deleted here: a list that was asked for before is not the latest any more. */
   #changes = 0
   #version = 0
@@ -103,8 +105,8 @@ export class SigningKeys implements VerificationKeys {
     await this.#loadIfPossible(verifierAgeMs, options)
     const known = this.#find(kid)
     if (known.length > 0) return known
-    // Another process may have made it just now. Strangers can name unknown keys as often as they like.
-    await this.#load(unknownKeyAgeMs, options)
+    // Another process may have made it just now.
+    await this.#look(options)
     return this.#find(kid)
   }
 
@@ -126,6 +128,21 @@ export class SigningKeys implements VerificationKeys {
     if (newest === undefined) throw new Error('a key that has just been added is not there')
     if (forgetOld) await this.#forget(old, options)
     return newest.id
+  }
+
+  /**
+   * A token can come here sooner than we may ask again: then it waits, or it would be refused though it is good.
+   * Strangers can name unknown keys as often as they like, so all who wait are one question.
+   */
+  async #look(options: Abortable): Promise<void> {
+    const waitMs = this.#loadedAt + unknownKeyAgeMs - this.#now()
+    if (waitMs <= 0) return await this.#load(0, options)
+    this.#looking ??= setTimeout(Math.min(waitMs, unknownKeyAgeMs))
+      .then(() => this.#load(0, {}))
+      .finally(() => {
+        this.#looking = undefined
+      })
+    await orAbort(this.#looking, options.signal)
   }
 
   #find(id: string): readonly CryptoKey[] {

@@ -109,8 +109,8 @@ export function contentOf(payload: unknown, isOwn: boolean): TokenContent | unde
   if (!isOwn) return { ...content, isAdmin: false, rule: 'another token service allows it' }
   const own = ownSchema.safeParse(varve)
   if (!own.success) return undefined
-  const { rule, admin: isAdmin = false, pushable = [] } = own.data
-  return { ...content, isAdmin, pushable, rule, ...subjectIn(account, own.data) }
+  const { rule, admin: isAdmin = false, pushable } = own.data
+  return { ...content, isAdmin, rule, ...(pushable && { pushable }), ...subjectIn(account, own.data) }
 }
 
 /** Another service may call its accounts what is no name here; they then get a first part that nobody else's has. */

@@ -1,7 +1,7 @@
 import { type CryptoKey, decodeProtectedHeader, errors, type JWSAlgorithm, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { Abortable } from '../../../storage/abortable.ts'
-import { createDigester, type Digest } from '../../../storage/digest.ts'
+import { type Digest, digestOf } from '../../../storage/digest.ts'
 import { clockLeewaySeconds, signingAlgorithm } from './signing-keys.ts'
 import { contentOf, type TokenContent } from './token-claims.ts'
 import type { KeyHint, VerificationKeys } from './verification-keys.ts'
@@ -69,9 +69,7 @@ export class TokenVerifier {
   /** Undefined when it is not good, whatever the reason. @throws DomainError `unavailable` when that cannot be known. */
   async verify(token: string, options: Abortable = {}): Promise<TokenContent | undefined> {
     this.#forgetIfKeysChanged()
-    const digester = createDigester('sha256')
-    digester.update(Buffer.from(token))
-    const digest = digester.digest()
+    const digest = digestOf(Buffer.from(token))
     const known = this.#good.get(digest)
     // A look at the keys now and then, or nobody would hear that they are others now.
     if (known !== undefined && this.#now() - this.#lookedAt < lookMs) return this.#contentOf(known)
