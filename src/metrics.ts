@@ -196,6 +196,7 @@ export function createMetrics({ uploadBuffers, uploads, blobCache }: MetricSourc
   )
   if (blobCache !== undefined) observeCache(registry, blobCache)
 
+  const accessSeries = new Map<string, ReturnType<typeof access.labels>>()
   const series = new Map<string, (measure: RequestMeasure) => void>()
   /** Looking labels up costs more than counting, and there are few of them. */
   function seriesOf(handler: string, method: string, code: string): (measure: RequestMeasure) => void {
@@ -244,7 +245,12 @@ export function createMetrics({ uploadBuffers, uploads, blobCache }: MetricSourc
     storeRetry: operation => storeRetries.labels(operation).inc(),
     pullEventsDropped: count => pullsDropped.inc(count),
     limited: limit => limited.labels(limit).inc(),
-    accessMeasured: (outcome, kind) => access.labels(outcome, kind).inc(),
+    accessMeasured: (outcome, kind) => {
+      const key = `${outcome} ${kind}`
+      const known = accessSeries.get(key) ?? access.labels(outcome, kind)
+      accessSeries.set(key, known)
+      known.inc()
+    },
     auditDropped: (where, count) => auditDropped.labels(where).inc(count),
     storageAction: (driver, action, seconds) => storage.labels(driver, action).observe(seconds),
   }

@@ -120,7 +120,7 @@ export const limitsSettings = z.strictObject({
     .default(200)
     .describe('Requests that may come at once before that average counts.'),
   loginsPerMinute: positiveInteger()
-    .default(600)
+    .default(6000)
     .describe('Requests to the token service from one address, on average.'),
   bytesPerSecond: z.coerce
     .number()

@@ -83,6 +83,12 @@ describe('The first admin', () => {
     assert.ok(await bcryptHere.compare(password, account?.passwordHash ?? null, cost))
   })
 
+  it('is made where there are users, but none is an admin', async () => {
+    await metadata.createAccount({ name: parseAccountName('alice'), kind: 'user' })
+    await ensureAdmin(settings(at('a')), metadata, log, { cost })
+    assert.equal((await metadata.findAccount(admin))?.isAdmin, true)
+  })
+
   it('is not made where the configuration names one, or where nobody is asked', async () => {
     await ensureAdmin(settings(at('n'), { 'auth.mode': 'none' }), metadata, log, { cost })
     const named = settings(at('n'), { 'auth.mode': 'token', 'auth.admins': 'root' })

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { hash } from 'bcryptjs'
-import { sendsPlainPasswords } from '../../src/cli/registry/plain-passwords.ts'
+import { isOpenThroughProxy, sendsPlainPasswords } from '../../src/cli/registry/plain-passwords.ts'
 import { loadConfig } from '../../src/config.ts'
 import { parseAccountName, parseTenantName } from '../../src/storage/accounts/names.ts'
 import { openSqliteMetadata } from '../../src/storage/metadata/sqlite.ts'
@@ -67,5 +67,16 @@ describe('Passwords without TLS', () => {
       { ...open, 'registry.tls.certificateFile': '/c.pem', 'registry.tls.keyFile': '/k.pem' },
     ])
       assert.equal(isPlain(flags), false, JSON.stringify(flags))
+  })
+})
+
+describe('A registry for everybody', () => {
+  it('is told of where a proxy brings others to it', () => {
+    const isOpen = (flags: Readonly<Record<string, unknown>>) =>
+      isOpenThroughProxy(loadConfig({ environment: {}, flags }).config)
+    const proxied = { 'registry.trustedProxies': '127.0.0.1' }
+    assert.equal(isOpen(proxied), true)
+    for (const flags of [{}, { ...proxied, 'auth.open': true }, { ...proxied, 'auth.mode': 'token' }])
+      assert.equal(isOpen(flags), false, JSON.stringify(flags))
   })
 })

@@ -198,6 +198,8 @@ export function administrationContract(name: string, open: () => Promise<OpenedA
       assert.notEqual(revoked?.revokedAt, null)
       await rejectsWith('not_found', call('token.revoke', { account: 'robots+ci', token: 'a'.repeat(16) }))
       await rejectsWith('not_found', call('token.create', { account: 'robots+absent' }))
+      const ended = { account: 'robots+ci', expiresAt: '2020-01-01T00:00:00Z' }
+      await rejectsWith('invalid', call('token.create', ended))
       assert.equal((await call('robot.list', { tenant: 'robots' })).items.length, 1)
       await call('robot.delete', { tenant: 'robots', robot: 'ci' })
       await rejectsWith('not_found', call('robot.delete', { tenant: 'robots', robot: 'ci' }))

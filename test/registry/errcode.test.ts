@@ -98,7 +98,7 @@ describe('error table', () => {
     )
     assert.deepEqual(headers, { 'WWW-Authenticate': challenge })
     assert.doesNotMatch(text, /rule|alice/)
-    assert.deepEqual(answer(failure('denied', 'repository', { rule: 'a rule' })).headers, {})
+    assert.deepEqual(answer(failure('denied', 'repository', { challenge, rule: 'a rule' })).headers, {})
   })
 
   it('says in whole seconds when to come back', () => {

@@ -237,7 +237,8 @@ describe('The audit trail', () => {
     raw.socket.write(
       Buffer.from(
         [
-          'PUT /v2/acme%0a%1b%5b2Jfake/manifests/v1%00%0d HTTP/1.1',
+          // What is no name of a repository is refused before anybody is asked, and is worth no entry.
+          'PUT /v2/acme/web/manifests/v1%00%0d%0a%1b%5b2Jfake%e2%80%ae%e2%80%a8 HTTP/1.1',
           'Host: x',
           `Authorization: ${basic('dave', 'wrong')}`,
           `User-Agent: ${hostile.replaceAll(/[\u001b\u2028\u202e]/g, '')}${'x'.repeat(1000)}`,
@@ -249,10 +250,12 @@ describe('The audit trail', () => {
       ),
     )
     await raw.ended()
-    trail.record(auditEntry({ userAgent: 'as it is' }))
     const entries = await told()
+    assert.equal(entries.length, 1)
     for (const text of entries.flatMap(entry => Object.values(entry)))
       assert.doesNotMatch(String(text), /[\p{Cc}\u2028\u2029\u202a-\u202e]/u)
+    assert.equal(entries[0]?.reference, String.raw`v1\u0000\u000d\u000a\u001b[2Jfake\u202e\u2028`)
+    assert.match(entries[0]?.userAgent ?? '', /\\u0085.*x…$/)
     assert.ok((entries[0]?.userAgent.length ?? 0) < 300)
   })
 

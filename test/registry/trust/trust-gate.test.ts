@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import { DomainError } from '../../../src/errors.ts'
 import { TenantPolicies } from '../../../src/registry/trust/tenant-policies.ts'
 import { TrustGate } from '../../../src/registry/trust/trust-gate.ts'
-import { type Digest, digestOf } from '../../../src/storage/digest.ts'
+import { type Digest, digestOf, hexOf } from '../../../src/storage/digest.ts'
 import { mediaTypes } from '../../../src/storage/media-types.ts'
 import type { RepositoryName } from '../../../src/storage/reference.ts'
 import { simpleSigningPayload } from '../../support/sigstore.ts'
@@ -329,6 +329,25 @@ describe('The trust gate', () => {
       }
       assert.deepEqual(statuses.slice(0, 3), [200, 200, 200])
       assert.equal(statuses.at(-1), 403)
+    })
+
+    it('takes no signature for another image, though it has been found good for its own', async () => {
+      const [mine, other] = [
+        await registry.putImage(repository, 'whose signature is borrowed'),
+        await registry.putImage(repository, 'that borrows it'),
+      ]
+      const digest = await signImage(mine)
+      assert.equal(await statusOf(mine), 200)
+      const name = repository as RepositoryName
+      const borrowed = await registry.metadata.getManifest(name, { kind: 'digest', digest })
+      const manifest = JSON.parse(Buffer.from(borrowed.bytes).toString())
+      assert.equal(
+        await registry.putManifest(repository, manifest, `sha256-${hexOf(other)}.sig`),
+        digest,
+        'the same manifest',
+      )
+      assert.equal(await statusOf(other), 403)
+      assert.equal(await statusOf(mine), 200)
     })
 
     it('takes no signature out of another repository', async () => {

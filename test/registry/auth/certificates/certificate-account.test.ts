@@ -106,6 +106,8 @@ describe('The account of a certificate', () => {
     ['/CN=x\nCN=admin', undefined],
     ['/CN=аdmin', undefined],
     ['/CN=@everybody', undefined],
+    // A workload's name, or an OpenID provider's, is none that a person has.
+    [String.raw`/CN=github\/octo`, undefined],
   ] as const)
     it(`is, of the subject ${JSON.stringify(subject)}, ${expected ?? 'none'}`, async () => {
       assert.equal(await accountOf('cn', subject), expected)

@@ -37,6 +37,7 @@ describe('A login by a browser', () => {
   let opened: OpenedIdentities
   let kept: KeptLog
   let url: string
+  let serve: (origin?: URL) => Promise<string>
   let browser: Browser
 
   before(async () => {
@@ -51,7 +52,8 @@ describe('A login by a browser', () => {
     down = stack.use(await startOidcProvider(() => ({})))
     kept = keepLog()
     const common = {
-      audiences: ['varve'],
+      // Of workloads' tokens; those of people are for the client.
+      audiences: ['workloads-only'],
       accountClaim: 'preferred_username',
       require: { groups: 'staff' },
       roles: [{ tenant, role: 'developer' as const, when: { groups: 'builders' } }],
@@ -65,6 +67,8 @@ describe('A login by a browser', () => {
           { ...common, name: 'people', issuer: provider.url, client },
           { ...common, name: 'down', issuer: down.url, client },
           { ...common, name: 'workloads', issuer: provider.url },
+          // The same client: only the name says what its accounts may do.
+          { ...common, name: 'twin', issuer: provider.url, client },
         ],
       }),
     )
@@ -76,15 +80,18 @@ describe('A login by a browser', () => {
     })
     const policy = new AccessPolicy({ tenants: metadata, anonymous: true, admins: [] })
     const objects = await FilesystemObjectStore.open(join(directory.path, 'objects'))
-    const app = createRegistryApp({
-      blobs: new ObjectBlobStore({ objects, metadata }),
-      metadata,
-      log: kept.log,
-      security: { access: new OpenAccess(), routes: browserLoginRoutes({ login, policy }) },
-    })
-    const server = await listen(app.callback(), { host: '127.0.0.1', port: 0 }, defaultServerTimeouts)
-    stack.defer(async () => await server.close())
-    url = server.url
+    serve = async origin => {
+      const app = createRegistryApp({
+        blobs: new ObjectBlobStore({ objects, metadata }),
+        metadata,
+        log: kept.log,
+        security: { access: new OpenAccess(), routes: browserLoginRoutes({ login, policy, origin }) },
+      })
+      const server = await listen(app.callback(), { host: '127.0.0.1', port: 0 }, defaultServerTimeouts)
+      stack.defer(async () => await server.close())
+      return server.url
+    }
+    url = await serve()
     await provider.register({ clientId, clientSecret, callback: `${url}/auth/callback/people` })
   })
   after(async () => await stack.disposeAsync())
@@ -189,6 +196,13 @@ describe('A login by a browser', () => {
     assert.equal((await browser.request(callback)).status, 200)
   })
 
+  it('is ended only for the provider that it was begun for', async () => {
+    const callback = await logInAs('alice')
+    callback.pathname = '/auth/callback/twin'
+    await refusedWith(await browser.request(callback), 403)
+    assert.deepEqual(await metadata.listCredentials(parseAccountName('twin/alice'), 'token'), [])
+  })
+
   for (const [what, change] of [
     ['another state', (query: URLSearchParams) => query.set('state', 'x')],
     ['no state', (query: URLSearchParams) => query.delete('state')],
@@ -224,6 +238,14 @@ describe('A login by a browser', () => {
     const answer = await fetch(`${url}/auth/login/down`, { redirect: 'manual' })
     assert.ok(answer.headers.has('retry-after'))
     await refusedWith(answer, 503)
+  })
+
+  it('comes back to the name that the registry is given, by whatever name it was called', async () => {
+    const named = await serve(new URL('https://registry.example.com/token'))
+    const { headers } = await fetch(`${named}/auth/login/people`, { redirect: 'manual' })
+    const back = new URL(headers.get('location') ?? '').searchParams.get('redirect_uri')
+    assert.equal(back, 'https://registry.example.com/auth/callback/people')
+    assert.match(headers.get('set-cookie') ?? '', /^__Host-varve-login=.*; Secure$/)
   })
 
   it('is only for GET', async () => {

@@ -49,6 +49,12 @@ describe('An OpenID provider', () => {
       ),
     )
 
+  it('takes no token with another issuer, though signed with its key', async () => {
+    const provider = providerWith()
+    for (const iss of ['https://id.example.com', `${issuer.url}/`, [issuer.url], undefined])
+      assert.equal(await provider.verify(await issuer.sign({ iss })), undefined, String(iss))
+  })
+
   it('takes no token of a key that cannot be used, such as one that is too short, and says why', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
     const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -222,6 +228,16 @@ describe('An OpenID provider', () => {
     )
     await rejectsWith('unavailable', providerWith().verify(await issuer.sign()))
     assert.deepEqual(other.requests, [])
+  })
+
+  it('that calls itself by another name is not believed', async () => {
+    for (const other of ['https://id.example.com', `${issuer.url}/`]) {
+      issuer.answers.set(discovery, (_, response) =>
+        response.end(JSON.stringify({ issuer: other, jwks_uri: `${issuer.url}/jwks` })),
+      )
+      const { message } = await rejectsWith('unavailable', providerWith().verify(await issuer.sign()))
+      assert.match(message, /another issuer/)
+    }
   })
 
   it('that never answers is given up', async () => {
