@@ -16,6 +16,11 @@ const benchmarks: Readonly<Record<string, { readonly about: string; readonly run
       about: 'the registry beside its peers',
       run: async () => await (await import('./registry.ts')).run(),
     },
+    authentication: {
+      about:
+        'the registry that asks who is there, with tokens and with passwords, beside one that asks nobody',
+      run: async () => await (await import('./authentication.ts')).run(),
+    },
     storage: {
       about: 'S3 beside docker-registry on the same server, databases and workers beside each other',
       run: async () => await (await import('./storage.ts')).run(),

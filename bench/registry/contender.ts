@@ -15,6 +15,8 @@ export interface Contender {
   readonly url: string
   /** Resident memory at its highest so far, in bytes. */
   peakMemory(): Promise<number>
+  /** Time that its process has taken of all cores so far, in seconds. */
+  cpuSeconds(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -70,7 +72,13 @@ async function contend(
   closeSync(log)
   const url = `http://127.0.0.1:${port}`
   await untilReady(child, url, join(directory, 'access.log'))
-  return { name, url, peakMemory: () => peakMemoryOf(child), stop: () => stop(child) }
+  return {
+    name,
+    url,
+    peakMemory: () => peakMemoryOf(child),
+    cpuSeconds: () => cpuSecondsOf(child),
+    stop: () => stop(child),
+  }
 }
 
 /** Without what this machine tells clients of AWS: not meant for a server of ours, and the peer stops at a CA bundle. */
@@ -82,7 +90,8 @@ async function untilReady(child: ChildProcess, url: string, log: string): Promis
   const deadline = Date.now() + 30_000
   while (
     !(await fetch(`${url}/v2/`).then(
-      response => response.ok,
+      // One that asks who is there answers, too.
+      response => response.ok || response.status === 401,
       () => false,
     ))
   ) {
@@ -95,6 +104,13 @@ async function untilReady(child: ChildProcess, url: string, log: string): Promis
 async function peakMemoryOf({ pid }: ChildProcess): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024
+}
+
+/** proc_pid_stat(5): utime and stime, in ticks, which are hundredths of a second on Linux. */
+async function cpuSecondsOf({ pid }: ChildProcess): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8')
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -10,9 +10,15 @@ export interface Rate {
 }
 
 /** Asks for one URL over and over with wrk, which takes one thread however many connections. Fails on any error. */
-export async function hammer(url: string, connections: number, seconds: number): Promise<Rate> {
+export async function hammer(
+  url: string,
+  connections: number,
+  seconds: number,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Rate> {
+  const more = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const args = ['-t', '1', '-c', String(connections), '-d', `${seconds}s`, '--timeout', '30s', '-H', accept]
-  const output = await exec('wrk', [...args, url])
+  const output = await exec('wrk', [...args, ...more, url])
   if (/Non-2xx|Socket errors/.test(output)) throw new Error(`${url}: ${output}`)
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1] ?? Number.NaN),

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { type Digest, digestOf } from '../../src/storage/digest.ts'
-import { type Answer, RegistryClient, withQuery } from '../support/registry-client.ts'
-import type { RegistryUnderTest } from './registry-under-test.ts'
+import { type Answer, type RegistryClient, withQuery } from '../support/registry-client.ts'
+import { clientOf, type RegistryUnderTest } from './registry-under-test.ts'
 import { sendUnsized } from './unsized-body.ts'
 
 const repository = 'blob/steps'
@@ -21,13 +21,13 @@ export function blobStepSuite(open: () => Promise<RegistryUnderTest>): void {
   let client: RegistryClient
   const opening = async () => {
     registry = await open()
-    client = new RegistryClient(registry.url)
+    client = clientOf(registry)
   }
 
   const start = () => client.startUpload(repository)
   const locationOf = ({ headers }: Pick<Answer, 'headers'>) => String(headers['location'])
-  const unsized = (method: string, path: string, body: Buffer) =>
-    sendUnsized(registry.url + path, method, body)
+  const unsized = async (method: string, path: string, body: Buffer) =>
+    sendUnsized(registry.url + path, method, body, await registry.account?.authorize(method, path))
   const close = (location: string, digest: Digest) =>
     client.send('PUT', withQuery(location, 'digest', digest))
 

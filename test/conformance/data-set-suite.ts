@@ -3,9 +3,9 @@ import { Readable } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
 import { type Digest, digestOf } from '../../src/storage/digest.ts'
 import { mediaTypes } from '../../src/storage/media-types.ts'
-import { RegistryClient, withQuery } from '../support/registry-client.ts'
+import { type RegistryClient, withQuery } from '../support/registry-client.ts'
 import { type DataSet, dataSets, type PushedManifest } from './data-sets.ts'
-import type { RegistryUnderTest } from './registry-under-test.ts'
+import { clientOf, type RegistryUnderTest } from './registry-under-test.ts'
 
 export type CheckedReferences = 'blobs' | 'none'
 
@@ -26,7 +26,7 @@ export function dataSetSuite(
     let client: RegistryClient
     before(async () => {
       registry = await open()
-      client = new RegistryClient(registry.url)
+      client = clientOf(registry)
     })
     after(() => registry[Symbol.asyncDispose]())
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import type { Login } from '../support/account-registry.ts'
 import { exec } from '../support/process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { ensureConformanceProgram, skipWithoutConformanceProgram } from './program.ts'
@@ -35,6 +36,7 @@ export function conformanceProgramSuite(open: () => Promise<RegistryUnderTest>):
         cwd: results.path,
         env: {
           OCI_ROOT_URL: registry.url,
+          ...(registry.account === undefined ? {} : loginOf(registry.account.login)),
           OCI_NAMESPACE: 'conformance/repo1',
           OCI_CROSSMOUNT_NAMESPACE: 'conformance/repo2',
           OCI_AUTOMATIC_CROSSMOUNT: 'true',
@@ -60,6 +62,10 @@ export function conformanceProgramSuite(open: () => Promise<RegistryUnderTest>):
       assert.equal(cases.filter(({ outcome }) => outcome === 'passed').length, 75)
     })
   })
+}
+
+function loginOf({ username, password }: Login): Record<string, string> {
+  return { OCI_USERNAME: username, OCI_PASSWORD: password }
 }
 
 /** One element per case; set-up cases of the suite's own begin with a bracket that is not `[It]`. */

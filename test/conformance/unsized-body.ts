@@ -16,7 +16,7 @@ export async function sendUnsized(
   url: string,
   method: string,
   body: Buffer,
-  headers: Record<string, string> = {},
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<UnsizedAnswer> {
   const sent = request(url, { method, headers: { ...headers, 'transfer-encoding': 'chunked' } })
   if (body.length > 0) sent.write(body)

@@ -53,8 +53,8 @@ describe('the Dockerfile', { skip: await skipWithout(...fixturePrograms, 'skopeo
 
   it('makes an image that serves a push and a pull, and stops when it is asked to', async () => {
     const addresses = ['VARVE_REGISTRY_ADDRESS', 'VARVE_REGISTRY_METRICS_ADDRESS']
-    const onFreePorts = addresses.map(name => `${name}=127.0.0.1:0`)
-    const server = await startServe(...inImage([...image.entrypoint, ...image.command], ...onFreePorts))
+    const settings = [...addresses.map(name => `${name}=127.0.0.1:0`), 'VARVE_AUTH_MODE=none']
+    const server = await startServe(...inImage([...image.entrypoint, ...image.command], ...settings))
     let code: number | null
     try {
       const client = new RegistryClient(server.url)
@@ -67,6 +67,18 @@ describe('the Dockerfile', { skip: await skipWithout(...fixturePrograms, 'skopeo
     assert.equal(code, 0)
     const { uid } = await stat(join(image.root, 'var/lib/varve/registry'))
     assert.equal(uid, Number(image.user.split(':')[0]))
+  })
+
+  it('makes an image that asks who is there, unless it is told not to', async () => {
+    const settings = ['VARVE_REGISTRY_ADDRESS=127.0.0.1:0', 'VARVE_REGISTRY_METRICS_ADDRESS=off']
+    const server = await startServe(...inImage([...image.entrypoint, ...image.command], ...settings))
+    try {
+      const { status, headers } = await new RegistryClient(server.url).send('GET', '/v2/')
+      assert.equal(status, 401)
+      assert.match(headers['www-authenticate'] ?? '', /^Bearer realm=/)
+    } finally {
+      await server.stop()
+    }
   })
 
   it('leaves nothing of how npm reached its registry in the image', async () => {

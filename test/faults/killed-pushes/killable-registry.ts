@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { keepForScan } from '../../support/test-logs.ts'
 import { varveProgram } from '../../support/varve.ts'
 
 /** `varve serve` as a process of its own, on data that outlive it. */
@@ -40,6 +41,7 @@ export class KillableRegistry {
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream }).on('line', line => {
         printed.push(line)
+        keepForScan(line)
         if (/"level":"(?:error|fatal)"/.test(line)) this.failures.push(line)
         const address = /"address":"([^"]+)"[^}]*"registry is listening"/.exec(line)?.[1]
         if (address !== undefined) this.#ready.resolve(`http://${address}`)
