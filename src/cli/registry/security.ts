@@ -15,11 +15,9 @@ import type { RegistrySecurity } from '../../registry/security.ts'
 import type { BlobStore } from '../../storage/blobs/blob-store.ts'
 import type { Metadata } from '../../storage/metadata/metadata.ts'
 import { policyOf } from './access-policy.ts'
-import { createAdminService } from './administration.ts'
 import { openAudit } from './audit.ts'
-import { configuredBrowserLogin, openConfiguredIdentities } from './identities.ts'
 import { configuredLimits } from './limits.ts'
-import { openTokenAccess, type TokenAccessParts } from './token-access.ts'
+import type { TokenAccessParts } from './token-access.ts'
 import { createTrustGate } from './trust.ts'
 
 /** What a process that serves requests works with. */
@@ -51,16 +49,14 @@ export async function openSecurity(context: SecurityContext): Promise<Security> 
     { policy, logins, uses: opened?.uses ?? noUses },
     stack,
   )
-  const browserRoutes =
-    opened === undefined
-      ? []
-      : await configuredBrowserLogin(context.config, opened, policy, context.metadata, context.log)
+  const known =
+    opened === undefined ? adminRoutes(undefined) : await accountRoutes(context, policy, logins, opened)
   const registry: RegistrySecurity = {
     access,
     audit,
     limits: configuredLimits(context.config, context.metrics),
     trust: createTrustGate(context),
-    routes: [...routes, ...browserRoutes, ...administrationRoutes(context, policy, logins, opened)],
+    routes: [...routes, ...known],
   }
   const owned = stack.move()
   return {
@@ -71,16 +67,21 @@ export async function openSecurity(context: SecurityContext): Promise<Security> 
   }
 }
 
-function administrationRoutes(
-  { config, metadata, passwordCost }: SecurityContext,
+/** What accounts need beside the protocol. Loaded where there are any: the memory is left to who needs none of it. */
+async function accountRoutes(
+  { config, metadata, log, passwordCost }: SecurityContext,
   policy: AccessPolicy,
   logins: Logins,
-  opened: OpenedIdentities | undefined,
-): readonly Route[] {
-  if (opened === undefined) return adminRoutes(undefined)
+  opened: OpenedIdentities,
+): Promise<readonly Route[]> {
+  const { configuredBrowserLogin } = await import('./identities.ts')
+  const { createAdminService } = await import('./administration.ts')
   const { identities, hasher } = opened
   const service = createAdminService(config, metadata, { identities, hasher, policy, passwordCost })
-  return adminRoutes({ service, logins, policy, realm: config.auth.service })
+  return [
+    ...(await configuredBrowserLogin(config, opened, policy, metadata, log)),
+    ...adminRoutes({ service, logins, policy, realm: config.auth.service }),
+  ]
 }
 
 interface Known {
@@ -101,6 +102,7 @@ async function openLogins(
     }
     return { logins: { identities }, opened: undefined }
   }
+  const { openConfiguredIdentities } = await import('./identities.ts')
   const opened = stack.use(await openConfiguredIdentities(config, metadata, log, passwordCost))
   const { identities } = opened
   const certificates: Logins['certificates'] = (account, options) =>
@@ -130,7 +132,9 @@ async function openAccess(
         access: new BasicAccess({ ...logins, policy, service: context.config.auth.service }),
         routes: [],
       }
-    case 'token':
+    case 'token': {
+      const { openTokenAccess } = await import('./token-access.ts')
       return await openTokenAccess(context, { policy, logins, uses }, stack)
+    }
   }
 }

@@ -9,7 +9,6 @@ import { deleteOldCredentials } from './credential-retention.ts'
 import { startDebugServer } from './debug-server.ts'
 import { deleteOldEvents } from './event-retention.ts'
 import { startEvents } from './events.ts'
-import { ensureAdmin } from './first-admin.ts'
 import { createBlobMemory, createBlobs, startService } from './service.ts'
 import { warnOfOpenProxy, warnOfPlainPasswords } from './plain-passwords.ts'
 import { openStores } from './stores.ts'
@@ -73,7 +72,10 @@ export async function startRegistry(
     })
 
   // When nothing can be wrong with the configuration any more.
-  await ensureAdmin(config, stores.metadata, log, { signal })
+  if (config.auth.mode !== 'none') {
+    const { ensureAdmin } = await import('./first-admin.ts')
+    await ensureAdmin(config, stores.metadata, log, { signal })
+  }
   stack.use(sweepHourly(createBlobs(config, stores, createBlobMemory(config)), log))
   stack.use(foldUsageRegularly(stores.metadata, log))
   stack.use(recountDaily(stores.metadata, log))

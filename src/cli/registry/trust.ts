@@ -1,6 +1,6 @@
 import { TenantPolicies, type TenantSource } from '../../registry/trust/tenant-policies.ts'
 import { TrustGate } from '../../registry/trust/trust-gate.ts'
-import { TrustJudge, type TrustRecords } from '../../registry/trust/trust-judge.ts'
+import type { TrustJudge, TrustRecords } from '../../registry/trust/trust-judge.ts'
 import type { BlobStore } from '../../storage/blobs/blob-store.ts'
 
 /** What stands between images that are not trusted and those who would pull them. */
@@ -11,9 +11,20 @@ export function createTrustGate({
   readonly metadata: TrustRecords & TenantSource
   readonly blobs: BlobStore
 }): TrustGate {
+  let loaded: Promise<TrustJudge> | undefined
+  // Most registries have no policy, and the libraries that verify signatures are large.
+  const load = async (): Promise<TrustJudge> => {
+    const { TrustJudge } = await import('../../registry/trust/trust-judge.ts')
+    return new TrustJudge({ records: metadata, blobs })
+  }
   return new TrustGate({
     policies: new TenantPolicies(metadata),
-    judge: new TrustJudge({ records: metadata, blobs }),
+    judge: {
+      judge: async (...asked) => {
+        loaded ??= load()
+        return await (await loaded).judge(...asked)
+      },
+    },
     records: metadata,
   })
 }

@@ -4,7 +4,6 @@ import { DomainError } from '../../errors.ts'
 import type { TenantName } from '../../storage/accounts/names.ts'
 import { type Digest, digestOf } from '../../storage/digest.ts'
 import { type NamePattern, namePattern } from '../../storage/name-pattern.ts'
-import type { RepositoryName } from '../../storage/reference.ts'
 import { parseAnchors } from './anchors.ts'
 import { parsePublicKey } from './public-keys.ts'
 import { parseSigstoreRoot, type SigstoreRoot } from './sigstore-root.ts'
@@ -110,11 +109,6 @@ export function parseTrustPolicies(text: string, tenant?: TenantName): TrustPoli
   for (const { images } of documents)
     for (const one of images) if (tenant !== undefined && !canFit(one, tenant)) throw foreign(one, tenant)
   return { digest: digestOf(Buffer.from(text)), policies: documents.map(policyOf) }
-}
-
-/** Those that say something about the images of the repository. */
-export function policiesFor({ policies }: TrustPolicies, repository: RepositoryName): TrustPolicy[] {
-  return policies.filter(({ images }) => images.some(one => one.test(repository)))
 }
 
 function documentOf(text: string): z.output<typeof documentSchema> {

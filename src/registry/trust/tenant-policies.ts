@@ -4,7 +4,7 @@ import type { Abortable } from '../../storage/abortable.ts'
 import { type TenantName, tenantOf } from '../../storage/accounts/names.ts'
 import type { Tenant } from '../../storage/metadata/tenant-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
-import { parseTrustPolicies, type TrustPolicies } from './policy.ts'
+import type { TrustPolicies } from './policy.ts'
 
 /** Milliseconds for which a policy may still be the one before: a pull is many requests. */
 const staleMs = 2000
@@ -45,6 +45,8 @@ export class TenantPolicies {
     if (text === null) return undefined
     const known = this.#parsed.get(text)
     if (known !== undefined) return known
+    // Loaded where there is one: keys, certificates and roots take a good deal of code.
+    const { parseTrustPolicies } = await import('./policy.ts')
     const parsed = parseTrustPolicies(text)
     this.#parsed.set(text, parsed)
     return parsed

@@ -6,14 +6,15 @@ import type { RepositoryName } from '../../storage/reference.ts'
 import type { Handler, HandlerLayer } from '../handler.ts'
 import type { Reply } from '../reply.ts'
 import { type RegistryRequest, repositoryOf } from '../request.ts'
-import { policiesFor, type TrustPolicies, type TrustPolicy } from './policy.ts'
+import { policiesFor } from './policies-for.ts'
+import type { TrustPolicies, TrustPolicy } from './policy.ts'
 import type { SignedImage } from './signature.ts'
 import type { TenantPolicies } from './tenant-policies.ts'
 import type { Judgement, TrustJudge, TrustRecords } from './trust-judge.ts'
 
 export interface TrustGateOptions {
   readonly policies: TenantPolicies
-  readonly judge: TrustJudge
+  readonly judge: Pick<TrustJudge, 'judge'>
   readonly records: Pick<TrustRecords, 'getManifest'>
 }
 
@@ -26,7 +27,7 @@ export interface TrustGateOptions {
  */
 export class TrustGate implements HandlerLayer {
   readonly #policies: TenantPolicies
-  readonly #judge: TrustJudge
+  readonly #judge: Pick<TrustJudge, 'judge'>
   readonly #records: Pick<TrustRecords, 'getManifest'>
 
   constructor({ policies, judge, records }: TrustGateOptions) {

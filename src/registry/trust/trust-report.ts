@@ -1,7 +1,8 @@
 import type { Abortable } from '../../storage/abortable.ts'
 import type { Digest } from '../../storage/digest.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
-import { policiesFor, type TrustPolicies, type TrustPolicy } from './policy.ts'
+import { policiesFor } from './policies-for.ts'
+import type { TrustPolicies, TrustPolicy } from './policy.ts'
 import type { SignatureForm, SignedImage } from './signature.ts'
 import type { TrustJudge } from './trust-judge.ts'
 

@@ -54,13 +54,18 @@ export class TokenAccess implements AccessController {
     options?: AuthorizeOptions,
   ): Promise<Caller> {
     options?.signal?.throwIfAborted()
-    const { service, realm = realmFor(request.scheme, request.host), accounts } = this.#options
+    const { service, realm, accounts } = this.#options
     const asked: Asked = {
       request,
       wanted,
       options,
       challenge: error =>
-        bearerChallenge({ realm, service, wanted: [...wanted, ...(options?.wishes ?? [])], error }),
+        bearerChallenge({
+          realm: realm ?? realmFor(request.scheme, request.host),
+          service,
+          wanted: [...wanted, ...(options?.wishes ?? [])],
+          error,
+        }),
     }
     const authorization = parseAuthorization(request.authorization)
     if (authorization.kind !== 'bearer') return await this.#authorizeLogin(authorization, asked)
