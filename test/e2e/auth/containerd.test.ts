@@ -75,7 +75,9 @@ describe("containerd's ctr", { skip: await skipWithout('containerd') }, () => {
         await push('acme/refused:1', as(registry.login('dave')))
         const wrong = { username: 'dave', password: testSecret('wrong') }
         await assert.rejects(fetch('acme/refused:1', as(wrong)), refused)
-        await assert.rejects(push('acme/refused:2', as(registry.login('gina'))), refused)
+        await assert.rejects(push('acme/refused:2', as(registry.login('gina'))), refusedPush)
+        const { status } = await registry.as('dave').send('HEAD', '/v2/acme/refused/manifests/2')
+        assert.equal(status, 404)
         const answers: string[] = []
         for (const name of ['acme/refused', 'acme/absent'])
           await fetch(`${name}:1`, as(registry.login('zoe'))).then(
@@ -90,10 +92,13 @@ describe("containerd's ctr", { skip: await skipWithout('containerd') }, () => {
       it('pulls what is public without a login', async () => {
         await push('site/public:1', as(registry.login('dave')))
         await fetch('site/public:1')
-        await assert.rejects(push('site/public:2'), refused)
+        await assert.rejects(push('site/public:2'), refusedPush)
       })
     })
 })
 
 const refused =
   /401|403|[Uu]nauthorized|[Ff]orbidden|authorization failed|insufficient_scope|denied|no basic auth/
+
+/** It may see its own pipe closed before it has read why: the answer comes while it still writes the manifest. */
+const refusedPush = new RegExp(`${refused.source}|read/write on closed pipe`)
