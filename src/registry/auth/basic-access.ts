@@ -3,8 +3,8 @@ import type { Access } from './access.ts'
 import type { AccessController, AuthorizeOptions, Caller, Credentials } from './access-controller.ts'
 import type { AccessPolicy } from './access-policy.ts'
 import { parseAuthorization } from './authorization-header.ts'
-import { callerOf } from './caller.ts'
 import { basicChallenge } from './challenge.ts'
+import { letIn } from './let-in.ts'
 import { identityOf, type Logins, provesNothing, unauthorized } from './login.ts'
 
 export interface BasicAccessOptions extends Logins {
@@ -46,16 +46,11 @@ export class BasicAccess implements AccessController {
     if (identity === null && wanted.length === 0)
       throw unauthorized('This registry wants to know who you are; log in.', challenge)
 
-    let rule = identity === null ? '' : `${identity.account} is known`
-    for (const access of wanted) {
-      const decision = await this.#policy.decide(identity, access, options)
-      rule = decision.rule
-      if (decision.isAllowed) continue
-      if (identity === null)
-        throw unauthorized('Nobody is let in here without an account; log in.', challenge, { rule })
-      throw denied(identity.account, access, rule)
-    }
-    return callerOf(identity, rule, this.#policy)
+    return await letIn(identity, this.#policy, wanted, options, (access, rule) =>
+      identity === null
+        ? unauthorized('Nobody is let in here without an account; log in.', challenge, { rule })
+        : denied(identity.account, access, rule),
+    )
   }
 }
 

@@ -1,13 +1,11 @@
-import type { AccountName } from '../../../storage/accounts/names.ts'
 import type { Access } from '../access.ts'
 import type { AccessController, AuthorizeOptions, Caller, Credentials } from '../access-controller.ts'
 import type { AccessPolicy } from '../access-policy.ts'
 import { type Authorization, parseAuthorization } from '../authorization-header.ts'
 import { denied } from '../basic-access.ts'
-import { callerOf } from '../caller.ts'
 import { type BearerChallenge, bearerChallenge, realmFor } from '../challenge.ts'
 import { looksLikeAccountToken } from '../identities/account-token.ts'
-import type { Identity } from '../identity.ts'
+import { letIn } from '../let-in.ts'
 import { identityOf, type Logins, unauthorized } from '../login.ts'
 import { refusalRule, tokenCaller } from './token-caller.ts'
 import { allows } from './token-claims.ts'
@@ -104,7 +102,7 @@ export class TokenAccess implements AccessController {
       throw unauthorized('The API token is not good, or not any more.', challenge('invalid_token'), {
         rule: 'what was shown proves no account',
       })
-    return await this.#decide(identity, policy, wanted, options, (_access, rule) =>
+    return await letIn(identity, policy, wanted, options, (_access, rule) =>
       unauthorized('The API token is not good for that.', challenge('insufficient_scope'), {
         rule,
         account: identity.account,
@@ -123,30 +121,10 @@ export class TokenAccess implements AccessController {
     const identity = await identityOf(authorization, request, logins, challenge(), options)
     if (identity === null && wanted.length === 0)
       throw unauthorized('This registry wants a token; its challenge says where to get it.', challenge())
-    return await this.#decide(identity, policy, wanted, options, (access, rule) =>
+    return await letIn(identity, policy, wanted, options, (access, rule) =>
       identity === null
         ? unauthorized('This takes a token; the challenge says where to get it.', challenge(), { rule })
         : denied(identity.account, access, rule),
     )
   }
-
-  async #decide(
-    identity: Identity | null,
-    policy: AccessPolicy,
-    wanted: readonly Access[],
-    options: AuthorizeOptions | undefined,
-    refusal: (access: Access, rule: string) => Error,
-  ): Promise<Caller> {
-    let rule = knownRule(identity?.account)
-    for (const access of wanted) {
-      const decision = await policy.decide(identity, access, options)
-      rule = decision.rule
-      if (!decision.isAllowed) throw refusal(access, rule)
-    }
-    return callerOf(identity, rule, policy)
-  }
-}
-
-function knownRule(account: AccountName | undefined): string {
-  return account === undefined ? '' : `${account} is known`
 }
