@@ -1,0 +1,225 @@
+import type { Abortable } from '../abortable.ts'
+import type { UploadId } from '../blobs/blob-store.ts'
+import type { Digest } from '../digest.ts'
+import type { RepositoryName, Tag } from '../reference.ts'
+import type { Page } from './metadata.ts'
+
+/** CONTRACT. What mirror jobs remember: those that administration has made, their runs, and who leads them. */
+export interface MirrorRecords {
+  /** Of administration; those of the configuration are not stored. Makes it, or puts it in the place of the old one. */
+  putMirrorJob(job: StoredMirrorJob, options?: Abortable): Promise<void>
+  /** By name, in byte order. */
+  listMirrorJobs(page: Page, options?: Abortable): Promise<StoredMirrorJob[]>
+  /** With its runs and what it remembers of tags. @throws DomainError `not_found`. */
+  deleteMirrorJob(name: MirrorJobName, options?: Abortable): Promise<void>
+
+  /** Wishes that the job runs soon, by whichever replica leads it. A second wish before that is the same wish. */
+  wishMirrorRun(job: MirrorJobName, wish: MirrorWish, options?: Abortable): Promise<void>
+  /** Jobs that somebody wishes to run. */
+  listMirrorWishes(options?: Abortable): Promise<{ readonly job: MirrorJobName; readonly wish: MirrorWish }[]>
+
+  /**
+   * Makes `holder` the only one to run the job until `until`; who has the lease may extend it. False while somebody else
+   * has one that has not run out.
+   */
+  leaseMirrorJob(job: MirrorJobName, lease: MirrorLease, options?: Abortable): Promise<boolean>
+  releaseMirrorJob(job: MirrorJobName, holder: string, options?: Abortable): Promise<void>
+
+  /** Begins a run, takes the wish away, and ends as `interrupted` a run of the job that never ended: its process died. */
+  beginMirrorRun(run: NewMirrorRun, options?: Abortable): Promise<void>
+  /** How far it is; ends it when there is an outcome. @throws DomainError `not_found`. */
+  saveMirrorRun(id: MirrorRunId, progress: MirrorProgress, options?: Abortable): Promise<void>
+  /** Newest first; of one job, or of all. */
+  listMirrorRuns(filter: MirrorRunFilter, options?: Abortable): Promise<MirrorRun[]>
+  /** In the order given; at most some hundred at once. */
+  addMirrorResults(id: MirrorRunId, results: readonly MirrorResult[], options?: Abortable): Promise<void>
+  /** In the order in which they were added. @param page.after serial of the last one of the page before. */
+  listMirrorResults(
+    id: MirrorRunId,
+    page: MirrorResultPage,
+    options?: Abortable,
+  ): Promise<NumberedMirrorResult[]>
+  /** Runs that ended before `before`, but for the newest of each job, with their results. Answers how many. */
+  deleteMirrorRuns(before: Date, limit: number, options?: Abortable): Promise<number>
+
+  /** When the referrers of a tag's manifest were last looked at, and of which digest; undefined when never. */
+  findMirroredTag(
+    job: MirrorJobName,
+    target: string,
+    tag: Tag,
+    options?: Abortable,
+  ): Promise<MirroredTag | undefined>
+  noteMirroredTag(
+    job: MirrorJobName,
+    target: string,
+    tag: Tag,
+    mirrored: MirroredTag,
+    options?: Abortable,
+  ): Promise<void>
+}
+
+/**
+ * CONTRACT. Which upload session holds the bytes of a blob that is being fetched for a repository, so that whoever fetches
+ * it next goes on there. The session may have expired meanwhile.
+ */
+export interface TransferRecords {
+  findTransfer(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<UploadId | undefined>
+  /** In the place of another that is known. */
+  noteTransfer(
+    repository: RepositoryName,
+    digest: Digest,
+    upload: UploadId,
+    options?: Abortable,
+  ): Promise<void>
+  /** Absent is success. */
+  forgetTransfer(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void>
+}
+
+/** CONTRACT. What pull-through remembers of what it has fetched. */
+export interface UpstreamRecords {
+  /** When a tag was last compared with upstream, and what was found; undefined when never. */
+  findUpstreamTag(repository: RepositoryName, tag: Tag, options?: Abortable): Promise<UpstreamTag | undefined>
+  noteUpstreamTag(
+    repository: RepositoryName,
+    tag: Tag,
+    found: UpstreamTag,
+    options?: Abortable,
+  ): Promise<void>
+  /** Manifests that somebody has pulled, for eviction; the latest time of each stays. */
+  notePulled(pulled: readonly PulledManifest[], options?: Abortable): Promise<void>
+  /**
+   * Manifests below `prefix` that were last pulled (or, never pulled, fetched) before `before`, longest ago first, and
+   * that no other manifest of the repository that was pulled later names: an index keeps its children.
+   */
+  listEvictable(
+    prefix: RepositoryName,
+    before: Date,
+    limit: number,
+    options?: Abortable,
+  ): Promise<PulledManifest[]>
+  /** Bytes of all blobs and manifests that repositories below `prefix` hold, each counted once. */
+  bytesBelow(prefix: RepositoryName, options?: Abortable): Promise<number>
+  /** Lets go of blobs that no manifest of the repository names and that were linked before `before`. Answers how many. */
+  unlinkUnnamed(repository: RepositoryName, before: Date, options?: Abortable): Promise<number>
+  /** One who fetches a blob at a time, among all processes; as {@link MirrorRecords.leaseMirrorJob}. */
+  leaseFill(
+    repository: RepositoryName,
+    digest: Digest,
+    lease: MirrorLease,
+    options?: Abortable,
+  ): Promise<boolean>
+  releaseFill(repository: RepositoryName, digest: Digest, holder: string, options?: Abortable): Promise<void>
+}
+
+export type MirrorJobName = string & { readonly __brand: 'MirrorJobName' }
+export type MirrorRunId = string & { readonly __brand: 'MirrorRunId' }
+
+export interface StoredMirrorJob {
+  readonly name: MirrorJobName
+  /** The job as JSON, as `src/mirror-job.ts` reads it. */
+  readonly definition: string
+  readonly updatedAt: Date
+}
+
+export interface MirrorWish {
+  readonly trigger: Exclude<MirrorTrigger, 'schedule'>
+  readonly at: Date
+  /** Who, for people; null: nobody who has a name. */
+  readonly by: string | null
+}
+
+export type MirrorTrigger = 'schedule' | 'webhook' | 'api' | 'command'
+
+export interface MirrorLease {
+  readonly holder: string
+  readonly until: Date
+}
+
+export interface NewMirrorRun {
+  readonly id: MirrorRunId
+  readonly job: MirrorJobName
+  readonly trigger: MirrorTrigger
+  readonly by: string | null
+  readonly startedAt: Date
+}
+
+/** What a run has done so far. Bytes are those of blobs. */
+export interface MirrorTotals {
+  readonly copied: number
+  readonly unchanged: number
+  readonly skipped: number
+  readonly failed: number
+  readonly deleted: number
+  readonly requests: number
+  readonly bytesReceived: number
+  readonly bytesSent: number
+  readonly blobsCopied: number
+  readonly blobsMounted: number
+}
+
+/**
+ * `ok`: nothing failed; `partial`: some tags failed; `failed`: it could not do its work; `paused`: until `resumeAt`, for
+ * the source asks for it; `stopped`: somebody wished that; `interrupted`: its process died.
+ */
+export type MirrorOutcome = 'ok' | 'partial' | 'failed' | 'paused' | 'stopped' | 'interrupted'
+
+export interface MirrorProgress {
+  readonly totals: MirrorTotals
+  /** Undefined while it runs; a pause is none, for it goes on. */
+  readonly outcome?: MirrorOutcome | undefined
+  /** Why, in one sentence. */
+  readonly reason?: string | undefined
+  readonly endedAt?: Date | undefined
+  readonly resumeAt?: Date | undefined
+}
+
+export interface MirrorRun extends NewMirrorRun, MirrorProgress {}
+
+export interface MirrorRunFilter {
+  readonly job?: MirrorJobName | undefined
+  readonly limit: number
+  /** Only runs that began before it: the last of the page before. */
+  readonly before?: MirrorRunId | undefined
+}
+
+/** What became of one tag (or, without a tag, of a repository that could not be read). */
+export interface MirrorResult {
+  readonly source: string
+  readonly target: string
+  readonly tag: string | null
+  readonly outcome: 'copied' | 'unchanged' | 'skipped' | 'failed' | 'deleted'
+  readonly digest: Digest | null
+  /** Why, in one sentence: always for skipped and failed. */
+  readonly reason: string | null
+  /** Of blobs that came. */
+  readonly bytes: number
+  readonly at: Date
+}
+
+export interface NumberedMirrorResult extends MirrorResult {
+  readonly serial: number
+}
+
+export interface MirrorResultPage {
+  readonly limit: number
+  readonly after?: number | undefined
+  /** Undefined: all. */
+  readonly outcomes?: readonly MirrorResult['outcome'][] | undefined
+}
+
+export interface MirroredTag {
+  readonly digest: Digest
+  readonly referrersAt: Date
+}
+
+export interface UpstreamTag {
+  readonly checkedAt: Date
+  /** Null: upstream does not have it. */
+  readonly digest: Digest | null
+}
+
+export interface PulledManifest {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly at: Date
+}
