@@ -13,7 +13,8 @@ export function createCredentials({ importer }: Config): ConfiguredCredentials {
   })
 }
 
-function namedCredentials({
+/** Who has them is of no matter: the importer's and those of `remote` are written in one way. */
+export function namedCredentials({
   username = '',
   passwordFile = '',
   identityTokenFile,

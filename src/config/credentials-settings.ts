@@ -41,10 +41,16 @@ const credential = z
 
 export type CredentialSettings = z.output<typeof credential>
 
-/** Whom other registries know. Secrets are in files, which are read when they are used. */
-export const credentialsSettings = z
-  .preprocess(fromJson, z.array(credential).superRefine(uniqueNames))
-  .default([])
-  .describe(
-    'Credentials for registries: name, registry (host:port, default docker.io), repositories (patterns with * and **), username and passwordFile, or identityTokenFile. An import may name them; else the first whose registry and repositories fit. A list; JSON in the environment.',
-  )
+/**
+ * Whom other registries know. Secrets are in files, which are read when they are used.
+ * @param who may name them, as the beginning of a sentence.
+ */
+export const credentialsOf = (who: string) =>
+  z
+    .preprocess(fromJson, z.array(credential).superRefine(uniqueNames))
+    .default([])
+    .describe(
+      `Credentials for registries: name, registry (host:port, default docker.io), repositories (patterns with * and **), username and passwordFile, or identityTokenFile. ${who}; else the first whose registry and repositories fit. A list; JSON in the environment.`,
+    )
+
+export const credentialsSettings = credentialsOf('An import may name them')

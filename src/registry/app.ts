@@ -4,7 +4,7 @@ import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { defaultBlobStoreSettings } from '../storage/blobs/blob-store-parts.ts'
 import { BufferBudget, defaultUploadMemoryBytes } from '../storage/blobs/buffer-budget.ts'
-import { type AddressRanges, addressRanges } from './address-ranges.ts'
+import { type AddressRanges, addressRanges } from '../storage/address-ranges.ts'
 import type { ClientCertificates } from './auth/certificates/client-certificates.ts'
 import { type BodyPace, defaultBodyPace } from './body-pace.ts'
 import { createHiddenPositions } from './hidden-positions.ts'
@@ -75,7 +75,7 @@ export function createRegistryApp(options: RegistryAppOptions): Koa<RegistryStat
   app.use(singleHeaders)
   app.use(target)
   const routes = registryRoutes(options, createUploadStates(secret), rules, createHiddenPositions(secret))
-  app.use(createRouter(routes).routes())
+  app.use(createRouter(routes, options.pullThrough?.names).routes())
   app.use(refuseUnknownPath)
   logLateFailures(app, log)
   return app

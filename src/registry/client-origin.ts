@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
-import type { AddressRanges } from './address-ranges.ts'
+import type { AddressRanges } from '../storage/address-ranges.ts'
 
 /** Who sent a request, as far as that can be believed. */
 export interface ClientOrigin {

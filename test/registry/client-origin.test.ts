@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isDomainError } from '../../src/errors.ts'
-import { addressRanges } from '../../src/registry/address-ranges.ts'
+import { addressRanges } from '../../src/storage/address-ranges.ts'
 import { clientOrigin } from '../../src/registry/client-origin.ts'
 
 const trusted = addressRanges(['10.0.0.0/8', '192.0.2.7', 'fd00::/8'])

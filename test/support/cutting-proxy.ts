@@ -9,10 +9,14 @@ export interface CuttingProxy extends AsyncDisposable {
 }
 
 /**
- * Passes connections on to a server and cuts the first one that has answered `afterBytes`, once, as a network
- * does in the middle of a large download.
+ * Passes connections on to a server and cuts the first one that has answered `afterBytes`, or was sent as many, once, as a
+ * network does in the middle of a large download or upload.
  */
-export async function startCuttingProxy(url: string, afterBytes: number): Promise<CuttingProxy> {
+export async function startCuttingProxy(
+  url: string,
+  afterBytes: number,
+  counted: 'answers' | 'requests' = 'answers',
+): Promise<CuttingProxy> {
   const { hostname, port } = new URL(url)
   const sockets = new Set<Socket>()
   let cuts = 0
@@ -30,10 +34,11 @@ export async function startCuttingProxy(url: string, afterBytes: number): Promis
       })
     }
     client.pipe(upstream)
-    let answered = 0
-    upstream.on('data', (chunk: Buffer) => {
-      answered += chunk.length
-      if (cuts > 0 || answered < afterBytes) return
+    let passed = 0
+    const sender = counted === 'answers' ? upstream : client
+    sender.on('data', (chunk: Buffer) => {
+      passed += chunk.length
+      if (cuts > 0 || passed < afterBytes) return
       cuts += 1
       end()
     })

@@ -5,7 +5,7 @@ import type { Handler, HandlerLayer } from '../handler.ts'
 import type { Content, Reply } from '../reply.ts'
 import { announcedLength } from '../request.ts'
 import { type LimitedParty, PartyBuckets, partyOf } from './limited-party.ts'
-import { type Pace, PacedStream, paced } from './paced-stream.ts'
+import { type Pace, PacedStream, paced } from '../../storage/streams/paced-stream.ts'
 
 /** Bytes that one transfer passes before it is the others' turn. */
 const longestSlice = 64 * 1024

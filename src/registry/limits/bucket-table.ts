@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { type Rate, take } from './token-bucket.ts'
+import { type Rate, take } from '../../storage/streams/token-bucket.ts'
 
 export interface BucketTableOptions {
   readonly rate: Rate

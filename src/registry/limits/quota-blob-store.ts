@@ -18,7 +18,7 @@ import type {
 import type { Digest } from '../../storage/digest.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import type { ChangeOptions } from '../../storage/requester.ts'
-import { PacedStream } from './paced-stream.ts'
+import { PacedStream } from '../../storage/streams/paced-stream.ts'
 import type { TenantQuota } from './tenant-quota.ts'
 import type { TenantQuotas } from './tenant-quotas.ts'
 

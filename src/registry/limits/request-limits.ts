@@ -1,7 +1,7 @@
 import type { Handler, HandlerLayer } from '../handler.ts'
 import { addressPartyOf, PartyBuckets, partyOf } from './limited-party.ts'
 import { type OnLimited, throttled } from './throttled.ts'
-import type { Rate } from './token-bucket.ts'
+import type { Rate } from '../../storage/streams/token-bucket.ts'
 
 export interface RequestLimitsOptions {
   /** Of one account, or of one address where there is no account. Undefined: no limit. */

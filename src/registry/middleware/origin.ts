@@ -1,5 +1,5 @@
 import { TLSSocket } from 'node:tls'
-import type { AddressRanges } from '../address-ranges.ts'
+import type { AddressRanges } from '../../storage/address-ranges.ts'
 import type { ClientCertificates } from '../auth/certificates/client-certificates.ts'
 import { clientOrigin } from '../client-origin.ts'
 import type { RegistryMiddleware } from '../state.ts'

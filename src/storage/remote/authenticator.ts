@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import { DomainError } from '../../errors.ts'
 import { type Abortable, orAbort } from '../abortable.ts'
-import type { RepositoryName } from '../reference.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import type { Credentials, PasswordCredentials } from './credentials/credentials.ts'
 import type { RegistryDocument, RegistryTransport } from './registry-transport.ts'
+import { retryAfterMsOf } from './retry-after.ts'
 import {
   type AccessToken,
   mayAsk,
@@ -36,14 +36,20 @@ interface Authorization {
 
 /** A token service's answer is small; more is not read. Bytes. */
 const maxAnswerBytes = 64 * 1024
-/** Repositories whose tokens are kept. */
-const maxRepositories = 1000
+/** Sets of scopes whose tokens are kept. */
+const maxScopeSets = 1000
 /** A token is renewed before it runs out, for a request takes time on its way. */
 const marginMs = 30_000
 
 /**
- * Authenticates one user, or nobody, to one registry. Tokens are bound to their scope, so there is one per repository;
- * they are never shared with another user's authenticator.
+ * What may be done with what, as the token protocol writes it (distribution, "Token Scope Documentation"):
+ * `repository:team/app:pull,push`. Empty for what takes no more than being known.
+ */
+export type Scopes = readonly string[]
+
+/**
+ * Authenticates one user, or nobody, to one registry. Tokens are bound to their scopes, so there is one for each set of
+ * them; they are never shared with another user's authenticator.
  */
 export class Authenticator {
   readonly #registry: string
@@ -51,9 +57,11 @@ export class Authenticator {
   readonly #transport: RegistryTransport
   readonly #credentials: Credentials | undefined
   readonly #now: () => number
-  readonly #known = new LRUCache<RepositoryName, Authorization>({ max: maxRepositories })
+  readonly #known = new LRUCache<string, Authorization>({ max: maxScopeSets })
+  /** Holds for all scopes: there is nothing else that a registry could want from the user that wants it at all. */
+  #basic: string | undefined
   /** What is being asked for, so that many layers ask once. */
-  readonly #asking = new Map<RepositoryName, Promise<Authorization | undefined>>()
+  readonly #asking = new Map<string, Promise<Authorization | undefined>>()
 
   constructor({ registry, base, transport, credentials, now }: AuthenticatorParts) {
     this.#registry = registry
@@ -64,11 +72,12 @@ export class Authenticator {
   }
 
   /** The `Authorization` to begin with; undefined until the registry has asked for one. */
-  async begin(repository: RepositoryName, options: Abortable): Promise<string | undefined> {
+  async begin(scopes: Scopes, options: Abortable): Promise<string | undefined> {
     if (this.#credentials?.kind === 'registry-token') return `Bearer ${this.#credentials.token}`
-    const known = this.#known.get(repository)
-    if (known === undefined || known.renewAt > this.#now()) return known?.header
-    return (await this.#ask([known.challenge], repository, options))?.header
+    const known = this.#known.get(keyOf(scopes))
+    if (known === undefined) return this.#basic
+    if (known.renewAt > this.#now()) return known.header
+    return (await this.#ask([known.challenge], scopes, options))?.header
   }
 
   /**
@@ -78,66 +87,70 @@ export class Authenticator {
    * @throws DomainError `unavailable` of the token service, `unsupported` for one that is not asked.
    */
   async renew(
-    repository: RepositoryName,
+    scopes: Scopes,
     authenticate: string | undefined,
     refused: string | undefined,
     options: Abortable,
   ): Promise<string | undefined> {
     // What does not run out is not accepted later either.
-    if (this.#credentials?.kind === 'registry-token' || refused?.startsWith('Basic ')) return undefined
+    if (this.#credentials?.kind === 'registry-token') return undefined
+    const challenges = parseChallenges(authenticate ?? '')
+    const wantsToken = challenges.some(({ scheme }) => scheme === 'bearer')
+    if (refused?.startsWith('Basic ') && !wantsToken) return undefined
     // Another request was refused before this one, and has it already.
-    const known = this.#known.get(repository)?.header
+    const known = this.#known.get(keyOf(scopes))?.header
     if (known !== undefined && known !== refused) return known
-    return (await this.#ask(parseChallenges(authenticate ?? ''), repository, options))?.header
+    return (await this.#ask(challenges, scopes, options))?.header
   }
 
   async #ask(
     challenges: readonly Challenge[],
-    repository: RepositoryName,
+    scopes: Scopes,
     { signal }: Abortable,
   ): Promise<Authorization | undefined> {
-    let asking = this.#asking.get(repository)
+    const key = keyOf(scopes)
+    let asking = this.#asking.get(key)
     if (asking === undefined) {
       // Not ended by who began it: others may wait for it by then. The transport's patience ends it.
-      asking = this.#answer(challenges, repository).finally(() => this.#asking.delete(repository))
+      asking = this.#answer(challenges, scopes).finally(() => this.#asking.delete(key))
       asking.catch(() => {})
-      this.#asking.set(repository, asking)
+      this.#asking.set(key, asking)
     }
     return await orAbort(asking, signal)
   }
 
-  async #answer(
-    challenges: readonly Challenge[],
-    repository: RepositoryName,
-  ): Promise<Authorization | undefined> {
-    const authorization = await this.#authorizationFor(challenges, repository)
-    if (authorization === undefined) this.#known.delete(repository)
-    else this.#known.set(repository, authorization)
+  async #answer(challenges: readonly Challenge[], scopes: Scopes): Promise<Authorization | undefined> {
+    const authorization = await this.#authorizationFor(challenges, scopes)
+    if (authorization === undefined) this.#known.delete(keyOf(scopes))
+    else this.#known.set(keyOf(scopes), authorization)
     return authorization
   }
 
   async #authorizationFor(
     challenges: readonly Challenge[],
-    repository: RepositoryName,
+    scopes: Scopes,
   ): Promise<Authorization | undefined> {
     const [bearer, basic] = ['bearer', 'basic'].map(name => challenges.find(({ scheme }) => scheme === name))
     if (bearer !== undefined) {
       const askedAt = this.#now()
-      const got = await this.#fetchToken(bearer, repository)
+      const got = await this.#fetchToken(bearer, scopes)
       if (got === undefined) return undefined
       const renewAt = askedAt + got.lifetimeMs - Math.min(marginMs, got.lifetimeMs / 4)
       return { header: `Bearer ${got.token}`, renewAt, challenge: bearer }
     }
     if (basic === undefined || this.#credentials?.kind !== 'password') return undefined
-    return { header: basicOf(this.#credentials), renewAt: Number.POSITIVE_INFINITY, challenge: basic }
+    this.#basic = basicOf(this.#credentials)
+    return { header: this.#basic, renewAt: Number.POSITIVE_INFINITY, challenge: basic }
   }
 
-  async #fetchToken(challenge: Challenge, repository: RepositoryName): Promise<AccessToken | undefined> {
-    const request = tokenRequestOf(challenge, repository)
+  async #fetchToken(challenge: Challenge, scopes: Scopes): Promise<AccessToken | undefined> {
+    const request = tokenRequestOf(challenge, scopes)
     if (request === undefined) return undefined
     if (!mayAsk(request.realm, this.#base)) throw this.#unprotected(request.realm)
-    const { status, bytes } = await this.#send(request)
-    if (status === 429 || status >= 500) throw this.#unavailable(request.realm, `answered ${status}`)
+    const answer = await this.#send(request)
+    const { status, bytes } = answer
+    if (status === 429 || status >= 500)
+      throw this.#unavailable(request.realm, `answered ${status}`, answer.header('retry-after'))
     if (status >= 400) return undefined
     const token = tokenIn(bytes)
     if (token === undefined) throw this.#unavailable(request.realm, 'sent no token')
@@ -145,13 +158,22 @@ export class Authenticator {
   }
 
   async #send(request: TokenRequest): Promise<RegistryDocument> {
-    const options = { limit: maxAnswerBytes }
+    const { realm } = request
+    const asked = { registry: this.#base, what: 'token' } as const
     const credentials = this.#credentials
-    if (credentials?.kind === 'identity-token')
-      return await this.#transport.postForm(request.realm, refreshFormOf(request, credentials.token), options)
+    if (credentials?.kind === 'identity-token') {
+      // The form is a secret, so no redirect is followed.
+      const body = refreshFormOf(request, credentials.token).toString()
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+      return await this.#transport.read(
+        { ...asked, method: 'POST', url: realm, headers, body },
+        maxAnswerBytes,
+      )
+    }
     const headers: Record<string, string> =
       credentials?.kind === 'password' ? { authorization: basicOf(credentials) } : {}
-    return await this.#transport.getDocument(tokenUrlOf(request), headers, options)
+    const url = tokenUrlOf(request)
+    return await this.#transport.read({ ...asked, url, headers, follow: true }, maxAnswerBytes)
   }
 
   #unprotected(realm: URL): DomainError {
@@ -162,13 +184,22 @@ export class Authenticator {
     )
   }
 
-  #unavailable(realm: URL, what: string): DomainError {
+  #unavailable(realm: URL, what: string, retryAfter?: string): DomainError {
+    const waitMs = retryAfterMsOf(retryAfter)
     return new DomainError(
       'unavailable',
       `The token service ${realm.origin} of the registry ${this.#registry} ${what}; try again later.`,
-      { resource: 'registry', name: this.#registry },
+      {
+        resource: 'registry',
+        name: this.#registry,
+        retryAfterSeconds: waitMs === undefined ? undefined : Math.ceil(waitMs / 1000),
+      },
     )
   }
+}
+
+function keyOf(scopes: Scopes): string {
+  return scopes.join(' ')
 }
 
 function basicOf({ username, password }: PasswordCredentials): string {

@@ -8,11 +8,13 @@ export class RegistryBody extends Readable {
   readonly #body: Readable
   readonly #convert: (error: unknown) => Error
 
-  constructor(body: Readable, convert: (error: unknown) => Error) {
+  /** @param onBytes told of the bytes as they come. */
+  constructor(body: Readable, convert: (error: unknown) => Error, onBytes?: (count: number) => void) {
     super()
     this.#body = body
     this.#convert = convert
     body.on('data', (chunk: Buffer) => {
+      onBytes?.(chunk.length)
       if (!this.push(chunk)) body.pause()
     })
     body.on('end', () => this.push(null))

@@ -1,14 +1,23 @@
 import type { Readable } from 'node:stream'
-import { DomainError } from '../../errors.ts'
+import type { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
+import { type Access, pingAccess, pullAccess } from './access.ts'
 import { Authenticator } from './authenticator.ts'
 import type { ChosenCredentials } from './credentials/credentials.ts'
-import { explanationIn } from './explanation.ts'
 import { isRedirect } from './redirect.ts'
+import { type FailedAnswer, type FailedRequest, failureOf, refusalOf } from './registry-failure.ts'
 import { registryUrlOf } from './registry-address.ts'
-import type { RegistryAnswer, RegistryDocument, RegistryTransport } from './registry-transport.ts'
+import type {
+  RegistryAnswer,
+  RegistryDocument,
+  RegistryTransport,
+  TransportRequest,
+} from './registry-transport.ts'
+import type { RemoteRequest, RemoteRetries } from './remote-registries.ts'
+import { noRetries, type Outcome, pauseBeforeRetry } from './retries.ts'
+import { defaultSleep, type Sleep, type Traffic } from './traffic.ts'
 
 export interface RegistryClientOptions {
   /** `host[:port]`. */
@@ -18,22 +27,43 @@ export interface RegistryClientOptions {
   readonly credentials?: ChosenCredentials | undefined
   /** May be shared: what is secret is in each request. */
   readonly transport: RegistryTransport
+  /** None unless given. */
+  readonly retries?: RemoteRetries | undefined
   /** Milliseconds of a clock that never goes back. */
   readonly now?: (() => number) | undefined
+  readonly sleep?: Sleep | undefined
 }
 
-export interface DocumentOptions extends Abortable {
+/** What `GET /v2/` answers is not looked at. Bytes. */
+export const maxPingBytes = 64 * 1024
+
+/** One request, as the registry understands it. */
+export interface Ask {
+  readonly access: Access
+  readonly what: RemoteRequest['what']
+  /** Below `/v2/` and the repository, where there is one; or wherever the registry has said. */
+  readonly path: string | URL
+  readonly method?: TransportRequest['method']
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: Uint8Array | undefined
+  /** In place of `body`, and sent once: neither tried again nor after a 401. */
+  readonly stream?: Readable | undefined
+  /** Whether redirects are followed; they are for GET unless given. */
+  readonly follow?: boolean | undefined
+}
+
+export interface DocumentLimit extends Abortable {
   /** Bytes. */
   readonly limit: number
+}
+
+export interface DocumentOptions extends DocumentLimit {
   readonly accept?: readonly string[] | undefined
 }
 
-/** What both kinds of answer have. */
-type Head = Pick<RegistryAnswer, 'status' | 'header' | 'url'>
-
 /**
- * Reads from one registry as one user, or as nobody: finds out how it wants to be authenticated to, and turns whatever
- * goes wrong into a DomainError that names the registry.
+ * Asks one registry as one user, or as nobody: finds out how it wants to be authenticated to, tries again what may be tried
+ * again, and turns whatever goes wrong into a DomainError that names the registry.
  */
 export class RegistryClient {
   readonly registry: string
@@ -41,12 +71,17 @@ export class RegistryClient {
   readonly #chosen: ChosenCredentials | undefined
   readonly #transport: RegistryTransport
   readonly #authenticator: Authenticator
+  readonly #retries: RemoteRetries
+  readonly sleep: Sleep
 
-  constructor({ registry, plainHttp, credentials, transport, now }: RegistryClientOptions) {
+  constructor(options: RegistryClientOptions) {
+    const { registry, plainHttp, credentials, transport, retries, now, sleep } = options
     this.registry = registry
     this.#base = registryUrlOf(registry, plainHttp ?? false)
     this.#chosen = credentials
     this.#transport = transport
+    this.#retries = retries ?? noRetries
+    this.sleep = sleep ?? defaultSleep
     const base = this.#base
     this.#authenticator = new Authenticator({
       registry,
@@ -57,118 +92,151 @@ export class RegistryClient {
     })
   }
 
+  get traffic(): Traffic {
+    return this.#transport.traffic
+  }
+
+  /**
+   * A small answer, whatever its status, read whole.
+   * @throws DomainError `unauthorized` when there is nothing to authenticate with, `unavailable`, `unsupported`, `denied`,
+   * `too_large`.
+   */
+  async ask(ask: Ask, { limit, signal }: DocumentLimit): Promise<RegistryDocument> {
+    return await this.#repeated(ask, { signal }, authorization =>
+      this.#transport.read({ ...this.#requestOf(ask, authorization), signal }, limit),
+    )
+  }
+
+  /** An answer, whatever its status, whose body the caller reads or destroys. @throws as {@link ask}. */
+  async open(ask: Ask, { signal }: Abortable): Promise<RegistryAnswer> {
+    return await this.#repeated(ask, { signal }, authorization =>
+      this.#transport.open({ ...this.#requestOf(ask, authorization), signal }),
+    )
+  }
+
+  /**
+   * Says who we are before we are asked: a registry that answers everybody answers nobody in particular with less. Does
+   * nothing where there is nothing to say, and where the registry never asks.
+   */
+  async introduce({ scopes }: Access, options: Abortable): Promise<void> {
+    if (this.#chosen === undefined) return
+    if ((await this.#authenticator.begin(scopes, options)) !== undefined) return
+    const ping: Ask = { access: pingAccess, what: 'ping', path: '', follow: false }
+    const request = { ...this.#requestOf(ping, undefined), signal: options.signal }
+    const answer = await this.#transport.read(request, maxPingBytes)
+    if (answer.status !== 401) return
+    await this.#authenticator.renew(scopes, answer.header('www-authenticate'), undefined, options)
+  }
+
+  /** What an answer that is no success means. */
+  failure(ask: Ask, answer: FailedAnswer, body: Uint8Array = Buffer.alloc(0)): DomainError {
+    return failureOf(this.#failed(ask), answer, body)
+  }
+
+  /** Where in the registry something is, by what it says of it: relative to `from`, where that is given. */
+  resolve(location: string, from: URL = this.#base): URL | undefined {
+    if (!URL.canParse(location, from.href)) return undefined
+    const url = new URL(location, from)
+    // What does not know of the TLS in front of it calls itself by http.
+    if (url.hostname === this.#base.hostname && url.protocol === 'http:' && this.#base.protocol === 'https:')
+      return new URL(url.pathname + url.search, this.#base)
+    return ['http:', 'https:'].includes(url.protocol) ? url : undefined
+  }
+
+  isOwn(url: URL): boolean {
+    return url.origin === this.#base.origin
+  }
+
   /**
    * A small document below `/v2/<repository>/`.
-   * @throws DomainError `not_found`, `unauthorized`, `denied`, `unavailable`, `unsupported`, `too_large`.
+   * @throws DomainError `not_found`, `unauthorized`, `denied`, `unavailable`, `throttled`, `unsupported`, `too_large`.
    */
   async getDocument(
     repository: RepositoryName,
     path: string,
-    { limit, accept, signal }: DocumentOptions,
+    { accept, ...options }: DocumentOptions,
   ): Promise<{ readonly bytes: Buffer; readonly contentType: string | undefined }> {
-    const headers: Record<string, string> = accept === undefined ? {} : { accept: accept.join(', ') }
-    const url = this.#urlOf(repository, path)
-    const answer = await this.#authorized(repository, { signal }, authorization =>
-      this.#transport.getDocument(url, { ...headers, ...authorization }, { limit, signal }),
-    )
-    if (!isSuccess(answer)) throw this.#failure(answer, answer.bytes, repository, path)
+    const headers = accept === undefined ? {} : { accept: accept.join(', ') }
+    const what = path.startsWith('blobs/') ? 'blob' : 'manifest'
+    const ask: Ask = { access: pullAccess(repository), what, path, headers }
+    const answer = await this.ask(ask, options)
+    if (answer.status !== 200) throw this.failure(ask, answer, answer.bytes)
     return { bytes: answer.bytes, contentType: answer.header('content-type') }
-  }
-
-  /**
-   * A blob's bytes as they come, not verified; their failure is a DomainError as well. The caller reads or destroys the
-   * stream. @throws as {@link getDocument}.
-   */
-  async openBlob(repository: RepositoryName, digest: Digest, { signal }: Abortable = {}): Promise<Readable> {
-    const path = `blobs/${digest}`
-    const url = this.#urlOf(repository, path)
-    const answer = await this.#authorized(repository, { signal }, authorization =>
-      this.#transport.get(url, authorization, { signal }),
-    )
-    if (isSuccess(answer)) return answer.body
-    answer.body.destroy()
-    throw this.#failure(answer, Buffer.alloc(0), repository, path)
   }
 
   /**
    * Whether the repository has a blob that we may have. Where it would be redirected to is not asked: who is sent there
    * was let in. @throws as {@link getDocument}, but for `not_found`.
    */
-  async hasBlob(repository: RepositoryName, digest: Digest, { signal }: Abortable = {}): Promise<boolean> {
-    const path = `blobs/${digest}`
-    const url = this.#urlOf(repository, path)
-    const answer = await this.#authorized(repository, { signal }, authorization =>
-      this.#transport.head(url, authorization, { signal }),
-    )
-    if (isSuccess(answer) || isRedirect(answer.status)) return true
+  async hasBlob(
+    repository: RepositoryName,
+    digest: Digest,
+    { signal }: Abortable = {},
+    access: Access = pullAccess(repository),
+  ): Promise<boolean> {
+    const ask: Ask = { access, what: 'blob', method: 'HEAD', path: `blobs/${digest}` }
+    const answer = await this.ask(ask, { limit: 0, signal })
+    if (answer.status === 200 || isRedirect(answer.status)) return true
     if (answer.status === 404) return false
-    throw this.#failure(answer, Buffer.alloc(0), repository, path)
+    throw this.failure(ask, answer)
   }
 
-  #urlOf(repository: RepositoryName, path: string): URL {
-    return new URL(`/v2/${repository}/${path}`, this.#base)
+  #requestOf(ask: Ask, authorization: string | undefined): TransportRequest {
+    const { access, what, path, method, headers, body, stream, follow } = ask
+    const below = access.repository === undefined ? '' : `${access.repository}/`
+    return {
+      url: path instanceof URL ? path : new URL(`/v2/${below}${path}`, this.#base),
+      registry: this.#base,
+      what,
+      method,
+      headers: authorization === undefined ? headers : { ...headers, authorization },
+      body: stream ?? body,
+      follow: follow ?? (method === undefined || method === 'GET'),
+    }
+  }
+
+  async #repeated<Answer extends RegistryAnswer | RegistryDocument>(
+    ask: Ask,
+    options: Abortable,
+    send: (authorization: string | undefined) => Promise<Answer>,
+  ): Promise<Answer> {
+    for (let attempts = 1; ; attempts += 1) {
+      const outcome = await this.#authorized(ask, options, send).catch((error: unknown) => ({ error }))
+      const pause =
+        ask.stream === undefined ? pauseBeforeRetry(outcome as Outcome, attempts, this.#retries) : undefined
+      if (pause === undefined) {
+        if ('error' in outcome) throw outcome.error
+        return outcome
+      }
+      if ('body' in outcome) outcome.body.destroy()
+      options.signal?.throwIfAborted()
+      await this.sleep(pause, options)
+    }
   }
 
   /** Sends with what is known to be accepted; asked to authenticate, does so once and sends again. */
   async #authorized<Answer extends RegistryAnswer | RegistryDocument>(
-    repository: RepositoryName,
+    ask: Ask,
     options: Abortable,
-    send: (headers: Record<string, string>) => Promise<Answer>,
+    send: (authorization: string | undefined) => Promise<Answer>,
   ): Promise<Answer> {
-    const used = await this.#authenticator.begin(repository, options)
-    const first = await send(used === undefined ? {} : { authorization: used })
+    // Elsewhere we are nobody.
+    if (ask.path instanceof URL && !this.isOwn(ask.path)) return await send(undefined)
+    const { scopes } = ask.access
+    const used = await this.#authenticator.begin(scopes, options)
+    const first = await send(used)
     // Only the registry may ask for credentials; a storage that it redirects to is somebody else.
-    if (first.status !== 401 || first.url.origin !== this.#base.origin) return first
+    if (first.status !== 401 || !this.isOwn(first.url) || ask.stream !== undefined) return first
     if ('body' in first) first.body.destroy()
     const challenge = first.header('www-authenticate')
-    const authorization = await this.#authenticator.renew(repository, challenge, used, options)
-    if (authorization === undefined) throw this.#refused('unauthorized', repository)
-    return await send({ authorization })
+    const authorization = await this.#authenticator.renew(scopes, challenge, used, options)
+    if (authorization === undefined) throw refusalOf(this.#failed(ask), 'unauthorized')
+    return await send(authorization)
   }
 
-  #failure(answer: Head, body: Uint8Array, repository: RepositoryName, path: string): DomainError {
-    const { status, url } = answer
-    const said = explanationIn(body)
-    const where = url.origin === this.#base.origin ? '' : ` at ${url.origin}, where it redirects to,`
-    const what = `${this.registry}/${repository} (${path})`
-    const details = { resource: 'image', name: `${this.registry}/${repository}` } as const
-    const registry = { resource: 'registry', name: this.registry } as const
-    const sentence = `The registry ${this.registry}${where} answered ${status} for ${what}${said}`
-    if (where === '' && status === 401) return this.#refused('unauthorized', repository)
-    if (where === '' && status === 403) return this.#refused('denied', repository)
-    if (status === 401 || status === 403) return new DomainError('denied', `${sentence}.`, details)
-    if (status === 404)
-      return new DomainError(
-        'not_found',
-        `The registry ${this.registry}${where} does not have ${what}${said}.`,
-        details,
-      )
-    if (status === 429)
-      return new DomainError(
-        'unavailable',
-        `The registry ${this.registry}${where} asks to slow down (429)${said}; try again later.`,
-        registry,
-      )
-    return new DomainError(status >= 500 ? 'unavailable' : 'unsupported', `${sentence}.`, registry)
+  #failed({ access, path }: Ask): FailedRequest {
+    // An upload's address may have a secret in its query.
+    const shown = path instanceof URL ? path.pathname : path
+    return { registry: this.registry, base: this.#base, chosen: this.#chosen, access, path: shown }
   }
-
-  #refused(code: 'unauthorized' | 'denied', repository: RepositoryName): DomainError {
-    return new DomainError(
-      code,
-      `The registry ${this.registry} refuses ${repository}: ${whyRefused(this.#chosen)}.`,
-      { resource: 'image', name: `${this.registry}/${repository}` },
-    )
-  }
-}
-
-function whyRefused(chosen: ChosenCredentials | undefined): string {
-  if (chosen === undefined) return 'no credentials were given; name a user who may pull it'
-  const { name, credentials } = chosen
-  if (credentials.kind === 'password')
-    return `the user ${credentials.username} may not pull it, or the password is wrong (credentials ${name})`
-  return `the token of the credentials ${name} may not pull it, or is no longer valid`
-}
-
-function isSuccess({ status }: Head): boolean {
-  return status === 200
 }

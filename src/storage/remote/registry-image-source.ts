@@ -1,6 +1,4 @@
 import type { Readable } from 'node:stream'
-import { isDeepStrictEqual } from 'node:util'
-import { LRUCache } from 'lru-cache'
 import pLimit from 'p-limit'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
@@ -24,8 +22,10 @@ import {
   type Reference,
   referenceOf,
 } from '../reference.ts'
+import { openResumed } from './blob-reads.ts'
+import { ClientCache } from './client-cache.ts'
 import { ConfiguredCredentials } from './credentials/configured-credentials.ts'
-import type { ChosenCredentials, CredentialStore } from './credentials/credentials.ts'
+import type { CredentialStore } from './credentials/credentials.ts'
 import type {
   ImageSource,
   ResolvedImage,
@@ -51,8 +51,6 @@ const maxIndexDepth = 4
 /** Docker makes 127 at most, and every layer costs a snapshot. */
 const maxLayers = 1000
 
-/** Registries and users whose tokens are kept. */
-const maxClients = 500
 /** Requests for blobs that are only to be confirmed, at once. */
 const confirmedAtOnce = 8
 
@@ -70,15 +68,7 @@ export class RegistryImageSource implements ImageSource {
   readonly #credentials: CredentialStore
   readonly #patience: RegistryPatience
   readonly #connections: ReturnType<typeof openConnections>
-  /**
-   * By registry and name of credentials: connections are shared by all, tokens by nobody. With the secrets of the time,
-   * for a token that was got with an old one says nothing about who has the new one.
-   */
-  readonly #clients = new LRUCache<string, { chosen: ChosenCredentials | undefined; client: RegistryClient }>(
-    {
-      max: maxClients,
-    },
-  )
+  readonly #clients = new ClientCache()
 
   constructor({ plainHttp = [], credentials, patience = {} }: RegistryImageSourceOptions = {}) {
     this.#plainHttp = new Set(plainHttp)
@@ -106,7 +96,9 @@ export class RegistryImageSource implements ImageSource {
 
   async openLayer(name: ImageName, layer: Descriptor, options: SourceOptions = {}): Promise<Readable> {
     const client = await this.#clientFor(name, options)
-    return await client.openBlob(name.repository, layer.digest, options)
+    const asked = { client, repository: name.repository }
+    const { stream } = await openResumed(asked, layer.digest, { first: 0 }, { signal: options.signal })
+    return stream
   }
 
   async confirmLayers(
@@ -129,17 +121,17 @@ export class RegistryImageSource implements ImageSource {
   async #clientFor(name: ImageName, { credentials, signal }: SourceOptions): Promise<RegistryClient> {
     const { registry } = name
     const chosen = await this.#credentials.choose(name, credentials, { signal })
-    const key = `${registry} ${chosen?.name ?? ''}`
-    const known = this.#clients.get(key)
-    if (known !== undefined && isDeepStrictEqual(known.chosen, chosen)) return known.client
-    const client = new RegistryClient({
+    return this.#clients.get(
       registry,
-      plainHttp: this.#plainHttp.has(registry),
-      credentials: chosen,
-      transport: new RegistryTransport(registry, this.#patience, this.#connections),
-    })
-    this.#clients.set(key, { chosen, client })
-    return client
+      chosen,
+      () =>
+        new RegistryClient({
+          registry,
+          plainHttp: this.#plainHttp.has(registry),
+          credentials: chosen,
+          transport: new RegistryTransport(registry, this.#patience, this.#connections),
+        }),
+    )
   }
 
   async #findManifest(

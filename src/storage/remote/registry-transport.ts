@@ -1,9 +1,12 @@
 import type { Readable } from 'node:stream'
-import { Agent, request } from 'undici'
+import { request } from 'undici'
 import { DomainError, isAbort, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
+import { type ConnectionOptions, RemoteConnections } from './connections.ts'
 import { headersFor, isRedirect, redirectTarget } from './redirect.ts'
 import { RegistryBody } from './registry-body.ts'
+import type { RemoteRequest } from './remote-registries.ts'
+import { Traffic } from './traffic.ts'
 
 /** How long a registry may take, in milliseconds. */
 export interface RegistryPatience {
@@ -22,15 +25,17 @@ export const defaultPatience: RegistryPatience = Object.freeze({
 
 const maxRedirects = 5
 
-interface DocumentLimits extends Abortable {
-  /** Bytes. */
-  readonly limit: number
-}
-
-interface OneRequest extends Abortable {
-  readonly method?: 'GET' | 'HEAD' | 'POST'
-  readonly headers: Readonly<Record<string, string>>
-  readonly body?: string | null
+export interface TransportRequest extends Abortable {
+  readonly url: URL
+  /** Where the registry is that is asked, or that has sent us to `url`. */
+  readonly registry: URL
+  readonly what: RemoteRequest['what']
+  /** GET unless given. */
+  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: string | Uint8Array | Readable | undefined
+  /** Whether redirects are followed; otherwise they are answers like others. */
+  readonly follow?: boolean | undefined
 }
 
 export interface RegistryAnswer {
@@ -51,83 +56,59 @@ export interface RegistryDocument {
 }
 
 /** Connections to registries; those that nobody uses are closed. Whoever opens them destroys them. */
-export function openConnections(patience: RegistryPatience): Agent {
-  return new Agent({
-    connect: { timeout: patience.connectMs },
-    headersTimeout: patience.silenceMs,
-    bodyTimeout: patience.silenceMs,
-  })
+export function openConnections(patience: RegistryPatience, options?: ConnectionOptions): RemoteConnections {
+  return new RemoteConnections(patience, options)
 }
 
 /** HTTP to one registry and to where it sends us, with every failure a DomainError that names the registry. */
 export class RegistryTransport {
+  readonly traffic: Traffic
   readonly #registry: string
   readonly #patience: RegistryPatience
-  readonly #agent: Agent
+  readonly #connections: RemoteConnections
 
   /** @param connections of {@link openConnections}; not owned. */
-  constructor(registry: string, patience: RegistryPatience, connections: Agent) {
+  constructor(
+    registry: string,
+    patience: RegistryPatience,
+    connections: RemoteConnections,
+    traffic: Traffic = new Traffic(),
+  ) {
     this.#registry = registry
     this.#patience = patience
-    this.#agent = connections
+    this.#connections = connections
+    this.traffic = traffic
   }
 
   /**
-   * GET, following redirects; any final status is an answer. The caller reads or destroys the body.
-   * @throws DomainError `unavailable`, `unsupported` for a redirect that is not followed.
+   * Any final status is an answer. The caller reads or destroys the body. Redirects lose the credentials where they leave
+   * the origin.
+   * @throws DomainError `unavailable`, `unsupported` for a redirect that is not followed, `denied` for one to an address
+   * that the registry may not send us to.
    */
-  async get(
-    url: URL,
-    headers: Readonly<Record<string, string>>,
-    { signal }: Abortable,
-  ): Promise<RegistryAnswer> {
-    let target = url
-    for (let hops = 0; hops <= maxRedirects; hops += 1) {
-      const answer = await this.#send(target, { headers: headersFor(target, url, headers), signal })
-      if (!isRedirect(answer.status)) return answer
-      answer.body.destroy()
-      target = redirectTarget(target, answer.header('location'))
+  async open(ask: TransportRequest): Promise<RegistryAnswer> {
+    // A body that we send waits for one that we read, which has a place already.
+    const isHeld = ask.what !== 'token' && !isStream(ask.body)
+    const leave = isHeld ? await this.traffic.place(ask) : () => {}
+    try {
+      const answer = await this.#follow(ask)
+      if (answer.body.closed) leave()
+      else answer.body.once('close', leave)
+      return answer
+    } catch (error) {
+      leave()
+      throw error
     }
-    throw this.#unavailable(`redirects more than ${maxRedirects} times`)
   }
 
   /** The same for a small document, read whole. @throws also DomainError `too_large` for more than `limit` bytes. */
-  async getDocument(
-    url: URL,
-    headers: Readonly<Record<string, string>>,
-    options: DocumentLimits,
-  ): Promise<RegistryDocument> {
-    return await this.#readDocument(options, signal => this.get(url, headers, { signal }))
-  }
-
-  /** One HEAD; a redirect is an answer like others. @throws as {@link get}. */
-  async head(
-    url: URL,
-    headers: Readonly<Record<string, string>>,
-    options: Abortable,
-  ): Promise<RegistryDocument> {
-    return await this.#readDocument({ ...options, limit: 0 }, signal =>
-      this.#send(url, { method: 'HEAD', headers, signal }),
-    )
-  }
-
-  /** One POST of a form that may hold secrets, so no redirect is followed. @throws as {@link getDocument}. */
-  async postForm(url: URL, form: URLSearchParams, options: DocumentLimits): Promise<RegistryDocument> {
-    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
-    return await this.#readDocument(options, signal =>
-      this.#send(url, { method: 'POST', headers, body: form.toString(), signal }),
-    )
-  }
-
-  async #readDocument(
-    { limit, signal }: DocumentLimits,
-    answerOf: (signal: AbortSignal) => Promise<RegistryAnswer>,
-  ): Promise<RegistryDocument> {
+  async read(ask: TransportRequest, limit: number): Promise<RegistryDocument> {
     const { documentMs } = this.#patience
+    const { signal } = ask
     const late = AbortSignal.timeout(documentMs)
     try {
       const both = AbortSignal.any(signal === undefined ? [late] : [late, signal])
-      const answer = await answerOf(both)
+      const answer = await this.open({ ...ask, signal: both })
       return { ...answer, bytes: await this.#readAll(answer.body, limit) }
     } catch (cause) {
       signal?.throwIfAborted()
@@ -136,28 +117,44 @@ export class RegistryTransport {
     }
   }
 
-  async #send(
-    url: URL,
-    { method = 'GET', headers, body = null, signal }: OneRequest,
-  ): Promise<RegistryAnswer> {
+  async #follow(ask: TransportRequest): Promise<RegistryAnswer> {
+    const { url, headers = {}, follow = false } = ask
+    let target = url
+    for (let hops = 0; hops <= maxRedirects; hops += 1) {
+      if (hops === 0) await this.traffic.turn(ask)
+      const answer = await this.#send(target, { ...ask, headers: headersFor(target, url, headers) })
+      if (!follow || !isRedirect(answer.status)) return answer
+      answer.body.destroy()
+      target = redirectTarget(target, answer.header('location'))
+    }
+    throw this.#unavailable(`redirects more than ${maxRedirects} times`)
+  }
+
+  async #send(url: URL, ask: TransportRequest): Promise<RegistryAnswer> {
+    const { method = 'GET', headers, body = null, signal, registry, what } = ask
+    const told = { host: url.host, method, what }
     try {
       const answer = await request(url, {
-        dispatcher: this.#agent,
+        dispatcher: this.#connections.to(url, registry),
         method,
-        headers: { 'accept-encoding': 'identity', ...headers },
+        headers: { 'user-agent': this.#connections.userAgent, 'accept-encoding': 'identity', ...headers },
         body,
         signal: signal ?? null,
+        headersTimeout: this.#patience.silenceMs,
+        bodyTimeout: this.#patience.silenceMs,
       })
-      return {
-        status: answer.statusCode,
-        header: name => [answer.headers[name]].flat().at(-1),
-        url,
-        body: new RegistryBody(answer.body, error =>
-          asError(this.#convert(error, 'broke off its answer', url)),
-        ),
-      }
+      const header = (name: string): string | undefined => [answer.headers[name]].flat().at(-1)
+      this.traffic.answered({ ...told, status: answer.statusCode }, header)
+      const isBlob = what === 'blob' && method === 'GET'
+      const bytes = new RegistryBody(
+        answer.body,
+        error => asError(this.#convert(error, 'broke off its answer', url)),
+        isBlob ? count => this.traffic.bytes('received', count) : undefined,
+      )
+      return { status: answer.statusCode, header, url, body: bytes }
     } catch (error) {
       signal?.throwIfAborted()
+      this.traffic.answered({ ...told, status: 0 })
       throw this.#convert(error, 'does not answer', url)
     }
   }
@@ -191,6 +188,10 @@ export class RegistryTransport {
       { cause },
     )
   }
+}
+
+function isStream(body: TransportRequest['body']): boolean {
+  return typeof body === 'object' && !(body instanceof Uint8Array)
 }
 
 /** Node joins the failures of several addresses of one host, without a message of their own. */

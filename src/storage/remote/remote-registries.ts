@@ -6,7 +6,7 @@ export interface RemoteRegistries extends AsyncDisposable {
   /**
    * As one user, or as nobody; asks nothing yet.
    * @param registry `host[:port]`, as image names have it.
-   * @throws DomainError `invalid` for credentials that there are not, `denied` for some of another registry.
+   * @throws DomainError `invalid` for what is no registry, or credentials that there are not, `denied` for some of another registry.
    */
   open(registry: string, options?: RemoteOptions): RemoteRegistry
 }
@@ -14,6 +14,8 @@ export interface RemoteRegistries extends AsyncDisposable {
 export interface RemoteRegistry extends ImageRegistry<WritableRepository> {
   /** What the registry last said of how much may still be pulled (Docker Hub's `ratelimit-…`); undefined until it does. */
   readonly pullQuota: PullQuota | undefined
+  /** Until when it has asked us to leave it alone (`Retry-After` with 429 or 503); undefined when it has not, or that is over. */
+  readonly comeBackAt: Date | undefined
   /** Whether it answers at all: `GET /v2/`. @throws DomainError `unavailable`, `unauthorized`, `throttled`. */
   ping(options?: Abortable): Promise<void>
 }

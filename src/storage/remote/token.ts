@@ -1,4 +1,3 @@
-import type { RepositoryName } from '../reference.ts'
 import type { Challenge } from './challenge.ts'
 import { jsonObjectIn } from './json-object.ts'
 import { isLoopback } from './registry-address.ts'
@@ -23,13 +22,13 @@ const clientId = 'varve'
 const minLifetimeSeconds = 60
 
 /**
- * To pull from the repository, and whatever else the registry says that takes: one in front of another knows the
- * repository by another name as well. More than `pull` is not asked for. Undefined when the challenge names no address on
- * the web.
+ * For what is wanted, and whatever else the registry says that takes: one in front of another knows the repository by
+ * another name as well. More than what is wanted is not asked for. Undefined when the challenge names no address on the
+ * web.
  */
 export function tokenRequestOf(
   { parameters }: Challenge,
-  repository: RepositoryName,
+  wanted: readonly string[],
 ): TokenRequest | undefined {
   const address = parameters.get('realm')
   if (address === undefined || !URL.canParse(address)) return undefined
@@ -37,13 +36,20 @@ export function tokenRequestOf(
   if (!['http:', 'https:'].includes(realm.protocol)) return undefined
   realm.username = ''
   realm.password = ''
-  const challenged = (parameters.get('scope') ?? '').split(' ').filter(scope => pullScope.test(scope))
-  const scopes = [...new Set([`repository:${repository}:pull`, ...challenged])].slice(0, maxScopes)
+  const actions = new Set(wanted.flatMap(actionsOf))
+  const challenged = (parameters.get('scope') ?? '')
+    .split(' ')
+    .filter(scope => repositoryScope.test(scope) && actionsOf(scope).every(action => actions.has(action)))
+  const scopes = [...new Set([...wanted, ...challenged])].slice(0, maxScopes)
   return { realm, service: parameters.get('service'), scopes }
 }
 
-const pullScope = /^repository:[^\s:]+(?::\d+\/[^\s:]+)?:pull$/
-const maxScopes = 4
+function actionsOf(scope: string): string[] {
+  return (scope.split(':').at(-1) ?? '').split(',')
+}
+
+const repositoryScope = /^repository:[^\s:]+(?::\d+\/[^\s:]+)?:[a-z,]+$/
+const maxScopes = 8
 
 /**
  * Whether a registry may send us to that token service: encrypted, or as unencrypted as the registry itself and on the

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { BucketTable } from '../../../src/registry/limits/bucket-table.ts'
-import { take } from '../../../src/registry/limits/token-bucket.ts'
+import { take } from '../../../src/storage/streams/token-bucket.ts'
 
 const rates = fc.record({
   perSecond: fc.double({ min: 0.01, max: 1e6, noNaN: true }),

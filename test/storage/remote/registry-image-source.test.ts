@@ -266,7 +266,7 @@ describe('RegistryImageSource', () => {
       [403, 'denied', /refuses a/],
       [404, 'not_found', /does not have .*manifests\/1.*it says "MANIFEST_UNKNOWN: no such/],
       [418, 'unsupported', /answered 418/],
-      [429, 'unavailable', /slow down/],
+      [429, 'throttled', /slow down/],
       [500, 'unavailable', /answered 500/],
       [503, 'unavailable', /answered 503/],
     ] as const)

@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { parseRepositoryName } from '../../../src/storage/reference.ts'
 import { parseChallenges } from '../../../src/storage/remote/challenge.ts'
 import { mayAsk, tokenIn, tokenRequestOf, tokenUrlOf } from '../../../src/storage/remote/token.ts'
-
-const repository = parseRepositoryName('team/app')
 
 function requestFor(header: string) {
   const [challenge] = parseChallenges(header)
   assert.ok(challenge)
-  return tokenRequestOf(challenge, repository)
+  return tokenRequestOf(challenge, ['repository:team/app:pull'])
 }
 
 describe('A request for a token', () => {

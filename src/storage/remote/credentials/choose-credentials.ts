@@ -34,6 +34,27 @@ export function chooseRule<Rule extends CredentialRule>(
   )
 }
 
+/**
+ * The same for what is of no repository: a catalog, or whether the registry answers. Unless one is named, only a rule for
+ * all of the registry's repositories fits.
+ */
+export function chooseRuleForRegistry<Rule extends CredentialRule>(
+  rules: readonly Rule[],
+  registry: string,
+  wanted: string | undefined,
+): Rule | undefined {
+  if (wanted === undefined)
+    return rules.find(rule => rule.registry === registry && rule.repositories.includes('**'))
+  const named = rules.find(({ name }) => name === wanted)
+  if (named === undefined) throw unknownName(rules, wanted)
+  if (named.registry === registry) return named
+  throw new DomainError(
+    'denied',
+    `The credentials ${named.name} are for ${named.registry}, not for ${registry}.`,
+    { resource: 'registry', name: registry },
+  )
+}
+
 /** What the rule is for, when that is not the image. */
 function misfitOf(
   { registry, repositories }: CredentialRule,
@@ -49,7 +70,7 @@ function unknownName(rules: readonly CredentialRule[], wanted: string): DomainEr
   const names = rules.map(({ name }) => name).join(', ')
   return new DomainError(
     'invalid',
-    `There are no credentials ${JSON.stringify(wanted.slice(0, 128))}; configured are: ${names || 'none'} (importer.credentials).`,
+    `There are no credentials ${JSON.stringify(wanted.slice(0, 128))}; configured are: ${names || 'none'} (importer.credentials, remote.credentials).`,
     { resource: 'config', name: wanted },
   )
 }

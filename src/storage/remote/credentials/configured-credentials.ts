@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import type { Abortable } from '../../abortable.ts'
 import type { ImageName } from '../../reference.ts'
-import { type CredentialRule, chooseRule } from './choose-credentials.ts'
+import { type CredentialRule, chooseRule, chooseRuleForRegistry } from './choose-credentials.ts'
 import { askCredentialHelper } from './credential-helper.ts'
-import type { ChosenCredentials, Credentials, CredentialStore } from './credentials.ts'
+import type { ChosenCredentials, Credentials, RegistryCredentialStore } from './credentials.ts'
 import {
   credentialsIn,
   type DockerConfig,
@@ -22,6 +22,8 @@ export interface NamedCredentials extends CredentialRule {
   readonly secret:
     | { readonly kind: 'password'; readonly username: string; readonly file: string }
     | { readonly kind: 'identity-token'; readonly file: string }
+    /** Given to the process as it is. */
+    | { readonly kind: 'known'; readonly credentials: Credentials }
 }
 
 export interface ConfiguredCredentialsOptions {
@@ -34,8 +36,8 @@ export interface ConfiguredCredentialsOptions {
 }
 
 /** Credentials of the configuration and of docker's file. Files are read when they are needed, and again when they change. */
-export class ConfiguredCredentials implements CredentialStore {
-  readonly #named: readonly (CredentialRule & { readonly secret: SecretFile<Credentials> })[]
+export class ConfiguredCredentials implements RegistryCredentialStore {
+  readonly #named: readonly (CredentialRule & { readonly secret: Secret })[]
   readonly #dockerConfig: SecretFile<DockerConfig> | undefined
   readonly #runHelpers: boolean
   /** By program and server. */
@@ -57,11 +59,19 @@ export class ConfiguredCredentials implements CredentialStore {
     wanted: string | undefined,
     options: Abortable = {},
   ): Promise<ChosenCredentials | undefined> {
-    const rule = chooseRule(this.#named, image, wanted)
-    if (rule !== undefined) return { name: rule.name, credentials: await rule.secret.content() }
-    const credentials = await this.#ofDocker(image.registry, options)
-    // No rule has a name with a blank in it.
-    return credentials === undefined ? undefined : { name: `of docker for ${image.registry}`, credentials }
+    return await this.#chosen(chooseRule(this.#named, image, wanted), image.registry, options)
+  }
+
+  async chooseForRegistry(
+    registry: string,
+    wanted: string | undefined,
+    options: Abortable = {},
+  ): Promise<ChosenCredentials | undefined> {
+    return await this.#chosen(chooseRuleForRegistry(this.#named, registry, wanted), registry, options)
+  }
+
+  confirm(registry: string, wanted: string): void {
+    chooseRuleForRegistry(this.#named, registry, wanted)
   }
 
   /** Tries every file, for whoever starts: answers a sentence for each that cannot be used. */
@@ -70,6 +80,17 @@ export class ConfiguredCredentials implements CredentialStore {
     const ofDocker = this.#dockerConfig?.content().then(() => {})
     const tried = await Promise.allSettled([...reads, ...(ofDocker === undefined ? [] : [ofDocker])])
     return tried.flatMap(result => (result.status === 'rejected' ? [(result.reason as Error).message] : []))
+  }
+
+  async #chosen(
+    rule: (CredentialRule & { readonly secret: Secret }) | undefined,
+    registry: string,
+    options: Abortable,
+  ): Promise<ChosenCredentials | undefined> {
+    if (rule !== undefined) return { name: rule.name, credentials: await rule.secret.content() }
+    const credentials = await this.#ofDocker(registry, options)
+    // No rule has a name with a blank in it.
+    return credentials === undefined ? undefined : { name: `of docker for ${registry}`, credentials }
   }
 
   /** A program comes before the file, as docker has it. */
@@ -91,7 +112,10 @@ export class ConfiguredCredentials implements CredentialStore {
   }
 }
 
-function secretOf({ secret }: NamedCredentials): SecretFile<Credentials> {
+type Secret = Pick<SecretFile<Credentials>, 'content'>
+
+function secretOf({ secret }: NamedCredentials): Secret {
+  if (secret.kind === 'known') return { content: () => Promise.resolve(secret.credentials) }
   return new SecretFile(
     secret.file,
     (text): Credentials =>

@@ -48,3 +48,18 @@ export interface CredentialStore {
     options?: Abortable,
   ): Promise<ChosenCredentials | undefined>
 }
+
+/** CONTRACT. One that knows registries as a whole, too. */
+export interface RegistryCredentialStore extends CredentialStore {
+  /**
+   * Those for what is of no repository of the registry; undefined for nobody's.
+   * @throws DomainError as {@link CredentialStore.choose}.
+   */
+  chooseForRegistry(
+    registry: string,
+    wanted: string | undefined,
+    options?: Abortable,
+  ): Promise<ChosenCredentials | undefined>
+  /** @throws DomainError `invalid` for a name that does not exist, `denied` for one that is for another registry. */
+  confirm(registry: string, wanted: string): void
+}

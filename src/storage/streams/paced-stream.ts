@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
-import type { Abortable } from '../../storage/abortable.ts'
-import { type ByteSink, type DirectReadable, isDirect } from '../../storage/streams/direct.ts'
+import type { Abortable } from '../abortable.ts'
+import { type ByteSink, type DirectReadable, isDirect } from './direct.ts'
 
 /** Who says when bytes may pass, and whether. */
 export interface Pace {
