@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { ProcessLock } from '../../src/importer/chain/process-lock.ts'
+import { ProcessLock } from '../../src/storage/process-lock.ts'
 
 const run = promisify(execFile)
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import type { ProcessLock } from '../../src/importer/chain/process-lock.ts'
+import type { ProcessLock } from '../../src/storage/process-lock.ts'
 import { ensurePrograms, searchPath, waitForMachineLock, withMachineLock } from './programs.ts'
 
 const run = promisify(execFile)

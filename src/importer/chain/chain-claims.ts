@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import type { ChainId } from '../../storage/chain-id.ts'
 import { hexOf } from '../../storage/digest.ts'
+import { ProcessLock } from '../../storage/process-lock.ts'
 import type { ChainClaim } from './chain-store.ts'
-import { ProcessLock } from './process-lock.ts'
 
 /**
  * Lock files are never removed, for that would let two processes lock two files of one name. So there is a fixed number of

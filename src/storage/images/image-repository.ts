@@ -1,5 +1,5 @@
 import type { Abortable } from '../abortable.ts'
-import type { BlobInfo, BlobBody, OpenBlobOptions } from '../blobs/blob-store.ts'
+import type { BlobBody, BlobInfo, OpenBlobOptions } from '../blobs/blob-store.ts'
 import type { Descriptor } from '../descriptor.ts'
 import type { Digest } from '../digest.ts'
 import type { ManifestInfo, StoredManifest } from '../metadata/metadata.ts'
@@ -70,10 +70,13 @@ export interface ImageRegistry<Repository extends ReadableRepository = ReadableR
   repositories(options?: Abortable): AsyncIterable<RepositoryName>
 }
 
-/** Opens the source's blob so that the first byte is the one at `offset`. */
+/** Opens the source's blob so that the first byte is the one at `offset`, which is before the end unless it is empty. */
 export type OpenBlobFrom = (offset: number, options: Abortable) => Promise<BlobBody['stream']>
 
 export interface PutBlobOptions extends Abortable {
-  /** Told of bytes of the blob that are stored, and how many of them did not have to come because they were there. */
+  /**
+   * Told as it goes, and at the end: how many bytes of the blob are stored by now, and how many of these did not have to
+   * come because they were there. Both are totals, so what is stored shrinks when it has to begin again.
+   */
   readonly onStored?: ((bytes: number, ofThem: { readonly kept: number }) => void) | undefined
 }

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Abortable } from '../../../storage/abortable.ts'
+import { ProcessLock } from '../../../storage/process-lock.ts'
 import type { ImageUuid } from '../../smartos/image-uuid.ts'
 import { KeyedQueue } from '../keyed-queue.ts'
-import { ProcessLock } from '../process-lock.ts'
 
 /** Lock files are never removed, and images come and go without end: so a fixed number of files. */
 const slotDigits = 2

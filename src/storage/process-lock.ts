@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { DomainError } from '../../errors.ts'
+import { DomainError } from '../errors.ts'
 
 /**
  * SQLITE_BUSY (sqlite.org/rescode.html#busy): another connection, of this process or another, holds the lock.
@@ -71,7 +71,7 @@ function lockFailure(path: string, cause: unknown): DomainError {
   return new DomainError(
     'unavailable',
     `The lock ${path} cannot be taken; check that its directory is there, writable and on a disk of this host.`,
-    { resource: 'chain', name: path },
+    { resource: 'object', name: path },
     { cause },
   )
 }

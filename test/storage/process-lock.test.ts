@@ -5,10 +5,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { ProcessLock } from '../../../src/importer/chain/process-lock.ts'
-import { failsWith } from '../../contract/chain-store/suite.ts'
+import { ProcessLock } from '../../src/storage/process-lock.ts'
+import { failsWith } from '../contract/chain-store/suite.ts'
 
-const module = import.meta.resolve('../../../src/importer/chain/process-lock.ts')
+const module = import.meta.resolve('../../src/storage/process-lock.ts')
 
 describe('ProcessLock', () => {
   let directory = ''
