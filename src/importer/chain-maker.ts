@@ -4,6 +4,7 @@ import type { ChainId } from '../storage/chain-id.ts'
 import { formatPlatform } from '../storage/platform.ts'
 import { formatImageName } from '../storage/reference.ts'
 import type { ImageSource, ResolvedImage, ResolvedLayer } from '../storage/remote/image-source.ts'
+import type { Spool } from '../storage/spool/spool.ts'
 import type { ChainBuilder, ChainSnapshot, ChainStore, LayerFacts } from './chain/chain-store.ts'
 import { ChainFlights } from './chain-flights.ts'
 import { ChainTurn, untilUnclaimed } from './chain-turn.ts'
@@ -16,7 +17,6 @@ import { LayersAhead } from './layers-ahead.ts'
 import { planImport } from './plan.ts'
 import { PresentLayers } from './present-layers.ts'
 import { LayersProgress } from './progress/layers-progress.ts'
-import type { Spool } from './spool/spool.ts'
 
 /** Times that an import looks for its base again when others keep removing it. */
 const maxLooks = 3

@@ -2,6 +2,7 @@ import { DomainError, isDomainError, primaryOf } from '../errors.ts'
 import type { Abortable } from '../storage/abortable.ts'
 import { formatImageName, parseImageName } from '../storage/reference.ts'
 import type { ImageSource, ResolvedImage } from '../storage/remote/image-source.ts'
+import type { Spool } from '../storage/spool/spool.ts'
 import type { ChainSnapshot, ChainStore, Clone, CloneName, CloneOptions } from './chain/chain-store.ts'
 import { ChainMaker } from './chain-maker.ts'
 import { cloneEach, refuseNames } from './clones/clone-each.ts'
@@ -34,7 +35,6 @@ import type {
 import type { LayerEngine } from './layer/layer-engine.ts'
 import { prune } from './prune/prune.ts'
 import { parseImageUuid } from './smartos/image-uuid.ts'
-import type { Spool } from './spool/spool.ts'
 
 export interface ImporterParts {
   /** Not owned: importers of several pools may share it. */

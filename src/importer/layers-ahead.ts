@@ -2,11 +2,11 @@ import type { Readable } from 'node:stream'
 import type { Abortable } from '../storage/abortable.ts'
 import type { ImageName } from '../storage/reference.ts'
 import type { ImageSource, ResolvedLayer } from '../storage/remote/image-source.ts'
+import type { Spool } from '../storage/spool/spool.ts'
+import type { SpoolFile } from '../storage/spool/spool-file.ts'
 import type { KnownDiffIds } from './known-diff-ids.ts'
 import type { LayerEngine, OpenedLayer } from './layer/layer-engine.ts'
-import { LayerBlob } from './spool/layer-blob.ts'
-import type { Spool } from './spool/spool.ts'
-import type { SpoolFile } from './spool/spool-file.ts'
+import { LayerBlob } from './layer-blob.ts'
 
 /** Layers after the one that is applied that the engine has at once: it decompresses ahead as far as its buffers go. */
 const openedAhead = 2

@@ -24,7 +24,7 @@ export interface ImportPushedParts {
 }
 
 /** What may be otherwise the next time, without anybody having pushed again. */
-const passing: ReadonlySet<string> = new Set(['unavailable', 'busy', 'no_space'])
+const passing: ReadonlySet<string> = new Set(['unavailable', 'throttled', 'busy', 'no_space'])
 
 /**
  * Imports what a tag names now, for every platform. Whatever may pass is tried again until it has.

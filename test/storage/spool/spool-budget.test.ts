@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { type Allowance, SpoolBudget } from '../../../src/importer/spool/spool-budget.ts'
+import { type Allowance, SpoolBudget } from '../../../src/storage/spool/spool-budget.ts'
 
 /** Lets everything happen that can happen by now. */
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve))

@@ -34,7 +34,8 @@ export class SpoolFile implements AsyncDisposable {
     const path = join(directory, randomUUID())
     const file = await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600)
     try {
-      await rm(path)
+      // Another process that has just opened its spool there may have removed it already.
+      await rm(path, { force: true })
       return new SpoolFile(file, size, release)
     } catch (error) {
       await file.close()
@@ -54,8 +55,7 @@ export class SpoolFile implements AsyncDisposable {
   async fill(blob: AsyncIterable<Uint8Array>, onWritten?: (bytes: number) => void): Promise<void> {
     try {
       for await (const chunk of blob) {
-        if (this.#written + chunk.length > this.#size || this.#state === 'broken') break
-        await this.#append(chunk)
+        if (!(await this.append(chunk))) break
         onWritten?.(this.#written)
       }
       if (this.#written === this.#size) this.#become('complete')
@@ -65,16 +65,38 @@ export class SpoolFile implements AsyncDisposable {
     }
   }
 
+  /**
+   * The next bytes, for who does not leave it to {@link fill}. Answers false, and the file is broken, when they do not fit
+   * or cannot be written. One call at a time.
+   */
+  async append(chunk: Uint8Array): Promise<boolean> {
+    try {
+      if (this.#written + chunk.length <= this.#size && this.#state !== 'broken') {
+        await this.#append(chunk)
+        return true
+      }
+    } catch {
+      // Below.
+    }
+    await this.break()
+    return false
+  }
+
   /** At most some 256 KiB from `position` on; waits for what has not come yet. `undefined` after the last byte that there will be. */
   async read(position: number): Promise<Uint8Array | undefined> {
     while (this.#state === 'growing' && position >= this.#written) await this.#changed.promise
     if (this.#state === 'broken' || position >= this.#written) return undefined
-    const wanted = Math.min(readBytes, this.#written - position)
+    // Memory of its own, which can be handed to another thread.
+    return this.readInto(Buffer.allocUnsafeSlow(Math.min(readBytes, this.#written - position)), position)
+  }
+
+  /** As many of the bytes that are there from `position` on as `buffer` takes; `undefined` where there are none. */
+  async readInto(buffer: Buffer, position: number): Promise<Buffer | undefined> {
+    const wanted = Math.min(buffer.length, this.#written - position)
+    if (this.#state === 'broken' || wanted <= 0) return undefined
     try {
-      // Memory of its own, which can be handed to another thread.
-      const bytes = Buffer.allocUnsafeSlow(wanted)
-      const { bytesRead } = await this.#file.read(bytes, 0, wanted, position)
-      if (bytesRead > 0) return bytes.subarray(0, bytesRead)
+      const { bytesRead } = await this.#file.read(buffer, 0, wanted, position)
+      if (bytesRead > 0) return buffer.subarray(0, bytesRead)
     } catch {
       // Below.
     }

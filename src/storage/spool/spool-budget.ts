@@ -1,4 +1,4 @@
-import { type Abortable, orAbort } from '../../storage/abortable.ts'
+import { type Abortable, orAbort } from '../abortable.ts'
 
 export interface SpoolLimits {
   /** Bytes of all blobs together. */
@@ -16,8 +16,8 @@ interface Asking {
 }
 
 /**
- * How much a spool may hold, shared by all imports. Whoever finds no room waits; what fits goes before what does not
- * fit yet, in the order of asking. Waiting harms nobody: a layer whose turn comes meanwhile does without the spool.
+ * How much a spool may hold, shared by all who use it. Whoever finds no room waits; what fits goes before what does not
+ * fit yet, in the order of asking. Waiting harms nobody: who has waited long enough does without the spool.
  */
 export class SpoolBudget {
   readonly #maxBytes: number

@@ -1,21 +1,21 @@
 import { readdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Abortable } from '../../storage/abortable.ts'
-import { onDisk } from '../chain/fs-errors.ts'
+import { DomainError, errnoOf } from '../../errors.ts'
+import type { Abortable } from '../abortable.ts'
 import { type Allowance, SpoolBudget, type SpoolLimits } from './spool-budget.ts'
 import { SpoolFile } from './spool-file.ts'
 
 export interface SpoolOptions extends SpoolLimits {
-  /** Exists, and is private to root. Everything in it is removed. */
+  /** Exists, and is nobody else's but of processes that have a spool there, too. Everything in it is removed. */
   readonly directory: string
   /** Bytes that are free there; those of its file system unless given. */
   readonly freeBytes?: (() => Promise<number>) | undefined
 }
 
-/** Of what is free, the spool takes a quarter at most: the layers that it holds have to be unpacked on the same disk. */
+/** Of what is free, the spool takes a quarter at most: what it holds is unpacked, or stored, on the same disk. */
 const shareOfFree = 0.25
 
-/** Room on disk for the blobs of layers whose turn has not come. */
+/** Room on disk for blobs that are on their way: of layers whose turn has not come, of images that somebody waits for. */
 export class Spool implements AsyncDisposable {
   readonly #directory: string
   readonly #budget: SpoolBudget
@@ -56,7 +56,7 @@ export class Spool implements AsyncDisposable {
       this.#files.add(file)
       return file
     } catch {
-      // A spool that cannot be written is no spool, and no import needs one.
+      // A spool that cannot be written is no spool, and everybody can do without one.
       return undefined
     }
   }
@@ -78,10 +78,19 @@ export interface SpoolPlace {
  * stays open to it.
  */
 async function empty(directory: string): Promise<void> {
-  await onDisk(directory, async () => {
+  try {
     for (const name of await readdir(directory))
       await rm(join(directory, name), { force: true, recursive: true })
-  })
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    throw new DomainError(
+      'unavailable',
+      `The spool directory ${directory} cannot be used (${errno}); look whether it is there and who may write to it.`,
+      { resource: 'object', name: directory },
+      { cause: error },
+    )
+  }
 }
 
 async function freeBytesAt(directory: string): Promise<number> {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
-import { type Abortable, orAbort } from '../../storage/abortable.ts'
-import type { SpoolFile } from './spool-file.ts'
+import { type Abortable, orAbort } from '../storage/abortable.ts'
+import type { SpoolFile } from '../storage/spool/spool-file.ts'
 
 export interface LayerBlobParts {
   /** Where the blob is or will be, when it was downloaded ahead. Owned from here on. */
