@@ -30,6 +30,8 @@ export interface BlobStoreSettings {
   readonly leaseMs: number
   /** How long an upload may take to fill a part while others wait for memory; it then stores what it has and waits, too. */
   readonly partHoldMs: number
+  /** How many bytes of a body that goes on coming are lost at most, beside parts on their way, when the process is killed. */
+  readonly saveEveryBytes: number
   /**
    * Whether whole blobs are checked against their digest on their way out. Ranges never are: for them there is the
    * store's word only, and that every answer has the length and the place that was asked for.
@@ -42,6 +44,7 @@ export const defaultBlobStoreSettings: BlobStoreSettings = Object.freeze({
   uploadTtlMs: 24 * 60 * 60 * 1000,
   leaseMs: 60 * 1000,
   partHoldMs: 5 * 1000,
+  saveEveryBytes: 16 * 1024 * 1024,
   verifyReads: false,
 })
 

@@ -27,7 +27,7 @@ import { type BlobStoreParts, type BlobStoreSettings, defaultBlobStoreSettings }
 import { BufferBudget } from './buffer-budget.ts'
 import { ObjectBlobWriter } from './object-blob-writer.ts'
 import { UploadSession } from './upload-session.ts'
-import { type SweepReport, sweepUploads } from './upload-sweep.ts'
+import { type GarbageReport, type SweepReport, sweepGarbage, sweepUploads } from './upload-sweep.ts'
 import { trustedBody } from './trusted-body.ts'
 
 export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' | 'metadata'> {
@@ -85,6 +85,11 @@ export class ObjectBlobStore implements BlobStore {
   /** Deletes what expired uploads, and failures, have left behind. For a timer, on one replica at a time. */
   sweepUploads(now: Date, options?: Abortable): Promise<SweepReport> {
     return sweepUploads(this.#parts, now, options)
+  }
+
+  /** Deletes what the metadata has let go of, which is part of {@link sweepUploads}. */
+  sweepGarbage(options?: Abortable): Promise<GarbageReport> {
+    return sweepGarbage(this.#parts, options)
   }
 }
 

@@ -76,7 +76,7 @@ export class PartWriter {
     if (this.#session.isRenewalDue) {
       await this.#session.renew()
       await this.#session.save(this.#reached)
-    }
+    } else if (this.#isSaveDue) await this.#session.save(this.#reached)
     if (this.#isOverdue) await this.#giveWay()
   }
 
@@ -176,6 +176,12 @@ export class PartWriter {
   get #isOverdue(): boolean {
     const { buffers, settings, now } = this.#parts
     return this.#filling !== undefined && buffers.isShort && now() - this.#fillingSince >= settings.partHoldMs
+  }
+
+  /** Whether so much is stored that whoever goes on after a crash should know of it. */
+  get #isSaveDue(): boolean {
+    const { offset = 0 } = this.#reached
+    return offset - this.#session.record.offset >= this.#parts.settings.saveEveryBytes
   }
 
   /** Stores what has come so far and gives the memory back; the next byte waits for it like everybody else's. */

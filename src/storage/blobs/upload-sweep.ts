@@ -18,6 +18,9 @@ export interface SweepReport {
   readonly failures: readonly DomainError[]
 }
 
+/** What became of objects that nothing named any more. */
+export type GarbageReport = Pick<SweepReport, 'objects' | 'failures'>
+
 /** How much is asked for at a time. */
 const batch = 1000
 
@@ -39,6 +42,13 @@ export async function sweepUploads(
   const objects = await sweep.garbage()
   const unfinished = await sweep.unfinished(new Date(now.getTime() - parts.settings.uploadTtlMs))
   return { sessions, objects, unfinished, failures: sweep.failures }
+}
+
+/** Deletes objects that the metadata has let go of, and nothing else. What cannot be deleted goes to the end of the queue. */
+export async function sweepGarbage(parts: BlobStoreParts, options?: Abortable): Promise<GarbageReport> {
+  const sweep = new Sweep(parts, options)
+  const objects = await sweep.garbage()
+  return { objects, failures: sweep.failures }
 }
 
 class Sweep {
@@ -70,7 +80,14 @@ class Sweep {
     return this.#inBatches(
       () => metadata.listGarbage(batch, this.#options),
       key => key,
-      key => drop([key]),
+      async key => {
+        try {
+          await drop([key])
+        } catch (error) {
+          if (isDomainError(error)) await metadata.postponeGarbage([key], this.#options)
+          throw error
+        }
+      },
       drop,
     )
   }

@@ -8,6 +8,7 @@ export interface AdoptionRecords {
   /**
    * Makes an object that is there already, and that nobody else deletes, a blob of the repository, which exists then.
    * When the blob was known already, the earlier object stays and the answer names it; this one is left alone.
+   * @throws DomainError `busy` when it was adopted before, was let go of, and is about to be deleted.
    */
   adoptBlob(blob: AdoptedBlob, options?: Abortable): Promise<StoredBlob>
   /**

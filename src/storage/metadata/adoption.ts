@@ -1,10 +1,13 @@
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { AdoptedBlob, AdoptedTag, AdoptionRecords, TagOutcome } from './adoption-records.ts'
-import { insertBlob, insertLink } from './blobs.ts'
+import { insertBlob } from './blobs.ts'
 import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
+import { takeBackGarbage } from './garbage.ts'
+import type { LinkWriter } from './link-writer.ts'
 import type { StoredBlob } from './metadata.ts'
+import type { Releases } from './releases.ts'
 import { lockRepository } from './repositories.ts'
 import { ruleFor } from './tag-rules.ts'
 import type { UsageWriter } from './usage-writer.ts'
@@ -13,12 +16,20 @@ export class KyselyAdoption implements AdoptionRecords {
   readonly #database: Database
   readonly #events: EventWriter
   readonly #usage: UsageWriter
+  readonly #links: LinkWriter
+  readonly #releases: Releases
   readonly #now: () => number
 
-  constructor(database: Database, events: EventWriter, usage: UsageWriter, now: () => number) {
+  constructor(
+    database: Database,
+    parts: { events: EventWriter; usage: UsageWriter; links: LinkWriter; releases: Releases },
+    now: () => number,
+  ) {
     this.#database = database
-    this.#events = events
-    this.#usage = usage
+    this.#events = parts.events
+    this.#usage = parts.usage
+    this.#links = parts.links
+    this.#releases = parts.releases
     this.#now = now
   }
 
@@ -26,7 +37,8 @@ export class KyselyAdoption implements AdoptionRecords {
     return this.#database.write(options, async db => {
       const now = this.#now()
       const { stored, isNew } = await insertBlob(db, blob, now)
-      const change = await insertLink(db, blob.repository, stored, { isNew, now })
+      if (isNew) await takeBackGarbage(db, stored.objectKey, now)
+      const change = await this.#links.add(db, blob.repository, stored, isNew)
       await this.#usage.write(db, blob.repository, change)
       return stored
     })
@@ -67,6 +79,7 @@ export class KyselyAdoption implements AdoptionRecords {
           conflict.columns(['repository', 'name']).doUpdateSet({ digest, previous, updated_at: updatedAt }),
         )
         .execute()
+      if (present !== undefined) await this.#releases.untagged(db, repository, [present.digest])
       const facts = { repository, digest, tag, ...manifest, previous: present?.digest, at: new Date(now) }
       await this.#events.write(db, [{ kind: 'tag', action: 'tag', ...facts }])
       return 'set'

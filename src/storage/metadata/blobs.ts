@@ -7,34 +7,36 @@ import type { ChangeOptions } from '../requester.ts'
 import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
 import { addGarbage } from './garbage.ts'
+import type { LinkKey, LinkWriter } from './link-writer.ts'
 import type { BlobRecords, BlobSearch, NewBlob, NewBlobLink, StoredBlob } from './metadata.ts'
 import type { PreparedQuery } from './prepared.ts'
-import { ensureRepository, lockRepository } from './repositories.ts'
+import { lockRepository } from './repositories.ts'
 import type { BlobLinkRow, BlobRow, Schema } from './schema.ts'
 import { lostLease, unknownUpload } from './upload-errors.ts'
-import {
-  isElsewhereInTenant,
-  isFirstOfTenant,
-  lockBlob,
-  type UsageChange,
-  type UsageWriter,
-} from './usage-writer.ts'
+import type { UsageWriter } from './usage-writer.ts'
 import { visibleRepositoriesWithBlob } from './visible-repositories.ts'
 
 export class KyselyBlobs implements BlobRecords {
   readonly #database: Database
   readonly #events: EventWriter
   readonly #usage: UsageWriter
+  readonly #links: LinkWriter
   readonly #now: () => number
-  readonly #linked: PreparedQuery<LinkKey, ObjectColumns>
+  readonly #linked: PreparedQuery<LinkKey, LinkedColumns>
 
-  constructor(database: Database, events: EventWriter, usage: UsageWriter, now: () => number) {
+  constructor(
+    database: Database,
+    { events, usage, links }: { events: EventWriter; usage: UsageWriter; links: LinkWriter },
+    now: () => number,
+  ) {
     this.#database = database
     this.#events = events
     this.#usage = usage
+    this.#links = links
     this.#now = now
     this.#linked = database.prepare((db, placeholder) =>
       selectBlobs(db)
+        .select(['blob_links.review_at', 'blob_links.kept_until'])
         .where('blob_links.repository', '=', placeholder('repository'))
         .where('blob_links.digest', '=', placeholder('digest')),
     )
@@ -43,8 +45,13 @@ export class KyselyBlobs implements BlobRecords {
   async findBlob(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<StoredBlob> {
     const key = { repository, digest }
     const row = await this.#database.read(options, db => this.#linked.takeFirst(db, key))
-    if (row === undefined) throw unknownBlob(repository, digest)
+    if (row === undefined || !(await this.#isKept(key, row, options))) throw unknownBlob(repository, digest)
     return storedBlob(digest, row)
+  }
+
+  /** Nobody is told that a blob is there which may go in a moment. What manifests name costs nothing here. */
+  async #isKept(key: LinkKey, row: LinkedColumns, options: Abortable | undefined): Promise<boolean> {
+    return this.#links.isPromised(row) || this.#database.write(options, db => this.#links.keep(db, key))
   }
 
   commitBlob(commit: NewBlob, options?: ChangeOptions): Promise<StoredBlob> {
@@ -61,14 +68,15 @@ export class KyselyBlobs implements BlobRecords {
         throw unknownUpload(uploadId)
       if (upload.committed === digest) {
         const linked = await this.#linked.takeFirst(db, { repository, digest })
-        if (linked === undefined) throw unknownBlob(repository, digest)
+        if (linked === undefined || !(await this.#links.keep(db, { repository, digest })))
+          throw unknownBlob(repository, digest)
         return storedBlob(digest, linked)
       }
       if (upload.holder !== commit.holder) throw lostLease(uploadId)
 
       const now = this.#now()
       const { stored, isNew } = await insertBlob(db, commit, now)
-      await this.#usage.write(db, repository, await insertLink(db, repository, stored, { isNew, now }))
+      await this.#usage.write(db, repository, await this.#links.add(db, repository, stored, isNew))
       await makeTombstone(db, commit)
       const mine = new Set([commit.objectKey, upload.tail_key])
       mine.delete(stored.objectKey)
@@ -88,7 +96,7 @@ export class KyselyBlobs implements BlobRecords {
       if (row === undefined) throw unknownBlob(from ?? repository, digest)
       const now = this.#now()
       const stored = storedBlob(digest, row)
-      await this.#usage.write(db, repository, await insertLink(db, repository, stored, { isNew: false, now }))
+      await this.#usage.write(db, repository, await this.#links.add(db, repository, stored, false))
       const facts = { repository, digest, size: row.size, from, at: new Date(now), by: options?.by }
       await this.#events.write(db, [{ kind: 'blob', action: 'mount', ...facts }])
       return stored
@@ -110,16 +118,9 @@ export class KyselyBlobs implements BlobRecords {
           `The blob ${digest} is part of the manifest ${named.manifest} in ${repository}; delete that first.`,
           { resource: 'blob', name: digest },
         )
-      const size = await lockBlob(db, digest)
-      const { numDeletedRows } = await db
-        .deleteFrom('blob_links')
-        .where('repository', '=', repository)
-        .where('digest', '=', digest)
-        .executeTakeFirstOrThrow()
-      if (numDeletedRows === 0n) throw unknownBlob(repository, digest)
-      if (size !== undefined && !(await isElsewhereInTenant(db, repository, digest)))
-        await this.#usage.write(db, repository, { bytes: -size })
-      const facts = { repository, digest, size, at: new Date(this.#now()), by: options?.by }
+      const [taken] = await this.#links.takeAway(db, repository, [digest])
+      if (taken === undefined) throw unknownBlob(repository, digest)
+      const facts = { repository, digest, size: taken.size, at: new Date(this.#now()), by: options?.by }
       await this.#events.write(db, [{ kind: 'blob', action: 'delete', ...facts }])
     })
   }
@@ -140,9 +141,9 @@ export class KyselyBlobs implements BlobRecords {
   }
 }
 
-type LinkKey = Pick<BlobLinkRow, 'repository' | 'digest'>
-
 type ObjectColumns = Pick<BlobRow, 'size' | 'object_key'>
+
+type LinkedColumns = ObjectColumns & Pick<BlobLinkRow, 'review_at' | 'kept_until'>
 
 function selectBlobs(db: Kysely<Schema>) {
   return db
@@ -155,44 +156,28 @@ function storedBlob(digest: Digest, { size, object_key: objectKey }: ObjectColum
   return { digest, size, objectKey }
 }
 
-/** The blob that is known afterwards: this one, which is new then, or the one that came earlier. */
+/** The blob that is known afterwards, and stays until the transaction ends: this one, or the one that came earlier. */
 export async function insertBlob(
   db: Transaction<Schema>,
   { digest, objectKey, size }: StoredBlob,
   now: number,
 ): Promise<{ stored: StoredBlob; isNew: boolean }> {
-  const { numInsertedOrUpdatedRows } = await db
-    .insertInto('blobs')
-    .values({ digest, object_key: objectKey, size, state: 'stored', created_at: now })
-    .onConflict(conflict => conflict.column('digest').doNothing())
-    .executeTakeFirstOrThrow()
-  if (numInsertedOrUpdatedRows === 1n) return { stored: { digest, objectKey, size }, isNew: true }
-  const row = await db
-    .selectFrom('blobs')
-    .select(['size', 'object_key'])
-    .where('digest', '=', digest)
-    .executeTakeFirstOrThrow()
-  return { stored: storedBlob(digest, row), isNew: false }
-}
-
-/**
- * Answers what that changes of what the repository's tenant uses.
- * @param isNew whether the blob was stored by this transaction, so that nobody else has a link to it.
- */
-export async function insertLink(
-  db: Transaction<Schema>,
-  repository: RepositoryName,
-  { digest, size }: StoredBlob,
-  { isNew, now }: { readonly isNew: boolean; readonly now: number },
-): Promise<UsageChange> {
-  const repositories = (await ensureRepository(db, repository, now)) ? 1 : 0
-  const { numInsertedOrUpdatedRows } = await db
-    .insertInto('blob_links')
-    .values({ repository, digest, created_at: now })
-    .onConflict(conflict => conflict.columns(['repository', 'digest']).doNothing())
-    .executeTakeFirstOrThrow()
-  if (numInsertedOrUpdatedRows !== 1n) return { repositories }
-  return { repositories, bytes: isNew || (await isFirstOfTenant(db, repository, digest)) ? size : 0 }
+  for (;;) {
+    const { numInsertedOrUpdatedRows } = await db
+      .insertInto('blobs')
+      .values({ digest, object_key: objectKey, size, state: 'stored', created_at: now })
+      .onConflict(conflict => conflict.column('digest').doNothing())
+      .executeTakeFirstOrThrow()
+    if (numInsertedOrUpdatedRows === 1n) return { stored: { digest, objectKey, size }, isNew: true }
+    const row = await db
+      .selectFrom('blobs')
+      .select(['size', 'object_key'])
+      .where('digest', '=', digest)
+      .forKeyShare()
+      .executeTakeFirst()
+    // Its last link may just have gone.
+    if (row !== undefined) return { stored: storedBlob(digest, row), isNew: false }
+  }
 }
 
 async function makeTombstone(db: Transaction<Schema>, { uploadId, digest }: NewBlob): Promise<void> {

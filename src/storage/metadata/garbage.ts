@@ -1,16 +1,20 @@
 import type { Transaction } from 'kysely'
+import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import { batches } from './batches.ts'
+import { addTotals } from './collect-totals.ts'
 import type { Database } from './database.ts'
 import type { GarbageRecords } from './metadata.ts'
-import type { Schema } from './schema.ts'
+import type { BlobRow, Schema } from './schema.ts'
 
 export class KyselyGarbage implements GarbageRecords {
   readonly #database: Database
+  readonly #now: () => number
 
-  constructor(database: Database) {
+  constructor(database: Database, now: () => number) {
     this.#database = database
+    this.#now = now
   }
 
   async listGarbage(limit: number, options?: Abortable): Promise<ObjectKey[]> {
@@ -18,6 +22,7 @@ export class KyselyGarbage implements GarbageRecords {
       db
         .selectFrom('garbage')
         .select('object_key')
+        .where('since', '<=', this.#now())
         .orderBy('since')
         .orderBy('object_key')
         .limit(limit)
@@ -30,23 +35,83 @@ export class KyselyGarbage implements GarbageRecords {
     options?.signal?.throwIfAborted()
     if (keys.length === 0) return
     await this.#database.write(options, async db => {
+      let objects = 0
+      let bytes = 0
+      for (const batch of batches(keys)) {
+        const gone = await db
+          .deleteFrom('garbage')
+          .where('object_key', 'in', batch)
+          .returning(['digest', 'size'])
+          .execute()
+        for (const { digest, size } of gone) {
+          if (digest === null) continue
+          objects += 1
+          bytes += size ?? 0
+        }
+      }
+      await addTotals(db, { objects, bytes })
+    })
+  }
+
+  async postponeGarbage(keys: readonly ObjectKey[], options?: Abortable): Promise<void> {
+    options?.signal?.throwIfAborted()
+    if (keys.length === 0) return
+    await this.#database.write(options, async db => {
       for (const batch of batches(keys))
-        await db.deleteFrom('garbage').where('object_key', 'in', batch).execute()
+        await db.updateTable('garbage').set({ since: this.#now() }).where('object_key', 'in', batch).execute()
     })
   }
 }
 
-/** For transactions that let go of objects. */
+/** For transactions that let go of objects which nobody can be reading. */
 export async function addGarbage(
   db: Transaction<Schema>,
   keys: Iterable<ObjectKey | null>,
   now: number,
 ): Promise<void> {
-  const rows = [...keys].flatMap(key => (key === null ? [] : [{ object_key: key, since: now }]))
+  const rows = [...keys].flatMap(key =>
+    key === null ? [] : [{ object_key: key, since: now, digest: null, size: null }],
+  )
   if (rows.length === 0) return
   await db
     .insertInto('garbage')
     .values(rows)
     .onConflict(conflict => conflict.column('object_key').doNothing())
     .execute()
+}
+
+/**
+ * For transactions that take blobs away, which somebody may be reading.
+ * @param since from when on their objects may be deleted.
+ */
+export async function addBlobGarbage(
+  db: Transaction<Schema>,
+  blobs: readonly Pick<BlobRow, 'digest' | 'size' | 'object_key'>[],
+  since: number,
+): Promise<void> {
+  for (const batch of batches(blobs))
+    await db
+      .insertInto('garbage')
+      .values(batch.map(({ object_key, digest, size }) => ({ object_key, since, digest, size })))
+      .onConflict(conflict => conflict.column('object_key').doNothing())
+      .execute()
+}
+
+/**
+ * For a transaction that makes a blob of an object which may have been one before, and which has a name that others gave
+ * it, so that the same key comes again.
+ * @throws DomainError `busy` when the object may be being deleted at this moment.
+ */
+export async function takeBackGarbage(db: Transaction<Schema>, key: ObjectKey, now: number): Promise<void> {
+  const row = await db
+    .deleteFrom('garbage')
+    .where('object_key', '=', key)
+    .returning('since')
+    .executeTakeFirst()
+  if (row === undefined || row.since > now) return
+  throw new DomainError(
+    'busy',
+    `The object ${key} was let go of and is about to be deleted; adopt it again when it is gone.`,
+    { resource: 'object', name: key },
+  )
 }

@@ -6,6 +6,8 @@ import type { AdoptionRecords } from './adoption-records.ts'
 import { KyselyAudit } from './audit.ts'
 import type { AuditRecords } from './audit-records.ts'
 import { KyselyBlobs } from './blobs.ts'
+import { KyselyCollect } from './collect.ts'
+import type { CollectRecords } from './collect-records.ts'
 import { KyselyCredentials } from './credentials.ts'
 import type { Database } from './database.ts'
 import { KyselyEventEndpoints } from './event-endpoints.ts'
@@ -14,6 +16,8 @@ import { EventWriter } from './event-writer.ts'
 import { KyselyEvents } from './events.ts'
 import { KyselyGarbage } from './garbage.ts'
 import { KyselyGrants } from './grants.ts'
+import { defaultKeepTimes, type KeepTimes } from './keep-times.ts'
+import { LinkWriter } from './link-writer.ts'
 import { KyselyManifests } from './manifests.ts'
 import { KyselyMembers } from './members.ts'
 import type {
@@ -25,8 +29,17 @@ import type {
   TagRecords,
   UploadRecords,
 } from './metadata.ts'
+import { KyselyMirrorJobs } from './mirror-jobs.ts'
+import type {
+  MirrorJobRecords,
+  MirrorRunRecords,
+  TransferRecords,
+  UpstreamRecords,
+} from './mirror-records.ts'
+import { KyselyMirrorRuns } from './mirror-runs.ts'
 import type { ParentRecords } from './parent-records.ts'
 import { KyselyParents } from './parents.ts'
+import { Releases } from './releases.ts'
 import { KyselyRepositories } from './repositories.ts'
 import type { SettingRecords } from './setting-records.ts'
 import { KyselySettings } from './settings.ts'
@@ -36,7 +49,9 @@ import type { TagRuleRecords } from './tag-rule-records.ts'
 import { KyselyTags } from './tags.ts'
 import type { AccessRecords, GrantRecords, MemberRecords, TenantList } from './tenant-records.ts'
 import { KyselyTenants } from './tenants.ts'
+import { KyselyTransfers } from './transfers.ts'
 import { KyselyUploads } from './uploads.ts'
+import { KyselyUpstream } from './upstream.ts'
 import { KyselyUsage } from './usage.ts'
 import type { UsageRecords } from './usage-records.ts'
 import { UsageWriter } from './usage-writer.ts'
@@ -45,22 +60,24 @@ import { UsageWriter } from './usage-writer.ts'
 export type Clock = () => number
 
 /** All roles over one database. What each one does is in the file of its own. */
-export function kyselyMetadata(database: Database, now: Clock): Metadata {
+export function kyselyMetadata(database: Database, now: Clock, keep: KeepTimes = defaultKeepTimes): Metadata {
   const events = new EventWriter(database)
   const usage = new UsageWriter(database)
+  const links = new LinkWriter(usage, now, keep)
+  const releases = new Releases(links, now, keep)
   const repositories = new KyselyRepositories(database)
   const tenants = new KyselyTenants(database, now)
   return {
     ping: options => database.ping(options),
     [Symbol.asyncDispose]: () => database.close(),
     ...methodsOf<RepositoryRecords>(repositories),
-    ...methodsOf<ManifestRecords>(new KyselyManifests(database, events, usage, now)),
+    ...methodsOf<ManifestRecords>(new KyselyManifests(database, { events, usage, releases }, now)),
     ...methodsOf<ParentRecords>(new KyselyParents(database)),
-    ...methodsOf<TagRecords>(new KyselyTags(database, repositories, events, now)),
-    ...methodsOf<BlobRecords>(new KyselyBlobs(database, events, usage, now)),
+    ...methodsOf<TagRecords>(new KyselyTags(database, repositories, { events, releases }, now)),
+    ...methodsOf<BlobRecords>(new KyselyBlobs(database, { events, usage, links }, now)),
     ...methodsOf<UploadRecords>(new KyselyUploads(database, now)),
-    ...methodsOf<GarbageRecords>(new KyselyGarbage(database)),
-    ...methodsOf<AdoptionRecords>(new KyselyAdoption(database, events, usage, now)),
+    ...methodsOf<GarbageRecords>(new KyselyGarbage(database, now)),
+    ...methodsOf<AdoptionRecords>(new KyselyAdoption(database, { events, usage, links, releases }, now)),
     ...methodsOf<EventRecords>(new KyselyEvents(database, events)),
     ...methodsOf<EventEndpointRecords>(new KyselyEventEndpoints(database, now)),
     ...methodsOf<SettingRecords>(new KyselySettings(database)),
@@ -74,6 +91,13 @@ export function kyselyMetadata(database: Database, now: Clock): Metadata {
     ...methodsOf<UsageRecords>(new KyselyUsage(database, now)),
     ...methodsOf<TagRuleRecords>(new KyselyTagRules(database, now)),
     ...methodsOf<AuditRecords>(new KyselyAudit(database)),
+    ...methodsOf<MirrorJobRecords>(new KyselyMirrorJobs(database, now)),
+    ...methodsOf<MirrorRunRecords>(new KyselyMirrorRuns(database, now)),
+    ...methodsOf<TransferRecords>(new KyselyTransfers(database)),
+    ...methodsOf<CollectRecords>(
+      new KyselyCollect(database, { events, usage, links, releases, times: keep }, now),
+    ),
+    ...methodsOf<UpstreamRecords>(new KyselyUpstream(database, events, links, now)),
   }
 }
 

@@ -5,7 +5,7 @@ import type { Database } from './database.ts'
 import type { PreparedQuery } from './prepared.ts'
 import type { ManifestRow, Schema } from './schema.ts'
 
-type InfoRow = Pick<ManifestRow, 'digest' | 'media_type' | 'size'>
+export type InfoRow = Pick<ManifestRow, 'digest' | 'media_type' | 'size' | 'review_at' | 'released_at'>
 
 type BytesRow = Pick<ManifestRow, 'bytes'> & InfoRow
 
@@ -71,7 +71,13 @@ function takeFirst<Row>(
 function selectInfo(db: Kysely<Schema>, repository: RawBuilder<RepositoryName>) {
   return db
     .selectFrom('manifests')
-    .select(['manifests.digest', 'manifests.media_type', 'manifests.size'])
+    .select([
+      'manifests.digest',
+      'manifests.media_type',
+      'manifests.size',
+      'manifests.review_at',
+      'manifests.released_at',
+    ])
     .where('manifests.repository', '=', repository)
 }
 

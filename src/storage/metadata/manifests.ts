@@ -9,7 +9,7 @@ import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
 import { deletionEvents, pushEvents } from './manifest-events.ts'
 import { holds, type ManifestCondition } from './manifest-condition.ts'
-import { ManifestLookup } from './manifest-lookup.ts'
+import { type InfoRow, ManifestLookup } from './manifest-lookup.ts'
 import type {
   ManifestInfo,
   ManifestRecords,
@@ -21,8 +21,9 @@ import type {
 } from './metadata.ts'
 import { missingReferences } from './missing-references.ts'
 import { listReferrers } from './referrers.ts'
+import type { Releases } from './releases.ts'
 import { lockNewRepository, lockRepository } from './repositories.ts'
-import type { ManifestReferenceRow, Schema } from './schema.ts'
+import type { ManifestReferenceRow, ManifestRow, Schema } from './schema.ts'
 import { isStorable } from './storable-text.ts'
 import { assertMutable, assertNotKept } from './tag-rules.ts'
 import type { UsageWriter } from './usage-writer.ts'
@@ -31,13 +32,19 @@ export class KyselyManifests implements ManifestRecords {
   readonly #database: Database
   readonly #events: EventWriter
   readonly #usage: UsageWriter
+  readonly #releases: Releases
   readonly #now: () => number
   readonly #lookup: ManifestLookup
 
-  constructor(database: Database, events: EventWriter, usage: UsageWriter, now: () => number) {
+  constructor(
+    database: Database,
+    { events, usage, releases }: { events: EventWriter; usage: UsageWriter; releases: Releases },
+    now: () => number,
+  ) {
     this.#database = database
     this.#events = events
     this.#usage = usage
+    this.#releases = releases
     this.#now = now
     this.#lookup = new ManifestLookup(database)
   }
@@ -59,8 +66,10 @@ export class KyselyManifests implements ManifestRecords {
           `The manifest ${manifest.digest} names content that ${repository} does not have: ${listSome(missing)}; push them first.`,
           { resource: 'manifest', name: manifest.digest, missing },
         )
-      const isNew = await insertManifest(db, repository, manifest, now)
+      const release = this.#releases.columnsOf({ isTagged: manifest.tags.length > 0 })
+      const isNew = await insertManifest(db, repository, manifest, { ...release, created_at: now })
       if (isNew) await insertEdges(db, repository, manifest)
+      else await this.#releases.keep(db, repository, manifest.digest)
       await this.#usage.write(db, repository, { bytes: isNew ? manifest.size : 0, repositories })
       const occasion = { at: new Date(now), by: options?.by }
       const tags = await pointTags(db, repository, manifest, now)
@@ -69,6 +78,11 @@ export class KyselyManifests implements ManifestRecords {
         db,
         repository,
         moved.map(([tag]) => tag),
+      )
+      await this.#releases.untagged(
+        db,
+        repository,
+        moved.flatMap(([, before]) => before ?? []),
       )
       await this.#events.write(db, pushEvents(repository, manifest, tags, occasion))
     })
@@ -80,7 +94,8 @@ export class KyselyManifests implements ManifestRecords {
     options?: Abortable,
   ): Promise<StoredManifest> {
     const row = await this.#database.read(options, db => this.#lookup.manifest(db, repository, reference))
-    if (row === undefined) throw unknownManifest(repository, formatReference(reference))
+    if (row === undefined || !(await this.#isKept(repository, reference, row, options)))
+      throw unknownManifest(repository, formatReference(reference))
     return { digest: row.digest, mediaType: row.media_type, size: row.size, bytes: row.bytes }
   }
 
@@ -90,8 +105,21 @@ export class KyselyManifests implements ManifestRecords {
     options?: Abortable,
   ): Promise<ManifestInfo> {
     const row = await this.#database.read(options, db => this.#lookup.info(db, repository, reference))
-    if (row === undefined) throw unknownManifest(repository, formatReference(reference))
+    if (row === undefined || !(await this.#isKept(repository, reference, row, options)))
+      throw unknownManifest(repository, formatReference(reference))
     return { digest: row.digest, mediaType: row.media_type, size: row.size }
+  }
+
+  /** Nobody is told that a manifest is there which may go in a moment. One that something names costs nothing here. */
+  async #isKept(
+    repository: RepositoryName,
+    reference: Reference,
+    row: InfoRow,
+    options: Abortable | undefined,
+  ): Promise<boolean> {
+    // Whose tag goes has its whole grace before it.
+    if (reference.kind === 'tag' || this.#releases.isPromised(row)) return true
+    return this.#database.write(options, db => this.#releases.keep(db, repository, row.digest))
   }
 
   async deleteManifest(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void> {
@@ -103,6 +131,7 @@ export class KyselyManifests implements ManifestRecords {
         .where('digest', '=', digest)
         .returning('name')
         .execute()
+      await this.#releases.deleted(db, repository, digest)
       const deleted = await db
         .deleteFrom('manifests')
         .where('repository', '=', repository)
@@ -159,7 +188,7 @@ async function insertManifest(
   db: Transaction<Schema>,
   repository: RepositoryName,
   { digest, mediaType, size, bytes, edges, artifactType, annotations }: NewManifest,
-  now: number,
+  times: Pick<ManifestRow, 'created_at' | 'review_at' | 'released_at'>,
 ): Promise<boolean> {
   const { numInsertedOrUpdatedRows } = await db
     .insertInto('manifests')
@@ -172,7 +201,8 @@ async function insertManifest(
       subject: edges.find(edge => edge.role === 'subject')?.descriptor.digest ?? null,
       artifact_type: artifactType ?? null,
       annotations: annotations === undefined ? null : JSON.stringify(annotations),
-      created_at: now,
+      ...times,
+      lost_subject: 0,
     })
     .onConflict(conflict => conflict.columns(['repository', 'digest']).doNothing())
     .executeTakeFirstOrThrow()

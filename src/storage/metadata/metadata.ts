@@ -11,8 +11,10 @@ import type { ChangeOptions } from '../requester.ts'
 import type { AccountRecords, CredentialRecords, SigningKeyRecords } from './account-records.ts'
 import type { AdoptionRecords } from './adoption-records.ts'
 import type { AuditRecords } from './audit-records.ts'
+import type { CollectRecords } from './collect-records.ts'
 import type { EventEndpointRecords, EventRecords } from './event-records.ts'
 import type { ManifestCondition } from './manifest-condition.ts'
+import type { MirrorRecords, TransferRecords, UpstreamRecords } from './mirror-records.ts'
 import type { ParentRecords } from './parent-records.ts'
 import type { SettingRecords } from './setting-records.ts'
 import type { TagRuleRecords } from './tag-rule-records.ts'
@@ -45,6 +47,10 @@ export interface Metadata
     UsageRecords,
     TagRuleRecords,
     AuditRecords,
+    MirrorRecords,
+    TransferRecords,
+    UpstreamRecords,
+    CollectRecords,
     AsyncDisposable {
   /** Resolves when the database answers. @throws DomainError `unavailable`. */
   ping(options?: Abortable): Promise<void>
@@ -79,7 +85,10 @@ export interface ManifestRecords {
   getManifest(repository: RepositoryName, reference: Reference, options?: Abortable): Promise<StoredManifest>
   /** As {@link getManifest}, without the bytes. @throws DomainError `not_found`. */
   statManifest(repository: RepositoryName, reference: Reference, options?: Abortable): Promise<ManifestInfo>
-  /** Removes the manifest and every tag that points at it. @throws DomainError `not_found`. */
+  /**
+   * Removes the manifest and every tag that points at it. What it named, and its referrers, are looked at by the garbage
+   * collection later. @throws DomainError `not_found`.
+   */
   deleteManifest(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void>
   /**
    * The manifests of the repository that name `subject` as their subject, newest first. Neither the subject nor the
@@ -112,7 +121,10 @@ export interface BlobRecords {
   commitBlob(commit: NewBlob, options?: ChangeOptions): Promise<StoredBlob>
   /** @throws DomainError `not_found` unless `from` has the link. */
   linkBlob(link: NewBlobLink, options?: ChangeOptions): Promise<StoredBlob>
-  /** @throws DomainError `not_found`; `conflict` while a manifest of the repository names it. */
+  /**
+   * The last link takes the blob with it: whoever pushes it again brings its bytes.
+   * @throws DomainError `not_found`; `conflict` while a manifest of the repository names it.
+   */
   unlinkBlob(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void>
   /**
    * At most `limit` repositories that have the link, in byte order. For a viewer, only such as it may see, as
@@ -156,10 +168,12 @@ export interface UploadRecords {
  * deletes the object may fail, or die, and still nothing leaks. Keys are never used again, so there is no hurry.
  */
 export interface GarbageRecords {
-  /** At most `limit` keys, those that have waited longest first. */
+  /** At most `limit` keys of objects that may be deleted by now, those that have waited longest first. */
   listGarbage(limit: number, options?: Abortable): Promise<ObjectKey[]>
   /** Call when their objects have been deleted. Absent keys are success. */
   forgetGarbage(keys: readonly ObjectKey[], options?: Abortable): Promise<void>
+  /** Lets all others go first: their objects could not be deleted. Absent keys are success. */
+  postponeGarbage(keys: readonly ObjectKey[], options?: Abortable): Promise<void>
 }
 
 /** A page of a list in byte order: at most `limit` names after `after`. */

@@ -9,6 +9,8 @@ import { tailDigest } from './migrations/0004-tail-digest.ts'
 import { accounts } from './migrations/0005-accounts.ts'
 import { audit } from './migrations/0006-audit.ts'
 import { usage } from './migrations/0007-usage.ts'
+import { mirror } from './migrations/0008-mirror.ts'
+import { collect } from './migrations/0009-collect.ts'
 import type { Schema } from './schema.ts'
 
 type Migrate = (db: Kysely<unknown>, types: ColumnTypes) => Promise<void>
@@ -22,6 +24,8 @@ const migrations: Readonly<Record<string, Migrate>> = {
   '0005-accounts': accounts,
   '0006-audit': audit,
   '0007-usage': usage,
+  '0008-mirror': mirror,
+  '0009-collect': collect,
 }
 
 export interface MigrateOptions {

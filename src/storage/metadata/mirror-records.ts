@@ -4,8 +4,13 @@ import type { Digest } from '../digest.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
 import type { Page } from './metadata.ts'
 
-/** CONTRACT. What mirror jobs remember: those that administration has made, their runs, and who leads them. */
-export interface MirrorRecords {
+/**
+ * CONTRACT. What mirror jobs remember: those that administration has made, their runs, and who leads them. The executable
+ * half is `test/contract/mirror.ts`.
+ */
+export interface MirrorRecords extends MirrorJobRecords, MirrorRunRecords {}
+
+export interface MirrorJobRecords {
   /** Of administration; those of the configuration are not stored. Makes it, or puts it in the place of the old one. */
   putMirrorJob(job: StoredMirrorJob, options?: Abortable): Promise<void>
   /** By name, in byte order. */
@@ -13,34 +18,20 @@ export interface MirrorRecords {
   /** With its runs and what it remembers of tags. @throws DomainError `not_found`. */
   deleteMirrorJob(name: MirrorJobName, options?: Abortable): Promise<void>
 
-  /** Wishes that the job runs soon, by whichever replica leads it. A second wish before that is the same wish. */
+  /**
+   * Wishes that the job runs soon, by whichever replica leads it. A second wish before that is the same wish, and the first
+   * one is remembered. Nobody asks whether there is such a job: the configuration may have it.
+   */
   wishMirrorRun(job: MirrorJobName, wish: MirrorWish, options?: Abortable): Promise<void>
-  /** Jobs that somebody wishes to run. */
+  /** Jobs that somebody wishes to run, longest ago first. */
   listMirrorWishes(options?: Abortable): Promise<{ readonly job: MirrorJobName; readonly wish: MirrorWish }[]>
 
   /**
    * Makes `holder` the only one to run the job until `until`; who has the lease may extend it. False while somebody else
-   * has one that has not run out.
+   * has one that has not run out. It outlives the job, when that is deleted while it runs.
    */
   leaseMirrorJob(job: MirrorJobName, lease: MirrorLease, options?: Abortable): Promise<boolean>
   releaseMirrorJob(job: MirrorJobName, holder: string, options?: Abortable): Promise<void>
-
-  /** Begins a run, takes the wish away, and ends as `interrupted` a run of the job that never ended: its process died. */
-  beginMirrorRun(run: NewMirrorRun, options?: Abortable): Promise<void>
-  /** How far it is; ends it when there is an outcome. @throws DomainError `not_found`. */
-  saveMirrorRun(id: MirrorRunId, progress: MirrorProgress, options?: Abortable): Promise<void>
-  /** Newest first; of one job, or of all. */
-  listMirrorRuns(filter: MirrorRunFilter, options?: Abortable): Promise<MirrorRun[]>
-  /** In the order given; at most some hundred at once. */
-  addMirrorResults(id: MirrorRunId, results: readonly MirrorResult[], options?: Abortable): Promise<void>
-  /** In the order in which they were added. @param page.after serial of the last one of the page before. */
-  listMirrorResults(
-    id: MirrorRunId,
-    page: MirrorResultPage,
-    options?: Abortable,
-  ): Promise<NumberedMirrorResult[]>
-  /** Runs that ended before `before`, but for the newest of each job, with their results. Answers how many. */
-  deleteMirrorRuns(before: Date, limit: number, options?: Abortable): Promise<number>
 
   /** When the referrers of a tag's manifest were last looked at, and of which digest; undefined when never. */
   findMirroredTag(
@@ -58,13 +49,43 @@ export interface MirrorRecords {
   ): Promise<void>
 }
 
+export interface MirrorRunRecords {
+  /**
+   * Begins a run, takes the wish away, and ends as `interrupted` a run of the job that never ended: its process died.
+   * Call it with the job's lease.
+   */
+  beginMirrorRun(run: NewMirrorRun, options?: Abortable): Promise<void>
+  /**
+   * How far it is; ends it when there is an outcome, at `endedAt` or now. To say the same outcome again is no mistake.
+   * @throws DomainError `not_found`; `conflict` when it has ended otherwise, as one does whose lease another has taken over.
+   */
+  saveMirrorRun(id: MirrorRunId, progress: MirrorProgress, options?: Abortable): Promise<void>
+  /** @throws DomainError `not_found`. */
+  getMirrorRun(id: MirrorRunId, options?: Abortable): Promise<MirrorRun>
+  /** Newest first; of one job, or of all. None when `before` names none. */
+  listMirrorRuns(filter: MirrorRunFilter, options?: Abortable): Promise<MirrorRun[]>
+  /** In the order given; at most some hundred at once. @throws DomainError `not_found` for the run. */
+  addMirrorResults(id: MirrorRunId, results: readonly MirrorResult[], options?: Abortable): Promise<void>
+  /**
+   * In the order in which they were added; none of a run that is not there.
+   * @param page.after serial of the last one of the page before.
+   */
+  listMirrorResults(
+    id: MirrorRunId,
+    page: MirrorResultPage,
+    options?: Abortable,
+  ): Promise<NumberedMirrorResult[]>
+  /** Runs that ended before `before`, but for the newest of each job, with their results. Answers how many. */
+  deleteMirrorRuns(before: Date, limit: number, options?: Abortable): Promise<number>
+}
+
 /**
  * CONTRACT. Which upload session holds the bytes of a blob that is being fetched for a repository, so that whoever fetches
- * it next goes on there. The session may have expired meanwhile.
+ * it next goes on there. The session may have expired meanwhile. The executable half is `test/contract/transfers.ts`.
  */
 export interface TransferRecords {
   findTransfer(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<UploadId | undefined>
-  /** In the place of another that is known. */
+  /** In the place of another that is known. Forgotten with the session; nothing is noted of one that is gone already. */
   noteTransfer(
     repository: RepositoryName,
     digest: Digest,
@@ -75,7 +96,7 @@ export interface TransferRecords {
   forgetTransfer(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<void>
 }
 
-/** CONTRACT. What pull-through remembers of what it has fetched. */
+/** CONTRACT. What pull-through remembers of what it has fetched. The executable half is `test/contract/upstream.ts`. */
 export interface UpstreamRecords {
   /** When a tag was last compared with upstream, and what was found; undefined when never. */
   findUpstreamTag(repository: RepositoryName, tag: Tag, options?: Abortable): Promise<UpstreamTag | undefined>
@@ -85,7 +106,12 @@ export interface UpstreamRecords {
     found: UpstreamTag,
     options?: Abortable,
   ): Promise<void>
-  /** Manifests that somebody has pulled, for eviction; the latest time of each stays. */
+  /**
+   * Forgets tags that were last compared before `before`, at most so many, and leases of fills that ran out before: of
+   * those who asked for what is nowhere, too. Answers how many tags.
+   */
+  forgetUpstreamTags(before: Date, limit: number, options?: Abortable): Promise<number>
+  /** Manifests that somebody has pulled, for eviction; the latest time of each stays. Those that are gone are passed over. */
   notePulled(pulled: readonly PulledManifest[], options?: Abortable): Promise<void>
   /**
    * Manifests below `prefix` that were last pulled (or, never pulled, fetched) before `before`, longest ago first, and
@@ -97,9 +123,16 @@ export interface UpstreamRecords {
     limit: number,
     options?: Abortable,
   ): Promise<PulledManifest[]>
-  /** Bytes of all blobs and manifests that repositories below `prefix` hold, each counted once. */
+  /**
+   * Bytes of all blobs and manifests that repositories below `prefix` hold: a blob is counted once, in however many of them
+   * it is, a manifest in each.
+   */
   bytesBelow(prefix: RepositoryName, options?: Abortable): Promise<number>
-  /** Lets go of blobs that no manifest of the repository names and that were linked before `before`. Answers how many. */
+  /**
+   * Lets go of blobs that no manifest of the repository names and that were linked before `before`, a few hundred at a time,
+   * so that it is not in the way of others for long. Answers how many. Only for what can be fetched again: who was told a
+   * moment ago that a blob is there may not find it.
+   */
   unlinkUnnamed(repository: RepositoryName, before: Date, options?: Abortable): Promise<number>
   /** One who fetches a blob at a time, among all processes; as {@link MirrorRecords.leaseMirrorJob}. */
   leaseFill(
@@ -109,6 +142,8 @@ export interface UpstreamRecords {
     options?: Abortable,
   ): Promise<boolean>
   releaseFill(repository: RepositoryName, digest: Digest, holder: string, options?: Abortable): Promise<void>
+  /** What manifests of the repository say that the blob has, in bytes, each once: one, unless some are wrong. At most ten. */
+  sizesNamed(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<number[]>
 }
 
 export type MirrorJobName = string & { readonly __brand: 'MirrorJobName' }
@@ -122,7 +157,8 @@ export interface StoredMirrorJob {
 }
 
 export interface MirrorWish {
-  readonly trigger: Exclude<MirrorTrigger, 'schedule'>
+  /** `schedule` for a scheduled run that was stopped with its process and shall go on. */
+  readonly trigger: MirrorTrigger
   readonly at: Date
   /** Who, for people; null: nobody who has a name. */
   readonly by: string | null
@@ -155,6 +191,8 @@ export interface MirrorTotals {
   readonly bytesSent: number
   readonly blobsCopied: number
   readonly blobsMounted: number
+  /** What the source has last said may still be pulled; undefined where it says nothing. */
+  readonly pullsLeft?: number | undefined
 }
 
 /**
@@ -182,7 +220,7 @@ export interface MirrorRunFilter {
   readonly before?: MirrorRunId | undefined
 }
 
-/** What became of one tag (or, without a tag, of a repository that could not be read). */
+/** What became of one tag (or, without a tag, of a repository that could not be read). Of a text 2,000 characters are kept. */
 export interface MirrorResult {
   readonly source: string
   readonly target: string
@@ -208,7 +246,10 @@ export interface MirrorResultPage {
 }
 
 export interface MirroredTag {
+  /** What the source's tag named. */
   readonly digest: Digest
+  /** What the target's tag was made to name, where that is something else: the one platform of an index. */
+  readonly stored?: Digest | undefined
   readonly referrersAt: Date
 }
 

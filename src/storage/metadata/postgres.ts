@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import { type Abortable, orAbort } from '../abortable.ts'
 import { postgresColumnTypes } from './column-types.ts'
 import { Database } from './database.ts'
+import type { KeepTimes } from './keep-times.ts'
 import { type Clock, kyselyMetadata } from './kysely-metadata.ts'
 import type { Metadata } from './metadata.ts'
 import { migrate } from './migrate.ts'
@@ -22,6 +23,8 @@ export interface PostgresMetadataOptions extends Abortable {
   readonly queryTimeoutMs?: number | undefined
   /** Whether an old schema is brought up to date, as it is by default; otherwise it is refused. */
   readonly migrate?: boolean | undefined
+  /** A day and an hour by default. */
+  readonly keep?: KeepTimes | undefined
   /** With a database that does not answer yet; none by default. */
   readonly patience?: Patience | undefined
 }
@@ -67,7 +70,7 @@ export async function openPostgresMetadata(
   }
   const pool = new PostgresPool({ url, size: poolSize, connectTimeoutMs, queryTimeoutMs })
   const kysely = new Kysely<Schema>({ dialect: new ReadCommittedDialect(pool, queryTimeoutMs) })
-  return kyselyMetadata(new Database(kysely, failures), now)
+  return kyselyMetadata(new Database(kysely, failures), now, options.keep)
 }
 
 /** On a connection without time limits: a change of a large table takes long, and so does waiting for another's. */

@@ -10,6 +10,14 @@ import type { RepositoryName, Tag } from '../reference.ts'
 import type { Account, Credential } from './account-records.ts'
 import type { NewAuditEntry } from './audit-records.ts'
 import type { EventAction, EventKind } from './event-records.ts'
+import type {
+  MirrorJobName,
+  MirrorOutcome,
+  MirrorResult,
+  MirrorRunId,
+  MirrorTrigger,
+  MirrorWish,
+} from './mirror-records.ts'
 import type { SettingName } from './setting-records.ts'
 import type { GrantSubject } from './tenant-records.ts'
 
@@ -42,11 +50,23 @@ export interface Schema {
   signing_keys: SigningKeyRow
   audit: AuditRow
   audit_sweeps: AuditSweepRow
+  leases: LeaseRow
+  mirror_jobs: MirrorJobRow
+  mirror_wishes: MirrorWishRow
+  mirror_tags: MirrorTagRow
+  mirror_runs: MirrorRunRow
+  mirror_results: MirrorResultRow
+  transfers: TransferRow
+  upstream_tags: UpstreamTagRow
+  pulled_manifests: PulledManifestRow
+  collect_state: CollectStateRow
 }
 
 export interface RepositoryRow {
   name: RepositoryName
   created_at: number
+  /** When somebody looks whether it is empty; null while nothing was taken out of it. */
+  review_at: Generated<number | null>
 }
 
 export interface ManifestRow {
@@ -62,6 +82,11 @@ export interface ManifestRow {
   /** JSON. */
   annotations: string | null
   created_at: number
+  /** When somebody looks whether anything names it: releases.ts. */
+  review_at: number | null
+  released_at: number
+  /** Whether its subject was there and was deleted. */
+  lost_subject: Flag
 }
 
 /** One edge; what it points to need not exist. */
@@ -97,6 +122,9 @@ export interface BlobLinkRow {
   repository: RepositoryName
   digest: Digest
   created_at: number
+  /** When somebody looks whether a manifest names it: link-writer.ts. */
+  review_at: number | null
+  kept_until: number
 }
 
 export interface UploadRow {
@@ -130,7 +158,11 @@ export interface SettingRow {
 
 export interface GarbageRow {
   object_key: ObjectKey
+  /** From when on the object may be deleted. */
   since: number
+  /** Of what was a blob, and not a piece of an upload. */
+  digest: Digest | null
+  size: number | null
 }
 
 export interface EventRow {
@@ -302,4 +334,107 @@ export interface AuditRow {
 /** Lets entries from before be deleted while it is there. */
 export interface AuditSweepRow {
   before: number
+}
+
+/** What only one may do at a time: lead a mirror job, fetch a blob of an upstream, collect garbage. */
+export type LeaseKind = 'mirror-job' | 'fill' | 'collect'
+
+export interface LeaseRow {
+  kind: LeaseKind
+  name: string
+  holder: string
+  lease_until: number
+}
+
+export interface MirrorJobRow {
+  name: MirrorJobName
+  /** JSON. */
+  definition: string
+  updated_at: number
+}
+
+export interface MirrorWishRow {
+  /** Need not be in `mirror_jobs`. */
+  job: MirrorJobName
+  trigger: MirrorWish['trigger']
+  requester: string | null
+  at: number
+}
+
+export interface MirrorTagRow {
+  /** Need not be in `mirror_jobs`. */
+  job: MirrorJobName
+  target: string
+  tag: Tag
+  digest: Digest
+  /** Null: what `digest` is. */
+  stored: Digest | null
+  referrers_at: number
+}
+
+export interface MirrorRunRow {
+  /** In the order in which they began. */
+  serial: Generated<number>
+  id: MirrorRunId
+  /** Need not be in `mirror_jobs`. */
+  job: MirrorJobName
+  trigger: MirrorTrigger
+  requester: string | null
+  started_at: number
+  /** JSON. */
+  totals: string
+  outcome: MirrorOutcome | null
+  reason: string | null
+  ended_at: number | null
+  resume_at: number | null
+}
+
+export interface MirrorResultRow {
+  serial: Generated<number>
+  run: MirrorRunId
+  source: string
+  target: string
+  tag: string | null
+  outcome: MirrorResult['outcome']
+  digest: Digest | null
+  reason: string | null
+  bytes: number
+  at: number
+}
+
+export interface TransferRow {
+  repository: RepositoryName
+  digest: Digest
+  upload: UploadId
+}
+
+export interface UpstreamTagRow {
+  /** Need not be in `repositories`. */
+  repository: RepositoryName
+  tag: Tag
+  checked_at: number
+  /** Null: upstream does not have it. */
+  digest: Digest | null
+}
+
+export interface PulledManifestRow {
+  repository: RepositoryName
+  digest: Digest
+  at: number
+}
+
+/** There is one. */
+export interface CollectStateRow {
+  paused_at: number | null
+  paused_by: string | null
+  /** How far what has no tag was brought into the queue: the last repository; null before the first. */
+  untagged_after: RepositoryName | null
+  untagged_done: Flag
+  ticked_at: number | null
+  links: number
+  blobs: number
+  manifests: number
+  repositories: number
+  objects: number
+  bytes: number
 }

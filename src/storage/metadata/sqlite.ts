@@ -3,6 +3,7 @@ import { Kysely } from 'kysely'
 import type { Abortable } from '../abortable.ts'
 import { sqliteColumnTypes } from './column-types.ts'
 import { Database } from './database.ts'
+import type { KeepTimes } from './keep-times.ts'
 import { type Clock, kyselyMetadata } from './kysely-metadata.ts'
 import type { Metadata } from './metadata.ts'
 import { migrate } from './migrate.ts'
@@ -16,6 +17,8 @@ export interface SqliteMetadataOptions extends Abortable {
   readonly now?: Clock | undefined
   /** Whether an old schema is brought up to date, as it is by default; otherwise it is refused. */
   readonly migrate?: boolean | undefined
+  /** A day and an hour by default. */
+  readonly keep?: KeepTimes | undefined
 }
 
 /**
@@ -27,7 +30,7 @@ export interface SqliteMetadataOptions extends Abortable {
  */
 export async function openSqliteMetadata(
   path: string,
-  { signal, now = Date.now, migrate: mayChange = true }: SqliteMetadataOptions = {},
+  { signal, now = Date.now, migrate: mayChange = true, keep }: SqliteMetadataOptions = {},
 ): Promise<Metadata> {
   signal?.throwIfAborted()
   const convert = (error: unknown) => fromSqlite(error, path)
@@ -43,6 +46,7 @@ export async function openSqliteMetadata(
     return kyselyMetadata(
       new Database(kysely, { convert, isTransient: () => false }, changeMarkOf(file)),
       now,
+      keep,
     )
   } catch (error) {
     throw convert(error)

@@ -7,6 +7,7 @@ import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
 import { untagEvent } from './manifest-events.ts'
 import type { Page, RepositoryRecords, TagRecords } from './metadata.ts'
+import type { Releases } from './releases.ts'
 import { lockRepository } from './repositories.ts'
 import { storablePrefix } from './storable-text.ts'
 import { assertMutable } from './tag-rules.ts'
@@ -15,12 +16,19 @@ export class KyselyTags implements TagRecords {
   readonly #database: Database
   readonly #repositories: RepositoryRecords
   readonly #events: EventWriter
+  readonly #releases: Releases
   readonly #now: () => number
 
-  constructor(database: Database, repositories: RepositoryRecords, events: EventWriter, now: () => number) {
+  constructor(
+    database: Database,
+    repositories: RepositoryRecords,
+    { events, releases }: { events: EventWriter; releases: Releases },
+    now: () => number,
+  ) {
     this.#database = database
     this.#repositories = repositories
     this.#events = events
+    this.#releases = releases
     this.#now = now
   }
 
@@ -62,6 +70,7 @@ export class KyselyTags implements TagRecords {
           name: tag,
         })
       await assertMutable(db, repository, [tag])
+      await this.#releases.untagged(db, repository, [deleted.digest])
       const occasion = { at: new Date(this.#now()), by: options?.by }
       await this.#events.write(db, [untagEvent(repository, tag, deleted.digest, occasion)])
     })

@@ -52,22 +52,15 @@ export async function isFirstOfTenant(
 }
 
 /**
- * For a transaction that is about to take a link away: from here on, nobody takes another link of the blob away, or
- * makes the first one of a tenant.
+ * From here on nobody takes a link of the blob away, or makes the first one of a tenant. Links, which refer to the row,
+ * are made meanwhile.
  */
-export async function lockBlob(db: Transaction<Schema>, digest: Digest): Promise<number | undefined> {
-  const row = await db
-    .selectFrom('blobs')
-    .select('size')
-    .where('digest', '=', digest)
-    // Links, which refer to the row, are made meanwhile.
-    .forNoKeyUpdate()
-    .executeTakeFirst()
-  return row?.size
+async function lockBlob(db: Transaction<Schema>, digest: Digest): Promise<void> {
+  await db.selectFrom('blobs').select('size').where('digest', '=', digest).forNoKeyUpdate().executeTakeFirst()
 }
 
 /** Whether another repository of the same tenant links the blob; that link stays until the transaction ends. */
-export async function isElsewhereInTenant(
+async function isElsewhereInTenant(
   db: Transaction<Schema>,
   repository: RepositoryName,
   digest: Digest,

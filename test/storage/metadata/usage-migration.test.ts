@@ -15,6 +15,26 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 /** Back to where nobody counted. */
 const undo = [
+  'drop table collect_state',
+  'drop index garbage_by_digest',
+  ...['blob_links', 'manifests', 'repositories'].flatMap(table => [
+    `drop index ${table}_by_review`,
+    `alter table ${table} drop column review_at`,
+  ]),
+  'alter table blob_links drop column kept_until',
+  'alter table manifests drop column released_at',
+  'alter table manifests drop column lost_subject',
+  'alter table garbage drop column digest',
+  'alter table garbage drop column size',
+  'drop table pulled_manifests',
+  'drop table upstream_tags',
+  'drop table transfers',
+  'drop table mirror_results',
+  'drop table mirror_runs',
+  'drop table mirror_tags',
+  'drop table mirror_wishes',
+  'drop table mirror_jobs',
+  'drop table leases',
   'drop table tag_rules',
   'drop table usage_changes',
   'drop table tenant_usage',

@@ -1,0 +1,175 @@
+import { type Kysely, sql, type Transaction } from 'kysely'
+import type { Digest } from '../digest.ts'
+import type { RepositoryName } from '../reference.ts'
+import type { ManifestPolicy } from './collect-records.ts'
+import { addTotals } from './collect-totals.ts'
+import type { EventWriter } from './event-writer.ts'
+import type { KeepTimes } from './keep-times.ts'
+import { deletionEvents } from './manifest-events.ts'
+import { type ManifestFacts, fateOf, waitOfUntagged } from './manifest-fate.ts'
+import type { Releases } from './releases.ts'
+import { lockRepository } from './repositories.ts'
+import type { ManifestRow, Schema } from './schema.ts'
+import type { UsageWriter } from './usage-writer.ts'
+
+export interface ManifestReviewParts {
+  readonly events: EventWriter
+  readonly usage: UsageWriter
+  readonly releases: Releases
+  readonly times: KeepTimes
+}
+
+type DueRow = Pick<ManifestRow, 'digest' | 'media_type' | 'size' | 'subject' | 'released_at' | 'lost_subject'>
+
+/** Looks at manifests of one repository, under its lock. Answers how many went. */
+export async function reviewManifestsOf(
+  db: Transaction<Schema>,
+  parts: ManifestReviewParts,
+  {
+    repository,
+    digests,
+    policy,
+  }: { repository: RepositoryName; digests: readonly Digest[]; policy: ManifestPolicy },
+  now: number,
+): Promise<number> {
+  if (!(await lockRepository(db, repository))) return 0
+  // Those who ask for one at this moment wait for its row, and hear what has become of it.
+  const due = await db
+    .selectFrom('manifests')
+    .select(['digest', 'media_type', 'size', 'subject', 'released_at', 'lost_subject'])
+    .where('repository', '=', repository)
+    .where('digest', 'in', digests)
+    .where('review_at', '<=', now)
+    .orderBy('digest')
+    .forUpdate()
+    .execute()
+  if (due.length === 0) return 0
+  const facts = await factsOf(db, repository, due)
+  const gone: DueRow[] = []
+  for (const row of due) {
+    const known = facts.get(row.digest)
+    if (known === undefined) continue
+    const fate = fateOf(known, policy, parts.times, now)
+    if (fate.kind === 'delete') gone.push(row)
+    else await lookAgain(db, repository, row, { at: fate.kind === 'wait' ? fate.until : null, known })
+  }
+  // At last, because it brings what they named back into the queue.
+  for (const row of gone) await deleteManifest(db, parts, repository, row, { policy, now })
+  await addTotals(db, { manifests: gone.length })
+  return gone.length
+}
+
+async function factsOf(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  due: readonly DueRow[],
+): Promise<Map<Digest, ManifestFacts>> {
+  const digests = due.map(({ digest }) => digest)
+  const named = await db
+    .selectFrom('tags')
+    .select('digest')
+    .where('repository', '=', repository)
+    .where('digest', 'in', digests)
+    .union(
+      db
+        .selectFrom('manifest_references')
+        .select('digest')
+        .where('repository', '=', repository)
+        .where('digest', 'in', digests)
+        .where('role', '=', 'child'),
+    )
+    .execute()
+  const subjects = due.flatMap(({ subject }) => subject ?? [])
+  const present =
+    subjects.length === 0
+      ? []
+      : await db
+          .selectFrom('manifests')
+          .select('digest')
+          .where('repository', '=', repository)
+          .where('digest', 'in', subjects)
+          .execute()
+  const isNamed = new Set(named.map(({ digest }) => digest))
+  const isPresent = new Set(present.map(({ digest }) => digest))
+  return new Map(
+    due.map(({ digest, subject, released_at: releasedAt, lost_subject }) => {
+      const state =
+        subject === null
+          ? null
+          : isPresent.has(subject)
+            ? 'present'
+            : lost_subject === 1
+              ? 'deleted'
+              : 'absent'
+      return [digest, { isNamed: isNamed.has(digest), subject: state, releasedAt }]
+    }),
+  )
+}
+
+async function lookAgain(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  { digest, lost_subject }: DueRow,
+  { at, known }: { readonly at: number | null; readonly known: ManifestFacts },
+): Promise<void> {
+  await db
+    .updateTable('manifests')
+    // Its subject may have come back.
+    .set({ review_at: at, lost_subject: known.subject === 'present' ? 0 : lost_subject })
+    .where('repository', '=', repository)
+    .where('digest', '=', digest)
+    .execute()
+}
+
+async function deleteManifest(
+  db: Transaction<Schema>,
+  { events, usage, releases, times }: ManifestReviewParts,
+  repository: RepositoryName,
+  { digest, media_type: mediaType, size }: DueRow,
+  { policy, now }: { readonly policy: ManifestPolicy; readonly now: number },
+): Promise<void> {
+  // Its children have been without a tag as long as it has: they have the grace before them, and not all of it again.
+  const waitMs = waitOfUntagged(policy, times.graceMs) ?? times.graceMs
+  await releases.deleted(db, repository, digest, now - waitMs + times.graceMs)
+  await db.deleteFrom('manifests').where('repository', '=', repository).where('digest', '=', digest).execute()
+  await usage.write(db, repository, { bytes: -size })
+  const occasion = { at: new Date(now), by: undefined }
+  await events.write(db, deletionEvents(repository, { digest, mediaType, size }, [], occasion))
+}
+
+/** Brings what nothing names into the queue, in repositories after this one. Answers the last that was looked at. */
+export async function enqueueUntaggedAfter(
+  db: Transaction<Schema>,
+  after: RepositoryName | null,
+  limit: number,
+  now: number,
+): Promise<RepositoryName | undefined> {
+  const names = await repositoriesAfter(db, after ?? '', limit)
+  for (const name of names) {
+    await lockRepository(db, name)
+    await sql`
+      update manifests set review_at = ${now}, released_at = ${now}
+        where repository = ${name} and review_at is null
+          and not exists (select 1 from tags
+            where tags.repository = manifests.repository and tags.digest = manifests.digest)
+          and not exists (select 1 from manifest_references as reference
+            where reference.repository = manifests.repository and reference.digest = manifests.digest
+              and reference.role = 'child')`.execute(db)
+  }
+  return names.length < limit ? undefined : names.at(-1)
+}
+
+async function repositoriesAfter(
+  db: Kysely<Schema>,
+  after: string,
+  limit: number,
+): Promise<RepositoryName[]> {
+  const rows = await db
+    .selectFrom('repositories')
+    .select('name')
+    .where(sql<boolean>`name > ${after}`)
+    .orderBy('name')
+    .limit(limit)
+    .execute()
+  return rows.map(({ name }) => name)
+}

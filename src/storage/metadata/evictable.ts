@@ -1,0 +1,46 @@
+import { type Kysely, sql } from 'kysely'
+import type { RepositoryName } from '../reference.ts'
+import type { PulledManifestRow, Schema } from './schema.ts'
+import { below } from './tenant-range.ts'
+
+/** As {@link UpstreamRecords.listEvictable}: a look at each manifest below the prefix, none of its bytes. */
+export async function selectEvictable(
+  db: Kysely<Schema>,
+  prefix: RepositoryName,
+  before: number,
+  limit: number,
+): Promise<PulledManifestRow[]> {
+  const { rows } = await sql<PulledManifestRow>`
+    select manifest.repository, manifest.digest, coalesce(pulled.at, manifest.created_at) as at
+    from manifests as manifest
+    left join pulled_manifests as pulled
+      on pulled.repository = manifest.repository and pulled.digest = manifest.digest
+    where ${below('manifest.repository', prefix)}
+      and coalesce(pulled.at, manifest.created_at) < ${before}
+      and not exists (
+        select 1 from manifest_references as reference
+        join manifests as parent
+          on parent.repository = reference.repository and parent.digest = reference.manifest
+        left join pulled_manifests as parent_pulled
+          on parent_pulled.repository = parent.repository and parent_pulled.digest = parent.digest
+        where reference.repository = manifest.repository and reference.digest = manifest.digest
+          and reference.role = 'child'
+          and coalesce(parent_pulled.at, parent.created_at) > coalesce(pulled.at, manifest.created_at)
+      )
+    order by coalesce(pulled.at, manifest.created_at), manifest.repository, manifest.digest
+    limit ${limit}
+  `.execute(db)
+  return rows
+}
+
+/** As {@link UpstreamRecords.bytesBelow}. */
+export async function sumBytesBelow(db: Kysely<Schema>, prefix: RepositoryName): Promise<number> {
+  const { rows } = await sql<{ bytes: number }>`
+    select
+      (select coalesce(cast(sum(size) as bigint), 0) from blobs
+        where digest in (select digest from blob_links where ${below('repository', prefix)}))
+      + (select coalesce(cast(sum(size) as bigint), 0) from manifests where ${below('repository', prefix)})
+      as bytes
+  `.execute(db)
+  return rows[0]?.bytes ?? 0
+}

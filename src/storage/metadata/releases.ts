@@ -1,0 +1,98 @@
+import type { Transaction } from 'kysely'
+import type { Digest } from '../digest.ts'
+import type { RepositoryName } from '../reference.ts'
+import { batches } from './batches.ts'
+import { firstLookAt, isPromised, type KeepTimes } from './keep-times.ts'
+import type { LinkWriter } from './link-writer.ts'
+import type { ManifestRow, Schema } from './schema.ts'
+
+/**
+ * Writes down, in the transactions that let go of something, that somebody has to look at it later. They hold the
+ * repository's lock.
+ *
+ * A manifest's `review_at` is when that is, null while something is known to name it, or nobody has to care;
+ * `released_at` is since when nothing may have named it, or when it was last asked for by digest while nothing did.
+ */
+export class Releases {
+  readonly #links: LinkWriter
+  readonly #now: () => number
+  readonly #times: KeepTimes
+
+  constructor(links: LinkWriter, now: () => number, times: KeepTimes) {
+    this.#links = links
+    this.#now = now
+    this.#times = times
+  }
+
+  /** Columns of a manifest that is put. */
+  columnsOf({ isTagged }: { readonly isTagged: boolean }): { review_at: number | null; released_at: number } {
+    const now = this.#now()
+    return { review_at: isTagged ? null : firstLookAt(now, this.#times), released_at: now }
+  }
+
+  /** Whether the caller may be told that the manifest is there, and nothing has to be written for it. */
+  isPromised({ review_at, released_at }: Pick<ManifestRow, 'review_at' | 'released_at'>): boolean {
+    return review_at === null || isPromised(released_at + this.#times.graceMs, this.#now(), this.#times)
+  }
+
+  /** Keeps a manifest that nothing names from being deleted for a while. False when it is not there. Needs no lock. */
+  async keep(db: Transaction<Schema>, repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const { numUpdatedRows } = await db
+      .updateTable('manifests')
+      .set({ released_at: this.#now() })
+      .where('repository', '=', repository)
+      .where('digest', '=', digest)
+      .executeTakeFirstOrThrow()
+    return numUpdatedRows > 0n
+  }
+
+  /** Tags that named these manifests name them no more. */
+  async untagged(
+    db: Transaction<Schema>,
+    repository: RepositoryName,
+    digests: readonly Digest[],
+  ): Promise<void> {
+    for (const batch of batches(digests))
+      await db
+        .updateTable('manifests')
+        .set(this.columnsOf({ isTagged: false }))
+        .where('repository', '=', repository)
+        .where('digest', 'in', batch)
+        .execute()
+  }
+
+  /**
+   * A manifest is about to be deleted, whose edges are still there.
+   * @param at since when what it names counts as let go of; now unless given.
+   */
+  async deleted(
+    db: Transaction<Schema>,
+    repository: RepositoryName,
+    manifest: Digest,
+    at = this.#now(),
+  ): Promise<void> {
+    const now = this.#now()
+    const columns = { review_at: firstLookAt(now, this.#times), released_at: at }
+    await this.#links.release(db, repository, manifest)
+    await db
+      .updateTable('manifests')
+      .set(columns)
+      .where('repository', '=', repository)
+      .where('digest', 'in', children =>
+        children
+          .selectFrom('manifest_references')
+          .select('digest')
+          .where('repository', '=', repository)
+          .where('manifest', '=', manifest)
+          .where('role', '=', 'child'),
+      )
+      .execute()
+    await db
+      .updateTable('manifests')
+      .set({ ...columns, released_at: now, lost_subject: 1 })
+      .where('repository', '=', repository)
+      .where('subject', '=', manifest)
+      .execute()
+    await this.#links.reviewRepository(db, repository)
+  }
+}
