@@ -6,6 +6,7 @@ import type { AdminInput, Administration, AdminOperation, AdminOutput } from './
 import { checkInput } from './check-input.ts'
 import { requirePermission } from './permissions.ts'
 import { createAccountAdministration } from './service/accounts.ts'
+import { createMirrorAdministration } from './service/mirror.ts'
 import type { AdminParts, Implementations } from './service/parts.ts'
 import { createTenantAdministration } from './service/tenants.ts'
 import { createUpkeepAdministration } from './service/upkeep.ts'
@@ -21,6 +22,7 @@ export class AdminService {
       ...createTenantAdministration(parts),
       ...createAccountAdministration(parts),
       ...createUpkeepAdministration(parts),
+      ...createMirrorAdministration(parts),
     }
   }
 

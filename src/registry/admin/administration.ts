@@ -1,11 +1,17 @@
 import type * as z from 'zod'
 import type { Abortable } from '../../storage/abortable.ts'
 import { accountOperations } from './operations/accounts.ts'
+import { mirrorOperations } from './operations/mirror.ts'
 import { tenantOperations } from './operations/tenants.ts'
 import { upkeepOperations } from './operations/upkeep.ts'
 
 /** All that can be administered, by the stable names of the operations. */
-export const adminOperations = { ...tenantOperations, ...accountOperations, ...upkeepOperations } as const
+export const adminOperations = {
+  ...tenantOperations,
+  ...accountOperations,
+  ...upkeepOperations,
+  ...mirrorOperations,
+} as const
 
 export type AdminOperation = keyof typeof adminOperations
 

@@ -69,6 +69,14 @@ export const permissions: Readonly<Record<AdminOperation, PermissionRow>> = {
   'audit.list': { who: 'admin' },
   'key.list': { who: 'admin' },
   'key.rotate': { who: 'admin' },
+  'mirror.list': { who: 'admin' },
+  'mirror.get': { who: 'admin' },
+  'mirror.put': { who: 'admin' },
+  'mirror.remove': { who: 'admin' },
+  'mirror.run': { who: 'admin' },
+  'mirror.runs': { who: 'admin' },
+  'mirror.status': { who: 'admin' },
+  'mirror.results': { who: 'admin' },
 }
 
 /** What of an input decides who may. */

@@ -74,6 +74,25 @@ const table: Readonly<Record<AdminOperation, { input: object; allowed: readonly 
   'audit.list': { input: {}, allowed: ['admin'] },
   'key.list': { input: {}, allowed: ['admin'] },
   'key.rotate': { input: {}, allowed: ['admin'] },
+  'mirror.list': { input: {}, allowed: ['admin'] },
+  'mirror.get': { input: { job: 'debian' }, allowed: ['admin'] },
+  'mirror.put': {
+    input: {
+      job: 'debian',
+      definition: {
+        name: 'debian',
+        source: { registry: 'quay.io' },
+        target: {},
+        repositories: ['acme/debian'],
+      },
+    },
+    allowed: ['admin'],
+  },
+  'mirror.remove': { input: { job: 'debian' }, allowed: ['admin'] },
+  'mirror.run': { input: { job: 'debian' }, allowed: ['admin'] },
+  'mirror.runs': { input: {}, allowed: ['admin'] },
+  'mirror.status': { input: { run: '20300101T000000-000000000000' }, allowed: ['admin'] },
+  'mirror.results': { input: { run: '20300101T000000-000000000000' }, allowed: ['admin'] },
 }
 
 const ofRobots: readonly { operation: AdminOperation; input: object }[] = [

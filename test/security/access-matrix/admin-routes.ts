@@ -1,4 +1,5 @@
 import type { AdminRoute } from './admin-route.ts'
+import { mirrorRoutes } from './admin-mirror-routes.ts'
 import { tenantRoutes } from './admin-tenant-routes.ts'
 import { apiTokenRoutes, upkeepRoutes } from './admin-token-routes.ts'
 import { userRoutes } from './admin-user-routes.ts'
@@ -9,4 +10,5 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...tenantRoutes,
   ...apiTokenRoutes,
   ...upkeepRoutes,
+  ...mirrorRoutes,
 ]

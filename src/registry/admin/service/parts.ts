@@ -9,9 +9,12 @@ import type { AuditRecords } from '../../../storage/metadata/audit-records.ts'
 import type { TagRuleRecords } from '../../../storage/metadata/tag-rule-records.ts'
 import type { TenantRecords } from '../../../storage/metadata/tenant-records.ts'
 import type { UsageRecords } from '../../../storage/metadata/usage-records.ts'
+import type { MirrorJobRecords, MirrorRunRecords } from '../../../storage/metadata/mirror-records.ts'
 import type { AccessPolicy } from '../../auth/access-policy.ts'
 import type { PasswordHasher } from '../../auth/identities/password.ts'
 import type { IdentityProvider } from '../../auth/identity.ts'
+import type { MirrorJobs } from '../../mirror/mirror-jobs.ts'
+import type { WishMirrorRun } from '../../mirror/wishes.ts'
 import type { Actor, Standing } from '../actor.ts'
 import type { AdminOperation, AdminOutput, CheckedInput } from '../administration.ts'
 
@@ -20,7 +23,9 @@ export type AdminMetadata = TenantRecords &
   CredentialRecords &
   Pick<UsageRecords, 'getUsage'> &
   TagRuleRecords &
-  Pick<AuditRecords, 'listAudit'>
+  Pick<AuditRecords, 'listAudit'> &
+  Pick<MirrorJobRecords, 'listMirrorWishes'> &
+  Pick<MirrorRunRecords, 'getMirrorRun' | 'listMirrorRuns' | 'listMirrorResults'>
 
 /** What administration works on. */
 export interface AdminParts {
@@ -42,6 +47,10 @@ export interface AdminParts {
   }
   /** @throws DomainError `invalid` for a text that is no trust policy. */
   readonly checkTrustPolicy: (text: string, tenant: TenantName) => Promise<void>
+  readonly mirror: {
+    readonly jobs: Pick<MirrorJobs, 'list' | 'get' | 'put' | 'remove'>
+    readonly wish: WishMirrorRun
+  }
 }
 
 /** What is known of a call, whatever it asks for. */

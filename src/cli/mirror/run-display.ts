@@ -1,0 +1,125 @@
+import cliProgress from 'cli-progress'
+import type { LedRun } from '../../registry/mirror/lead-run.ts'
+import type { MirrorObserver, MirrorTagPlace } from '../../registry/mirror/run-job.ts'
+import type { BlobInfo } from '../../storage/blobs/blob-store.ts'
+import type { CopyProgress } from '../../storage/images/copy-image.ts'
+import type { MirrorResult, MirrorTotals, NewMirrorRun } from '../../storage/metadata/mirror-records.ts'
+import { formatBytes, formatDuration, shortDigest } from '../format.ts'
+import { printable, printableJson } from '../printable.ts'
+import { shownTotals } from './shown-totals.ts'
+
+/** Shows a run while it goes on. */
+export interface MirrorDisplay {
+  readonly observer: MirrorObserver
+  begun(run: NewMirrorRun): void
+  done(led: LedRun): void
+  /** Gives the terminal back; also after a failure. */
+  close(): void
+}
+
+/** Bars for blobs on a terminal; otherwise one JSON record per line, which scripts can follow. */
+export function createMirrorDisplay(output: NodeJS.WriteStream, json: boolean): MirrorDisplay {
+  return output.isTTY && !json ? terminalDisplay(output) : jsonDisplay(output)
+}
+
+function jsonDisplay(output: NodeJS.WriteStream): MirrorDisplay {
+  const write = (type: string, record: object): void =>
+    void output.write(`${printableJson({ type, ...record })}\n`)
+  return {
+    observer: {
+      copying: place => {
+        write('copying', place)
+        return {
+          blob: ({ digest, size }, what) => {
+            if (what !== 'present') write('blob', { ...place, digest, size, what })
+          },
+        }
+      },
+      done: result => write('tag', result),
+      paused: (until, reason) => write('paused', { until, reason }),
+      resumed: () => write('resumed', {}),
+      totals: totals => write('totals', totals),
+    },
+    begun: run => write('begun', run),
+    done: ({ run, totals, outcome, reason }) =>
+      write('done', { run: run.id, job: run.job, outcome, reason, totals }),
+    close: () => {},
+  }
+}
+
+/** One bar for each blob on its way, what has been counted above them; what is done with scrolls by. */
+function terminalDisplay(output: NodeJS.WriteStream): MirrorDisplay {
+  const bars = new cliProgress.MultiBar(
+    {
+      format: '  {what} {bar} {percentage}% of {size}  {image}',
+      barsize: 30,
+      hideCursor: true,
+      clearOnComplete: true,
+      stream: output,
+    },
+    cliProgress.Presets.shades_grey,
+  )
+  const count = bars.create(0, 0, { line: 'comparing' }, { format: '  {line}' })
+  let isOpen = true
+  const say = (line: string): void => bars.log(`${printable(line)}\n`)
+  const close = (): void => {
+    // Stopped twice, it would move the cursor up into what has been printed since.
+    if (isOpen) bars.stop()
+    isOpen = false
+  }
+  let seen = 0
+  return {
+    observer: {
+      copying: place => blobBars(bars, place),
+      done: result => {
+        seen += 1
+        count.update({ line: `${seen} tags` })
+        if (result.outcome !== 'unchanged') say(lineOf(result))
+      },
+      paused: (until, reason) => say(`paused until ${until.toISOString()}: ${reason}`),
+      resumed: () => say('going on'),
+      totals: (totals: MirrorTotals) => count.update({ line: shownTotals(totals) }),
+    },
+    begun: ({ job, id }) => say(`mirror job ${job}, run ${id}`),
+    done: ({ run, totals, outcome, reason }) => {
+      close()
+      const took = formatDuration(Date.now() - run.startedAt.getTime())
+      const why = reason === undefined ? '' : ` ${reason}`
+      output.write(`${printable(`${run.job}: ${outcome} in ${took}: ${shownTotals(totals)}.${why}`)}\n`)
+    },
+    close,
+  }
+}
+
+function blobBars(bars: cliProgress.MultiBar, { target, tag }: MirrorTagPlace): CopyProgress {
+  const shown = new Map<string, cliProgress.SingleBar>()
+  const end = ({ digest }: BlobInfo): void => {
+    const bar = shown.get(digest)
+    if (bar !== undefined) bars.remove(bar)
+    shown.delete(digest)
+  }
+  return {
+    blob: (blob, what) => {
+      if (what !== 'begun') end(blob)
+    },
+    // Blobs that are there have none.
+    bytes: (blob, stored) => {
+      if (!shown.has(blob.digest))
+        shown.set(
+          blob.digest,
+          bars.create(Math.max(blob.size, 1), 0, {
+            what: shortDigest(blob.digest),
+            size: formatBytes(blob.size),
+            image: printable(`${target}:${tag}`),
+          }),
+        )
+      shown.get(blob.digest)?.update(stored)
+    },
+  }
+}
+
+function lineOf({ outcome, source, tag, bytes, reason }: MirrorResult): string {
+  const name = tag === null ? source : `${source}:${tag}`
+  const size = bytes === 0 ? '' : ` (${formatBytes(bytes)})`
+  return `${outcome.padEnd(9)} ${name}${size}${reason === null ? '' : `: ${reason}`}`
+}

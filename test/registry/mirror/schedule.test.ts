@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { mirrorJobSchema } from '../../../src/mirror-job.ts'
+import { beginningOf, type JobState, nextStart } from '../../../src/registry/mirror/due.ts'
+import { newMirrorRunId, parseMirrorJobName } from '../../../src/registry/mirror/job-name.ts'
+import { nextScheduled } from '../../../src/registry/mirror/schedule.ts'
+import { notBefore } from '../../../src/registry/mirror/window.ts'
+import type { MirrorRun } from '../../../src/storage/metadata/mirror-records.ts'
+import { noTotals } from '../../../src/storage/metadata/mirror-row.ts'
+
+const at = (text: string): Date => new Date(text)
+const shown = (date: Date | undefined): string | undefined => date?.toISOString()
+
+function job(more: object = {}) {
+  return mirrorJobSchema.parse({
+    name: 'debian',
+    source: { registry: 'quay.io' },
+    target: {},
+    repositories: ['acme/debian'],
+    ...more,
+  })
+}
+const daily = { cron: '0 3 * * *' }
+
+function scheduled(more: object) {
+  return job({ schedule: { ...daily, ...more } }).schedule
+}
+
+describe('A schedule', () => {
+  it('comes strictly after what it is asked from, on the clocks of its time zone', () => {
+    assert.equal(shown(nextScheduled(scheduled({}), at('2030-01-01T02:59:59Z'))), '2030-01-01T03:00:00.000Z')
+    assert.equal(shown(nextScheduled(scheduled({}), at('2030-01-01T03:00:00Z'))), '2030-01-02T03:00:00.000Z')
+    assert.equal(
+      shown(nextScheduled(scheduled({}), at('2030-01-01T03:00:00.5Z'))),
+      '2030-01-02T03:00:00.000Z',
+    )
+    const berlin = scheduled({ timezone: 'Europe/Berlin' })
+    assert.equal(shown(nextScheduled(berlin, at('2030-07-01T00:00:00Z'))), '2030-07-01T01:00:00.000Z')
+    assert.equal(shown(nextScheduled(berlin, at('2030-01-01T00:00:00Z'))), '2030-01-01T02:00:00.000Z')
+  })
+
+  it('never comes where there is none, or its day does not exist', () => {
+    assert.equal(nextScheduled(undefined, new Date()), undefined)
+    assert.equal(nextScheduled(scheduled({ cron: '0 0 30 2 *' }), new Date()), undefined)
+  })
+})
+
+describe('A window', () => {
+  const night = scheduled({ window: '22:00-06:00' })
+  it('over midnight is open until it ends, and says when it opens', () => {
+    for (const time of ['22:00:00', '23:59:59', '00:00:00', '05:59:59'])
+      assert.equal(notBefore(night, at(`2030-01-01T${time}Z`)), undefined, time)
+    for (const time of ['06:00:00', '12:34:56', '21:59:59'])
+      assert.equal(shown(notBefore(night, at(`2030-01-01T${time}Z`))), '2030-01-01T22:00:00.000Z', time)
+  })
+
+  it('within a day opens the next day when it is over', () => {
+    const noon = scheduled({ window: '11:30-12:30', timezone: 'Asia/Tokyo' })
+    assert.equal(notBefore(noon, at('2030-01-01T03:00:00Z')), undefined)
+    assert.equal(shown(notBefore(noon, at('2030-01-01T03:30:00Z'))), '2030-01-02T02:30:00.000Z')
+    assert.equal(shown(notBefore(noon, at('2030-01-01T02:00:00Z'))), '2030-01-01T02:30:00.000Z')
+  })
+
+  it('that ends when it begins, or that is not there, is always open', () => {
+    assert.equal(notBefore(scheduled({ window: '10:00-10:00' }), at('2030-01-01T03:00:00Z')), undefined)
+    assert.equal(notBefore(scheduled({}), new Date()), undefined)
+    assert.equal(notBefore(undefined, new Date()), undefined)
+  })
+
+  it('is open when it says that it opens, and that is later', () => {
+    const clock = fc
+      .tuple(fc.nat(23), fc.nat(59))
+      .map(parts => parts.map(part => String(part).padStart(2, '0')).join(':'))
+    const zone = fc.constantFrom(
+      'UTC',
+      'Europe/Berlin',
+      'America/New_York',
+      'Asia/Kolkata',
+      'Pacific/Chatham',
+    )
+    fc.assert(
+      fc.property(
+        clock,
+        clock,
+        zone,
+        fc.date({ min: at('2029-01-01'), max: at('2031-01-01'), noInvalidDate: true }),
+        (from, to, timezone, now) => {
+          const schedule = scheduled({ window: `${from}-${to}`, timezone })
+          const opens = notBefore(schedule, now)
+          if (opens === undefined) return
+          assert.ok(opens > now)
+          assert.ok(
+            opens.getTime() - now.getTime() <= 25.5 * 60 * 60 * 1000,
+            `${now.toISOString()} ${opens.toISOString()}`,
+          )
+          assert.equal(notBefore(schedule, opens), undefined, opens.toISOString())
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+})
+
+describe('Whether a job begins', () => {
+  const name = parseMirrorJobName('debian')
+  const run = (startedAt: string, more: Partial<MirrorRun> = {}): MirrorRun => ({
+    id: newMirrorRunId(at(startedAt)),
+    job: name,
+    trigger: 'schedule',
+    by: null,
+    startedAt: at(startedAt),
+    totals: noTotals,
+    outcome: 'ok',
+    ...more,
+  })
+  const state = (more: Partial<JobState> = {}): JobState => ({
+    job: job({ schedule: daily }),
+    origin: 'configuration',
+    updatedAt: null,
+    last: undefined,
+    wish: undefined,
+    knownSince: at('2030-01-01T00:00:00Z'),
+    ...more,
+  })
+  const begins = (given: JobState, now: string, jitterMs = 0) =>
+    beginningOf(given, at(now), jitterMs)?.trigger
+
+  it('is decided by the schedule, with its jitter', () => {
+    assert.equal(begins(state(), '2030-01-01T02:59:59Z'), undefined)
+    assert.equal(begins(state(), '2030-01-01T03:00:00Z'), 'schedule')
+    assert.equal(begins(state(), '2030-01-01T03:00:59Z', 60_000), undefined)
+    assert.equal(begins(state(), '2030-01-01T03:01:00Z', 60_000), 'schedule')
+    const last = run('2030-01-01T03:00:30Z')
+    assert.equal(begins(state({ last }), '2030-01-01T23:00:00Z'), undefined)
+    assert.equal(begins(state({ last }), '2030-01-02T03:00:00Z'), 'schedule')
+    assert.equal(begins(state({ job: job() }), '2040-01-01T00:00:00Z'), undefined)
+  })
+
+  it('once for all times that were missed while nothing ran', () => {
+    const last = run('2029-12-20T03:00:00Z')
+    assert.equal(begins(state({ last }), '2030-01-01T00:00:01Z'), 'schedule')
+    const now = run('2030-01-01T00:00:01Z')
+    assert.equal(begins(state({ last: now }), '2030-01-01T00:00:02Z'), undefined)
+  })
+
+  it('not for times before a schedule was made', () => {
+    const given = state({
+      origin: 'administration',
+      last: run('2029-06-01T00:00:00Z'),
+      updatedAt: at('2030-01-01T12:00:00Z'),
+    })
+    assert.equal(begins(given, '2030-01-01T13:00:00Z'), undefined)
+    assert.equal(shown(nextStart(given)), '2030-01-02T03:00:00.000Z')
+  })
+
+  it('at once when somebody wishes it, disabled or not', () => {
+    const wish = { trigger: 'api', at: new Date(), by: 'alice' } as const
+    const given = state({ job: job({ enabled: false }), wish })
+    assert.deepEqual(beginningOf(given, new Date(), 0), { trigger: 'api', by: 'alice' })
+  })
+
+  it('again when its process has died, for the same reason', () => {
+    const last = run('2030-01-01T03:00:00Z', { outcome: undefined, trigger: 'webhook', by: null })
+    assert.equal(begins(state({ last }), '2030-01-01T03:00:01Z'), 'webhook')
+    const disabled = job({ schedule: daily, enabled: false })
+    assert.equal(begins(state({ last, job: disabled }), '2030-01-01T03:00:01Z'), undefined)
+  })
+
+  it('never by the schedule of one that is disabled', () => {
+    const disabled = state({ job: job({ schedule: daily, enabled: false }) })
+    assert.equal(begins(disabled, '2031-01-01T03:00:00Z'), undefined)
+    assert.equal(nextStart(disabled), undefined)
+  })
+})
