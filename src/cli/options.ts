@@ -15,6 +15,8 @@ export interface CommonFlags {
   readonly agent?: string
   readonly platform?: string
   readonly plainHttp?: string
+  /** `--plain-http` of commands that copy. */
+  readonly remotePlainHttp?: string
 }
 
 export const configOption = () =>
@@ -59,6 +61,7 @@ function settingsOf(flags: CommonFlags): ConfigInput['flags'] {
     'agent.url': flags.agent,
     'importer.platform': flags.platform,
     'importer.plainHttp': flags.plainHttp,
+    'remote.plainHttp': flags.remotePlainHttp,
   }
 }
 

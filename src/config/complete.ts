@@ -3,13 +3,15 @@ import { checkAgent, checkAgentClient } from './complete-agent.ts'
 import { checkAuth } from './complete-auth.ts'
 import { type CompleteEvents, completeEvents } from './complete-events.ts'
 import { checkTls } from './complete-tls.ts'
+import { type CompleteUpstreams, completeUpstreams } from './complete-upstreams.ts'
 import { invalidSetting } from './invalid.ts'
 import type { Settings } from './schema.ts'
 import { secretOf } from './secrets.ts'
 
 /** The effective configuration, with what depends on other settings, or is in files of its own, filled in. */
-export interface Config extends Omit<Settings, 'events'> {
+export interface Config extends Omit<Settings, 'events' | 'upstreams' | 'remote'>, CompleteUpstreams {
   readonly events: CompleteEvents
+  readonly pullThrough: Settings['pullThrough'] & { readonly spoolDirectory: string }
   readonly importer: Settings['importer'] & { readonly chains: string; readonly socket: string }
 }
 
@@ -31,6 +33,11 @@ export function complete(settings: Settings): Config {
       url: secretOf('database.url', settings.database.url, settings.database.urlFile),
     },
     events: completeEvents(settings.events),
+    ...completeUpstreams(settings),
+    pullThrough: {
+      ...settings.pullThrough,
+      spoolDirectory: resolve(settings.pullThrough.spoolDirectory ?? `${data}/spool`),
+    },
     importer: {
       ...settings.importer,
       pools,

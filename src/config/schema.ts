@@ -1,11 +1,16 @@
 import * as z from 'zod'
 import { agentClientSettings } from './agent-settings.ts'
 import { auditSettings, authSettings, limitsSettings } from './auth-settings.ts'
+import { collectSettings } from './collect-settings.ts'
 import { databaseSettings } from './database-settings.ts'
 import { eventsSettings } from './events-settings.ts'
 import { importerSettings } from './importer-settings.ts'
+import { mirrorSettings } from './mirror-settings.ts'
+import { pullThroughSettings } from './pull-through-settings.ts'
 import { registrySettings } from './registry-settings.ts'
+import { remoteSettings } from './remote-settings.ts'
 import { storageSettings } from './storage-settings.ts'
+import { proxySettings, upstreamsSettings } from './upstreams-settings.ts'
 
 /**
  * Every setting, once. Units are in the names. What is not named here is an error, so that a misspelt key is
@@ -26,6 +31,12 @@ export const schema = z.strictObject({
   storage: storageSettings,
   database: databaseSettings,
   events: eventsSettings,
+  collect: collectSettings,
+  remote: remoteSettings,
+  mirror: mirrorSettings,
+  upstreams: upstreamsSettings,
+  proxy: proxySettings,
+  pullThrough: pullThroughSettings,
   importer: importerSettings,
   agent: agentClientSettings,
 })

@@ -91,6 +91,13 @@ export const tokenEndpoints: readonly Endpoint<TokenOperation>[] = [
   ...at<TokenOperation>('/.well-known/jwks.json', getAndHead('jwks')),
 ]
 
+/** What wakes mirror jobs, which is there with `mirror.hookTokenFile`. */
+export const mirrorHookEndpoint: Endpoint<'mirror.hook'> = {
+  method: 'POST',
+  path: '/api/v1/mirror/hooks/:job',
+  operation: 'mirror.hook',
+}
+
 /** The second server's: on an address that only operators reach. */
 export const debugEndpoints: readonly Endpoint<DebugOperation>[] = [
   ...at<DebugOperation>('/livez', getAndHead('live')),

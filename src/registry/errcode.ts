@@ -93,7 +93,7 @@ const adminTable: Readonly<Partial<Record<ErrorCode, HttpFailure>>> = {
 }
 
 /** What administration is about: nothing of the protocol's, so its failures have codes of their own. */
-const adminResources: readonly Resource[] = ['tenant', 'account', 'credential', 'grant', 'rule']
+const adminResources: readonly Resource[] = ['tenant', 'account', 'credential', 'grant', 'rule', 'mirror']
 
 const bug: HttpFailure = { status: 500, code: 'UNKNOWN' }
 
@@ -132,8 +132,11 @@ export function errorReply(failure: unknown): Reply {
 
 /** An OpenID provider that does not answer, for one, is nothing that the registry keeps anything in. */
 function ownMessageOf(error: unknown, status: number): string | undefined {
-  const isOfAccount = status === 503 && isDomainError(error) && error.details.resource === 'account'
-  return isOfAccount ? 'Who you are cannot be found out now; try again later.' : ownMessages[status]
+  const resource = status === 503 && isDomainError(error) ? error.details.resource : undefined
+  if (resource === 'account') return 'Who you are cannot be found out now; try again later.'
+  if (resource === 'registry')
+    return 'The registry that this is a copy of cannot be asked now; try again later.'
+  return ownMessages[status]
 }
 
 /** RFC 6749, 5.2, beside the registry's own form: clients of a token service read the one or the other. */

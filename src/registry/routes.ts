@@ -5,7 +5,7 @@ import { authorized } from './auth/authorize.ts'
 import { OpenAccess } from './auth/open-access.ts'
 import { type Endpoint, type Operation, registryEndpoints } from './endpoints.ts'
 import type { PullLog } from './events/pull-recorder.ts'
-import type { Handler } from './handler.ts'
+import type { Handler, HandlerLayer } from './handler.ts'
 import { getBase } from './handlers/base.ts'
 import { createBlobHandlers } from './handlers/blobs.ts'
 import { createCatalogHandler } from './handlers/catalog.ts'
@@ -21,6 +21,7 @@ import { createUploadHandlers } from './handlers/uploads.ts'
 import type { HealthChecks } from './health.ts'
 import { createHiddenPositions, type HiddenPositions } from './hidden-positions.ts'
 import type { BlobRedirects } from './redirects.ts'
+import type { RepositoryNames } from './pull-through/requested-names.ts'
 import type { RegistrySecurity } from './security.ts'
 import type { UploadStates } from './upload-state.ts'
 
@@ -40,6 +41,17 @@ export interface RegistryServices {
   readonly pulls?: PullLog | undefined
   /** Who may do what; everybody everything unless given. */
   readonly security?: RegistrySecurity | undefined
+  /** Copies of other registries; none unless given. */
+  readonly pullThrough?: PullThroughParts | undefined
+}
+
+export interface PullThroughParts {
+  readonly names: RepositoryNames
+  /**
+   * Next to the handlers, within the trust policies: they look at what is answered, and that may come from upstream without
+   * ever being kept here.
+   */
+  readonly layer: HandlerLayer
 }
 
 /** The roles of the metadata that handlers use themselves; upload sessions belong to the BlobStore. */
@@ -83,6 +95,7 @@ export function registryRoutes(
     checks = { metadata: options => metadata.ping(options) },
     pulls,
     security = { access: new OpenAccess() },
+    pullThrough,
   }: RegistryServices,
   uploadStates: UploadStates,
   { readOnly, requireReferences, redirects }: RegistryRules = defaultRegistryRules,
@@ -90,7 +103,10 @@ export function registryRoutes(
 ): readonly Route[] {
   const blob = createBlobHandlers(blobs, metadata, redirects)
   const manifest = createManifestHandlers(metadata, requireReferences)
-  const getManifest = security.trust?.around('manifest.get', manifest.get) ?? manifest.get
+  const through = (operation: Operation, handler: Handler): Handler =>
+    pullThrough?.layer.around(operation, handler) ?? handler
+  const obtainManifest = through('manifest.get', manifest.get)
+  const getManifest = security.trust?.around('manifest.get', obtainManifest) ?? obtainManifest
   const upload = createUploadHandlers(blobs, uploadStates)
   const startUpload = createStartUploadHandler(blobs, metadata, uploadStates)
   const catalog = createCatalogHandler(metadata, positions)
@@ -107,20 +123,20 @@ export function registryRoutes(
     base: getBase,
     catalog,
     extensions: discoverRegistryExtensions,
-    'upload.start': startUpload,
-    'upload.status': upload.status,
-    'upload.append': upload.append,
-    'upload.finish': upload.finish,
+    'upload.start': through('upload.start', startUpload),
+    'upload.status': through('upload.status', upload.status),
+    'upload.append': through('upload.append', upload.append),
+    'upload.finish': through('upload.finish', upload.finish),
     'upload.cancel': upload.cancel,
-    'blob.get': recordPulls('blob', blob.get, pulls),
-    'blob.head': blob.head,
+    'blob.get': recordPulls('blob', through('blob.get', blob.get), pulls),
+    'blob.head': through('blob.head', blob.head),
     'blob.delete': blob.delete,
     'manifest.get': recordPulls('manifest', getManifest, pulls),
-    'manifest.head': manifest.head,
-    'manifest.put': manifest.put,
+    'manifest.head': through('manifest.head', manifest.head),
+    'manifest.put': through('manifest.put', manifest.put),
     'manifest.delete': manifest.delete,
-    'tags.list': listTags,
-    referrers,
+    'tags.list': through('tags.list', listTags),
+    referrers: through('referrers', referrers),
     'repository.extensions': extensions,
   }
   const routes = registryEndpoints.map(endpoint => ({

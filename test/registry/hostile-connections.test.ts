@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { request } from 'undici'
-import { addressRanges } from '../../src/registry/address-ranges.ts'
+import { addressRanges } from '../../src/storage/address-ranges.ts'
 import { connectRaw } from '../support/raw-http.ts'
 import { serveStub } from '../support/stub-registry.ts'
 

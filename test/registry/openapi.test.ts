@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import * as z from 'zod'
 import { adminRoutes } from '../../src/registry/admin/http/admin-routes.ts'
-import { debugEndpoints, registryEndpoints, tokenEndpoints } from '../../src/registry/endpoints.ts'
+import {
+  debugEndpoints,
+  mirrorHookEndpoint,
+  registryEndpoints,
+  tokenEndpoints,
+} from '../../src/registry/endpoints.ts'
 import { openApiDocument, pathOf } from '../../src/registry/openapi/document.ts'
 import { registryRoutes } from '../../src/registry/routes.ts'
 import { createUploadStates } from '../../src/registry/upload-state.ts'
@@ -36,7 +41,7 @@ describe('The OpenAPI description', () => {
       new Set(endpoints.map(({ method, path }) => `${method.toUpperCase()} ${pathOf(path)}`))
     assert.deepEqual(
       keys(documented),
-      keys([...routes, ...tokenEndpoints, ...adminRoutes(undefined), ...debugEndpoints]),
+      keys([...routes, ...tokenEndpoints, mirrorHookEndpoint, ...adminRoutes(undefined), ...debugEndpoints]),
     )
     assert.deepEqual(keys(routes), keys(registryEndpoints))
   })

@@ -11,7 +11,7 @@ import type { AccessController, Credentials } from '../../src/registry/auth/acce
 import { clientCertificates } from '../../src/registry/auth/certificates/client-certificates.ts'
 import { OpenAccess } from '../../src/registry/auth/open-access.ts'
 import type { ServerTls } from '../../src/registry/server.ts'
-import { addressRanges } from '../../src/registry/address-ranges.ts'
+import { addressRanges } from '../../src/storage/address-ranges.ts'
 import { type Pair, serverRequest, TestAuthority } from '../support/test-authority.ts'
 import { connectRaw } from '../support/raw-http.ts'
 import { rejectsWith } from '../support/rejects.ts'

@@ -5,6 +5,8 @@ import type { AdminParts } from '../../src/registry/admin/service/parts.ts'
 import { AccessPolicy } from '../../src/registry/auth/access-policy.ts'
 import { bcryptHere } from '../../src/registry/auth/identities/bcrypt-here.ts'
 import type { Identity, IdentityProvider } from '../../src/registry/auth/identity.ts'
+import { MirrorJobs } from '../../src/registry/mirror/mirror-jobs.ts'
+import { wishesIn } from '../../src/registry/mirror/wishes.ts'
 import { SigningKeys } from '../../src/registry/auth/tokens/signing-keys.ts'
 import { parseTrustPolicies } from '../../src/registry/trust/policy.ts'
 import type { Metadata } from '../../src/storage/metadata/metadata.ts'
@@ -45,6 +47,10 @@ export function adminPartsOver(
     },
     checkTrustPolicy: async (text, tenant) => {
       parseTrustPolicies(text, tenant)
+    },
+    mirror: {
+      jobs: new MirrorJobs({ configured: [], records: metadata, credentials: ['hub'] }),
+      wish: wishesIn(metadata),
     },
   }
 }

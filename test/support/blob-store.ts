@@ -17,6 +17,7 @@ export const testSettings: BlobStoreSettings = {
   uploadTtlMs: 3_600_000,
   leaseMs: 60_000,
   partHoldMs: 5_000,
+  saveEveryBytes: 65_536,
   verifyReads: false,
 }
 

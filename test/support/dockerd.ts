@@ -14,8 +14,10 @@ export interface DockerDaemon extends ChildDaemon {
 /**
  * Starts `dockerd` as it runs without a kernel's overlay, bridges or packet filter, and waits until it answers.
  * Registries on 127.0.0.0/8 may be spoken to in plain HTTP without being declared. Needs root.
+ *
+ * @param config what its daemon.json says.
  */
-export async function startDockerd(): Promise<DockerDaemon> {
+export async function startDockerd(config: Readonly<Record<string, unknown>> = {}): Promise<DockerDaemon> {
   await ensurePrograms('dockerd')
   const directory = await daemonDirectory('dockerd')
   const host = `unix://${join(directory, 'docker.sock')}`
@@ -23,7 +25,7 @@ export async function startDockerd(): Promise<DockerDaemon> {
   const docker = (...args: readonly string[]): Promise<string> => exec('docker', args, { env })
   const configFile = join(directory, 'daemon.json')
   // Without a file of our own it would read the one of this machine.
-  await writeFile(configFile, '{}')
+  await writeFile(configFile, JSON.stringify(config))
   const daemon = await startDaemon(directory, {
     program: 'dockerd',
     args: [

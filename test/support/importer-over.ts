@@ -2,8 +2,8 @@ import type { ChainStore } from '../../src/importer/chain/chain-store.ts'
 import { DirectoryImageCatalog } from '../../src/importer/images/directory-image-catalog.ts'
 import { Importer, type ImporterParts } from '../../src/importer/importer.ts'
 import { ThreadedLayerEngine } from '../../src/importer/layer/engine/threaded-layer-engine.ts'
-import { Spool, type SpoolOptions } from '../../src/importer/spool/spool.ts'
 import { RegistryImageSource } from '../../src/storage/remote/registry-image-source.ts'
+import { Spool, type SpoolOptions } from '../../src/storage/spool/spool.ts'
 
 export interface ImporterOverOptions extends Partial<ImporterParts> {
   /** What differs from the default of the command line. */

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import type { Logger } from '../../src/log.ts'
 import { createRegistryApp } from '../../src/registry/app.ts'
 import type { PullLog } from '../../src/registry/events/pull-recorder.ts'
-import type { RegistryRules } from '../../src/registry/routes.ts'
+import type { PullThroughParts, RegistryRules } from '../../src/registry/routes.ts'
 import { defaultServerTimeouts, listen, type ServerTimeouts } from '../../src/registry/server.ts'
 import type { RegistrySecurity } from '../../src/registry/security.ts'
+import type { BlobStore } from '../../src/storage/blobs/blob-store.ts'
 import type { BlobStoreSettings } from '../../src/storage/blobs/blob-store-parts.ts'
 import { ObjectBlobStore } from '../../src/storage/blobs/object-blob-store.ts'
 import type { Metadata } from '../../src/storage/metadata/metadata.ts'
@@ -30,6 +31,16 @@ export interface TestRegistryOptions {
   readonly pulls?: PullLog | undefined
   /** Who may do what; everybody everything unless given. */
   readonly security?: ((metadata: Metadata) => RegistrySecurity) | undefined
+  /** Copies of other registries; none unless given. @param stack ends with the registry. */
+  readonly pullThrough?:
+    | ((stores: TestStores, stack: AsyncDisposableStack) => Promise<PullThroughParts>)
+    | undefined
+}
+
+export interface TestStores {
+  readonly directory: string
+  readonly blobs: BlobStore
+  readonly metadata: Metadata
 }
 
 export interface TestRegistry extends AsyncDisposable {
@@ -51,14 +62,16 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
   stack.defer(() => keepRecords(database))
   const objects = await FilesystemObjectStore.open(join(directory, 'objects'))
   const metadata = stack.use(await openSqliteMetadata(database))
-  const app = createRegistryApp({
-    blobs: new ObjectBlobStore({
-      objects,
-      metadata,
-      presigner: options.presigner,
-      settings: options.settings,
-    }),
+  const blobs = new ObjectBlobStore({
+    objects,
     metadata,
+    presigner: options.presigner,
+    settings: options.settings,
+  })
+  const app = createRegistryApp({
+    blobs,
+    metadata,
+    pullThrough: await options.pullThrough?.({ directory, blobs, metadata }, stack),
     log: options.log ?? testLog(),
     uploadSecret: options.uploadSecret,
     rules: options.rules,

@@ -1,5 +1,5 @@
 import type { Metrics } from '../../src/metrics.ts'
-import type { AddressRanges } from '../../src/registry/address-ranges.ts'
+import type { AddressRanges } from '../../src/storage/address-ranges.ts'
 import { createRegistryApp, type RegistryAppOptions } from '../../src/registry/app.ts'
 import type { BodyPace } from '../../src/registry/body-pace.ts'
 import type { LeftoverLimits } from '../../src/registry/leftover.ts'

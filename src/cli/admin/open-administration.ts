@@ -51,7 +51,7 @@ async function openDirectly(config: Config): Promise<OpenedAdministration> {
 }
 
 /** No account's name has a colon there. */
-function systemName(): string {
+export function systemName(): string {
   try {
     return `system:${userInfo().username}`
   } catch {

@@ -2,8 +2,10 @@ import type { Config } from '../../config.ts'
 import { AdminService } from '../../registry/admin/admin-service.ts'
 import type { AdminParts } from '../../registry/admin/service/parts.ts'
 import { bcryptHere } from '../../registry/auth/identities/bcrypt-here.ts'
+import { wishesIn } from '../../registry/mirror/wishes.ts'
 import type { Metadata } from '../../storage/metadata/metadata.ts'
 import { policyOf } from './access-policy.ts'
+import { openMirrorJobs } from './mirror-jobs.ts'
 
 /**
  * Administration as the configuration wants it.
@@ -12,7 +14,9 @@ import { policyOf } from './access-policy.ts'
 export function createAdminService(
   config: Config,
   metadata: Metadata,
-  serving: Partial<Pick<AdminParts, 'hasher' | 'identities' | 'policy' | 'passwordCost'>> = {},
+  serving: Partial<Pick<AdminParts, 'hasher' | 'identities' | 'policy' | 'passwordCost'>> & {
+    readonly onMirrorWish?: (() => void) | undefined
+  } = {},
 ): AdminService {
   return new AdminService({
     metadata,
@@ -36,5 +40,6 @@ export function createAdminService(
       const { parseTrustPolicies } = await import('../../registry/trust/policy.ts')
       parseTrustPolicies(text, tenant)
     },
+    mirror: { jobs: openMirrorJobs(config, metadata), wish: wishesIn(metadata, serving.onMirrorWish) },
   })
 }

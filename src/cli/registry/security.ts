@@ -10,6 +10,8 @@ import type { UseLog } from '../../registry/auth/identities/use-notes.ts'
 import type { IdentityProvider } from '../../registry/auth/identity.ts'
 import type { Logins } from '../../registry/auth/login.ts'
 import { OpenAccess } from '../../registry/auth/open-access.ts'
+import { openMirrorHook } from '../../registry/mirror/hook-handler.ts'
+import { wishesIn } from '../../registry/mirror/wishes.ts'
 import type { Route } from '../../registry/routes.ts'
 import type { RegistrySecurity } from '../../registry/security.ts'
 import type { BlobStore } from '../../storage/blobs/blob-store.ts'
@@ -17,8 +19,9 @@ import type { Metadata } from '../../storage/metadata/metadata.ts'
 import { policyOf } from './access-policy.ts'
 import { openAudit } from './audit.ts'
 import { configuredLimits } from './limits.ts'
+import { openMirrorJobs } from './mirror-jobs.ts'
 import type { TokenAccessParts } from './token-access.ts'
-import { createTrustGate } from './trust.ts'
+import { createTrustGate, type TrustSources } from './trust.ts'
 
 /** What a process that serves requests works with. */
 export interface SecurityContext {
@@ -29,6 +32,10 @@ export interface SecurityContext {
   readonly log: Logger
   /** Of new hashes of bcrypt; the usual one unless given. */
   readonly passwordCost?: number | undefined
+  /** Where signatures are looked for; in our own stores unless given. */
+  readonly signatures?: TrustSources | undefined
+  /** Told when somebody wishes that a mirror job runs. */
+  readonly onMirrorWish?: (() => void) | undefined
 }
 
 /** In one process that serves requests: each has its own. Disposing it writes what still waits to be written. */
@@ -56,7 +63,7 @@ export async function openSecurity(context: SecurityContext): Promise<Security> 
     audit,
     limits: configuredLimits(context.config, context.metrics),
     trust: createTrustGate(context),
-    routes: [...routes, ...known],
+    routes: [...routes, ...known, ...(await mirrorHooks(context))],
   }
   const owned = stack.move()
   return {
@@ -67,9 +74,23 @@ export async function openSecurity(context: SecurityContext): Promise<Security> 
   }
 }
 
+/** What wakes mirror jobs: also where nobody else is asked who they are. */
+async function mirrorHooks({
+  config,
+  metadata,
+  log,
+  onMirrorWish,
+}: SecurityContext): Promise<readonly Route[]> {
+  const tokenFile = config.mirror.hookTokenFile
+  if (tokenFile === undefined) return []
+  const jobs = openMirrorJobs(config, metadata, log)
+  const wish = wishesIn(metadata, onMirrorWish)
+  return [await openMirrorHook({ jobs, wish, tokenFile })]
+}
+
 /** What accounts need beside the protocol. Loaded where there are any: the memory is left to who needs none of it. */
 async function accountRoutes(
-  { config, metadata, log, passwordCost }: SecurityContext,
+  { config, metadata, log, passwordCost, onMirrorWish }: SecurityContext,
   policy: AccessPolicy,
   logins: Logins,
   opened: OpenedIdentities,
@@ -77,7 +98,13 @@ async function accountRoutes(
   const { configuredBrowserLogin } = await import('./identities.ts')
   const { createAdminService } = await import('./administration.ts')
   const { identities, hasher } = opened
-  const service = createAdminService(config, metadata, { identities, hasher, policy, passwordCost })
+  const service = createAdminService(config, metadata, {
+    identities,
+    hasher,
+    policy,
+    passwordCost,
+    onMirrorWish,
+  })
   return [
     ...(await configuredBrowserLogin(config, opened, policy, metadata, log)),
     ...adminRoutes({ service, logins, policy, realm: config.auth.service }),

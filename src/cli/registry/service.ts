@@ -4,7 +4,7 @@ import { DomainError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { createMetrics, type Metrics } from '../../metrics.ts'
 import { createRegistryApp } from '../../registry/app.ts'
-import { addressRanges } from '../../registry/address-ranges.ts'
+import { addressRanges } from '../../storage/address-ranges.ts'
 import { PullRecorder } from '../../registry/events/pull-recorder.ts'
 import type { HealthChecks } from '../../registry/health.ts'
 import type { BlobRedirects } from '../../registry/redirects.ts'
@@ -16,6 +16,7 @@ import { observedObjectStore } from '../../storage/objects/observed.ts'
 import { parseAddress } from '../address.ts'
 import { openSecurity } from './security.ts'
 import { withinQuotas } from './limits.ts'
+import { openPullThrough } from './pull-through.ts'
 import type { Stores } from './stores.ts'
 import { clientCertificatesOf, serverTlsOf } from './tls.ts'
 
@@ -27,6 +28,11 @@ export interface Service {
   readonly checks: HealthChecks
   /** Lets running requests end. Idempotent. */
   close(): Promise<void>
+}
+
+export interface ServiceOptions {
+  /** Told when somebody wishes that a mirror job runs. */
+  readonly onMirrorWish?: (() => void) | undefined
 }
 
 const hourMs = 60 * 60 * 1000
@@ -66,7 +72,12 @@ export function createBlobMemory({
 }
 
 /** @throws DomainError `unavailable` when the address is taken. */
-export async function startService(config: Config, stores: Stores, log: Logger): Promise<Service> {
+export async function startService(
+  config: Config,
+  stores: Stores,
+  log: Logger,
+  { onMirrorWish }: ServiceOptions = {},
+): Promise<Service> {
   const { registry } = config
   const address = parseAddress(registry.address)
   const trusted = addressRanges(registry.trustedProxies)
@@ -78,7 +89,19 @@ export async function startService(config: Config, stores: Stores, log: Logger):
   const metrics = createMetrics({ uploadBuffers: memory.buffers, uploads: blobs, blobCache: memory.cache })
   stores.observe(metrics)
   await using stack = new AsyncDisposableStack()
-  const security = stack.use(await openSecurity({ config, metadata: stores.metadata, blobs, metrics, log }))
+  const pushedTo = withinQuotas({ blobs, metadata: stores.metadata }, metrics)
+  const pullThrough = await openPullThrough({ config, stores: pushedTo, metrics: metrics.proxy, log }, stack)
+  const security = stack.use(
+    await openSecurity({
+      config,
+      metadata: stores.metadata,
+      blobs,
+      metrics,
+      log,
+      signatures: pullThrough?.signatures,
+      onMirrorWish,
+    }),
+  )
 
   let isStopping = false
   const checks: HealthChecks = {
@@ -99,7 +122,8 @@ export async function startService(config: Config, stores: Stores, log: Logger):
       )
     : undefined
   const app = createRegistryApp({
-    ...withinQuotas({ blobs, metadata: stores.metadata }, metrics),
+    ...pushedTo,
+    pullThrough: pullThrough?.parts,
     security: security.registry,
     pulls,
     uploadSecret: await uploadSecretOf(stores),

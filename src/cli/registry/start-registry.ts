@@ -1,9 +1,10 @@
 import type { Config } from '../../config.ts'
 import { joinMetrics } from '../../event-metrics.ts'
 import type { Logger } from '../../log.ts'
-import { addressRanges } from '../../registry/address-ranges.ts'
+import { addressRanges } from '../../storage/address-ranges.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import { parseAddress } from '../address.ts'
+import { startCollector } from './collect.ts'
 import { deleteOldAudit } from './audit.ts'
 import { deleteOldCredentials } from './credential-retention.ts'
 import { startDebugServer } from './debug-server.ts'
@@ -11,9 +12,11 @@ import { deleteOldEvents } from './event-retention.ts'
 import { startEvents } from './events.ts'
 import { createBlobMemory, createBlobs, startService } from './service.ts'
 import { warnOfOpenProxy, warnOfPlainPasswords } from './plain-passwords.ts'
+import { evictHourly } from './pull-through.ts'
 import { openStores } from './stores.ts'
 import { sweepHourly } from './upkeep.ts'
 import { foldUsageRegularly, recountDaily } from './usage-upkeep.ts'
+import { type RunningMirrors, startMirrors } from './mirror.ts'
 import { startWorkers } from './workers.ts'
 
 export interface RunningRegistry extends AsyncDisposable {
@@ -48,17 +51,20 @@ export async function startRegistry(
   const events = stack.use(await startEvents(config, stores.metadata, log))
   // Before the service, so that it answers until the service has ended.
   const debugging = stack.use(new AsyncDisposableStack())
+  let mirrors: RunningMirrors | undefined
   const service =
     config.registry.workers > 1
       ? await startWorkers(config, stores, log)
-      : await startService(config, stores, log)
+      : await startService(config, stores, log, { onMirrorWish: () => mirrors?.wake() })
   stack.defer(async () => await service.close())
+  mirrors = stack.use(startMirrors(config, stores, log))
+  const collector = stack.use(startCollector(config, stores, log))
   const stopping = new AbortController()
   const debug = await startDebugServer(
     config.registry.metricsAddress,
     {
       checks: service.checks,
-      metrics: joinMetrics(service.metrics, events.metrics),
+      metrics: joinMetrics(service.metrics, events.metrics, mirrors.metrics, collector.metrics),
       events: stores.metadata,
       stopping: stopping.signal,
       log,
@@ -81,6 +87,7 @@ export async function startRegistry(
   stack.use(recountDaily(stores.metadata, log))
   stack.use(deleteOldEvents(stores.metadata, config.events.retentionDays, log))
   stack.use(deleteOldCredentials(stores.metadata, log))
+  stack.use(evictHourly(config, stores.metadata, log))
   stack.use(deleteOldAudit(stores.metadata, config.audit.retentionDays, log))
 
   const url = `${config.registry.tls.certificateFile === undefined ? 'http' : 'https'}://${service.address}`

@@ -10,6 +10,7 @@ import { FilesystemObjectStore } from '../../storage/objects/filesystem.ts'
 import type { ObjectStore } from '../../storage/objects/object-store.ts'
 import type { Presigner } from '../../storage/objects/presigner.ts'
 import type { S3ObjectStoreOptions } from '../../storage/objects/s3/s3-object-store.ts'
+import { keepTimesOf } from './keep-times.ts'
 import { useDirectory } from '../use-directory.ts'
 
 /** What a registry keeps its content in. */
@@ -60,15 +61,16 @@ export async function openMetadata(
   { migrate, log, signal }: OpenStoresOptions,
 ): Promise<Metadata> {
   const { url, poolSize, startWaitSeconds } = config.database
+  const keep = keepTimesOf(config)
   if (url !== undefined) {
     const { openPostgresMetadata } = await import('../../storage/metadata/postgres.ts')
     const patience = log && {
       forMs: startWaitSeconds * 1000,
       onWait: (reason: DomainError) => log.warn({ reason: reason.message }, 'waiting for the database'),
     }
-    return openPostgresMetadata(url, { poolSize, migrate, patience, signal })
+    return openPostgresMetadata(url, { poolSize, migrate, patience, keep, signal })
   }
-  return openSqliteMetadata(join(await registryDirectory(config), 'varve.db'), { migrate, signal })
+  return openSqliteMetadata(join(await registryDirectory(config), 'varve.db'), { migrate, keep, signal })
 }
 
 async function openObjects(

@@ -15,6 +15,7 @@ import { TokenVerifier } from '../../registry/auth/tokens/token-verifier.ts'
 import type { VerificationKeys } from '../../registry/auth/tokens/verification-keys.ts'
 import type { Route } from '../../registry/routes.ts'
 import type { SigningKeyRecords } from '../../storage/metadata/account-records.ts'
+import { meantBesides } from './pull-through.ts'
 import type { SecurityContext } from './security.ts'
 
 export interface TokenEntrance {
@@ -50,6 +51,7 @@ export async function openTokenAccess(
       identities: logins.identities,
       uses,
     }),
+    alsoMeant: meantBesides(context.config),
   })
   const verifier = new TokenVerifier(keys, { issuer: service, audience: service, isOwn: true })
   return {

@@ -3,19 +3,28 @@ import { TrustGate } from '../../registry/trust/trust-gate.ts'
 import type { TrustJudge, TrustRecords } from '../../registry/trust/trust-judge.ts'
 import type { BlobStore } from '../../storage/blobs/blob-store.ts'
 
+/** Where signatures are looked for. */
+export interface TrustSources {
+  readonly records: TrustRecords
+  readonly blobs: BlobStore
+}
+
 /** What stands between images that are not trusted and those who would pull them. */
 export function createTrustGate({
   metadata,
   blobs,
+  signatures: sources = { records: metadata, blobs },
 }: {
   readonly metadata: TrustRecords & TenantSource
   readonly blobs: BlobStore
+  /** Our own stores unless given. */
+  readonly signatures?: TrustSources | undefined
 }): TrustGate {
   let loaded: Promise<TrustJudge> | undefined
   // Most registries have no policy, and the libraries that verify signatures are large.
   const load = async (): Promise<TrustJudge> => {
     const { TrustJudge } = await import('../../registry/trust/trust-judge.ts')
-    return new TrustJudge({ records: metadata, blobs })
+    return new TrustJudge(sources)
   }
   return new TrustGate({
     policies: new TenantPolicies(metadata),
@@ -25,6 +34,6 @@ export function createTrustGate({
         return await (await loaded).judge(...asked)
       },
     },
-    records: metadata,
+    records: sources.records,
   })
 }

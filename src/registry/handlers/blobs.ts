@@ -8,8 +8,8 @@ import { etagOf, matchesNone, rangeStillCounts } from '../conditional.ts'
 import { errorReply } from '../errcode.ts'
 import type { Handler } from '../handler.ts'
 import { multipartRanges } from '../multipart-ranges.ts'
-import type { Headers, Reply } from '../reply.ts'
 import type { BlobRedirects } from '../redirects.ts'
+import type { Headers, Reply } from '../reply.ts'
 import { digestParamOf, type RegistryRequest, repositoryOf } from '../request.ts'
 import { requesterOf } from '../requester.ts'
 
@@ -31,34 +31,11 @@ export function createBlobHandlers(
     get: async request => {
       const digest = digestParamOf(request)
       const repository = blobs.repository(repositoryOf(request))
-      const { headers, signal } = request
       const url = await redirectUrl(repository, digest, request)
-      if (url !== undefined) return redirectTo(url, digest)
-      const range = rangeStillCounts(headers['if-range']?.toString(), digest) ? headers.range : undefined
-      // Most pulls ask for the whole blob, and then `open` alone is one question fewer to the database.
-      if (range === undefined && headers['if-none-match'] === undefined)
-        return wholeBlob(await repository.open(digest, { signal }))
-      const info = await repository.stat(digest, { signal })
-      if (matchesNone(headers['if-none-match'], digest)) return notModified(digest)
-      const wanted = parseByteRange(range, info.size)
-      switch (wanted.kind) {
-        case 'whole':
-          return wholeBlob(await repository.open(digest, { signal }))
-        case 'part':
-          return partOf(await repository.open(digest, { range: wanted.range, signal }), wanted.range)
-        case 'parts':
-          return partsOf(repository, info, wanted.ranges, signal)
-        case 'unsatisfiable':
-          return unsatisfiable(info)
-      }
+      return url === undefined ? await blobReply(repository, request) : redirectTo(url, digest)
     },
 
-    head: async request => {
-      const digest = digestParamOf(request)
-      const { size } = await blobs.repository(repositoryOf(request)).stat(digest, { signal: request.signal })
-      if (matchesNone(request.headers['if-none-match'], digest)) return notModified(digest)
-      return { status: 200, headers: headersOf(digest), content: { type: blobType, length: size } }
-    },
+    head: request => blobHeadReply(blobs.repository(repositoryOf(request)), request),
 
     delete: async request => {
       await records.unlinkBlob(repositoryOf(request), digestParamOf(request), {
@@ -77,6 +54,40 @@ export function createBlobHandlers(
     if (redirects === undefined || redirects.exempts(client)) return undefined
     return repository.presign(digest, redirects.expiresInSeconds, { signal })
   }
+}
+
+/** What GET answers with a blob, wherever it comes from. @throws DomainError as the provider does. */
+export async function blobReply(provider: BlobProvider, request: RegistryRequest): Promise<Reply> {
+  const digest = digestParamOf(request)
+  const { headers, signal } = request
+  const range = rangeStillCounts(headers['if-range']?.toString(), digest) ? headers.range : undefined
+  // Most pulls ask for the whole blob, and then `open` alone is one question fewer to the database.
+  if (range === undefined && headers['if-none-match'] === undefined)
+    return wholeBlob(await provider.open(digest, { signal }))
+  const info = await provider.stat(digest, { signal })
+  if (matchesNone(headers['if-none-match'], digest)) return notModified(digest)
+  const wanted = parseByteRange(range, info.size)
+  switch (wanted.kind) {
+    case 'whole':
+      return wholeBlob(await provider.open(digest, { signal }))
+    case 'part':
+      return partOf(await provider.open(digest, { range: wanted.range, signal }), wanted.range)
+    case 'parts':
+      return partsOf(provider, info, wanted.ranges, signal)
+    case 'unsatisfiable':
+      return unsatisfiable(info)
+  }
+}
+
+/** What HEAD answers. @throws DomainError as the provider does. */
+export async function blobHeadReply(
+  provider: Pick<BlobProvider, 'stat'>,
+  request: RegistryRequest,
+): Promise<Reply> {
+  const digest = digestParamOf(request)
+  const { size } = await provider.stat(digest, { signal: request.signal })
+  if (matchesNone(request.headers['if-none-match'], digest)) return notModified(digest)
+  return { status: 200, headers: headersOf(digest), content: { type: blobType, length: size } }
 }
 
 /** The store answers ranges and conditions as well, so the request is sent on with all that it has. */

@@ -1,13 +1,11 @@
 import { DomainError } from '../../errors.ts'
-import { algorithmOf, digestOf } from '../../storage/digest.ts'
-import {
-  artifactTypeOf,
-  edgesOf,
-  maxManifestBytes,
-  parseManifest,
-  type RequiredReferences,
-} from '../../storage/manifest.ts'
-import type { ManifestInfo, ManifestRecords, TagRecords } from '../../storage/metadata/metadata.ts'
+import { maxManifestBytes, type RequiredReferences } from '../../storage/manifest.ts'
+import type {
+  ManifestInfo,
+  ManifestRecords,
+  StoredManifest,
+  TagRecords,
+} from '../../storage/metadata/metadata.ts'
 import { parseReference, parseTag, type Reference, type Tag } from '../../storage/reference.ts'
 import { readBounded } from '../bounded-body.ts'
 import { etagOf, manifestConditionOf, matchesNone } from '../conditional.ts'
@@ -16,6 +14,7 @@ import { manifestPath } from '../locations.ts'
 import type { Headers, Reply } from '../reply.ts'
 import { type RegistryRequest, repositoryOf } from '../request.ts'
 import { requesterOf } from '../requester.ts'
+import { storeManifest } from '../store-manifest.ts'
 
 export interface ManifestHandlers {
   readonly get: Handler
@@ -40,24 +39,14 @@ export function createManifestHandlers(
       const manifest = await records.getManifest(repositoryOf(request), wantedOf(request), {
         signal: request.signal,
       })
-      if (matchesNone(request.headers['if-none-match'], manifest.digest)) return notModified(manifest)
-      return {
-        status: 200,
-        headers: headersOf(manifest),
-        content: { type: manifest.mediaType, bytes: manifest.bytes },
-      }
+      return manifestReply(request, manifest)
     },
 
     head: async request => {
       const manifest = await records.statManifest(repositoryOf(request), wantedOf(request), {
         signal: request.signal,
       })
-      if (matchesNone(request.headers['if-none-match'], manifest.digest)) return notModified(manifest)
-      return {
-        status: 200,
-        headers: headersOf(manifest),
-        content: { type: manifest.mediaType, length: manifest.size },
-      }
+      return manifestHeadReply(request, manifest)
     },
 
     put: async request => {
@@ -65,27 +54,17 @@ export function createManifestHandlers(
       const reference = parseReference(request.params['reference'] ?? '')
       const tags = tagsOf(request, reference)
       const bytes = await readBounded(request, maxManifestBytes, 'manifest')
-      const manifest = parseManifest(bytes, request.headers['content-type'])
-      const digest = digestOf(bytes, reference.kind === 'digest' ? algorithmOf(reference.digest) : 'sha256')
-      if (reference.kind === 'digest' && reference.digest !== digest)
-        throw new DomainError(
-          'digest_mismatch',
-          `The manifest was sent as ${reference.digest}, but its bytes are ${digest}.`,
-          { resource: 'manifest', name: reference.digest },
-        )
-      await records.putManifest(
+      const { digest, subject } = await storeManifest(
+        records,
         repository,
         {
-          digest,
-          mediaType: manifest.mediaType,
-          size: bytes.length,
           bytes,
-          edges: edgesOf(manifest, requireReferences),
-          artifactType: artifactTypeOf(manifest),
-          annotations: manifest.annotations,
+          mediaType: request.headers['content-type'],
+          digest: reference.kind === 'digest' ? reference.digest : undefined,
           tags,
         },
         {
+          requireReferences,
           condition: manifestConditionOf(request.headers, reference),
           by: requesterOf(request),
           signal: request.signal,
@@ -95,7 +74,7 @@ export function createManifestHandlers(
         Location: manifestPath(repository, digest),
         'Docker-Content-Digest': digest,
       }
-      if (manifest.subject !== undefined) headers['OCI-Subject'] = manifest.subject.digest
+      if (subject !== undefined) headers['OCI-Subject'] = subject
       if (reference.kind === 'digest' && tags.length > 0) headers['OCI-Tag'] = tags.join(', ')
       return { status: 201, headers }
     },
@@ -111,8 +90,28 @@ export function createManifestHandlers(
   }
 }
 
+/** Answers GET. */
+export function manifestReply({ headers }: RegistryRequest, manifest: StoredManifest): Reply {
+  if (matchesNone(headers['if-none-match'], manifest.digest)) return notModified(manifest)
+  return {
+    status: 200,
+    headers: headersOf(manifest),
+    content: { type: manifest.mediaType, bytes: manifest.bytes },
+  }
+}
+
+/** Answers HEAD. */
+export function manifestHeadReply({ headers }: RegistryRequest, manifest: ManifestInfo): Reply {
+  if (matchesNone(headers['if-none-match'], manifest.digest)) return notModified(manifest)
+  return {
+    status: 200,
+    headers: headersOf(manifest),
+    content: { type: manifest.mediaType, length: manifest.size },
+  }
+}
+
 /** What is to be found: a tag that cannot exist does not exist, and clients expect 404 for it rather than 400. */
-function wantedOf(request: RegistryRequest): Reference {
+export function wantedOf(request: RegistryRequest): Reference {
   const text = request.params['reference'] ?? ''
   if (text.includes(':')) return parseReference(text)
   try {

@@ -5,6 +5,7 @@ import { needOf } from '../auth/required-access.ts'
 import {
   debugEndpoints,
   type Endpoint,
+  mirrorHookEndpoint,
   type Operation,
   registryEndpoints,
   tokenEndpoints,
@@ -45,6 +46,7 @@ export function openApiDocument(): OpenApiDocument {
   }
   for (const endpoint of registryEndpoints) add(endpoint, accessFailures(endpoint.operation))
   for (const endpoint of tokenEndpoints) add(endpoint, [])
+  add(mirrorHookEndpoint, [])
   for (const endpoint of debugEndpoints) add(endpoint, [], debugServers)
   return {
     openapi: '3.1.0',

@@ -81,7 +81,7 @@ const tokenFailures: readonly Failure[] = [
 ]
 
 export const operationDescriptions: Readonly<
-  Record<Operation | TokenOperation | DebugOperation, OperationDescription>
+  Record<Operation | TokenOperation | DebugOperation | 'mirror.hook', OperationDescription>
 > = {
   live,
   ready,
@@ -127,6 +127,19 @@ export const operationDescriptions: Readonly<
     summary: 'The keys that tokens are verified by; with auth.mode token.',
     successes: { 200: { description: 'The newest first.', content: json('Jwks') } },
     failures: ['unavailable database'],
+  },
+  'mirror.hook': {
+    summary:
+      'Wakes a mirror job, for whoever has a token of mirror.hookTokenFile (Authorization: Bearer); a body is not read.',
+    successes: { 202: { description: 'It runs soon.', content: json('MirrorHook') } },
+    failures: [
+      'unauthorized mirror',
+      'invalid mirror',
+      'not_found mirror',
+      'conflict mirror',
+      'throttled mirror',
+      'unavailable mirror',
+    ],
   },
   base: {
     summary: 'Tells that this is a registry.',

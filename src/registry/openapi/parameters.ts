@@ -29,6 +29,7 @@ export const pathParameters: Readonly<Record<string, Parameter>> = {
     schema: { type: 'string', pattern: digestPattern },
   },
   reference: { in: 'path', name: 'reference', description: 'Tag or digest.', schema: text },
+  job: { in: 'path', name: 'job', description: 'Name of a mirror job.', schema: text },
   id: { in: 'path', name: 'id', description: 'Upload session, from a Location.', schema: text },
 }
 

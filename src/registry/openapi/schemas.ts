@@ -32,6 +32,7 @@ const extension = object({ name: text, description: text, url: text, endpoints: 
 export const schemas = {
   Errors: object({ errors: { type: 'array', items: error, minItems: 1 } }),
   Base: object({}),
+  MirrorHook: object({ job: text }),
   Live: object({ status: { const: 'live' } }),
   Ready: object({ status: { const: 'ready' } }),
   Health: { type: 'object', additionalProperties: text },

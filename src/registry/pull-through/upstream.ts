@@ -4,7 +4,10 @@ import type { RepositoryName } from '../../storage/reference.ts'
 
 /** CONTRACT. What pull-through stands in front of. */
 export interface Upstreams {
-  /** The upstream whose prefix the repository is under; undefined for our own repositories. */
+  /**
+   * The upstream whose prefix the repository is under; undefined for our own repositories.
+   * @throws DomainError `not_found` for what upstream could not have, because its name would be too long there.
+   */
   of(repository: RepositoryName): UpstreamRepository | undefined
 }
 

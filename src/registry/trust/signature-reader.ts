@@ -20,6 +20,11 @@ const forms: Readonly<Record<string, SignatureForm>> = {
   'application/vnd.cncf.notary.signature': 'notation',
 }
 
+/** Whether referrers of this type claim to be signatures. */
+export function isSignatureType(artifactType: string | undefined): boolean {
+  return artifactType !== undefined && Object.hasOwn(forms, artifactType)
+}
+
 /** What a page of referrers may take; their annotations are read for nothing. */
 const pageBytes = 256 * 1024
 const maxPages = 4

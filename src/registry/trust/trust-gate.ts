@@ -142,5 +142,7 @@ function withWarning(reply: Reply, text: string): Reply {
     .replace(/[^\x20-\x7e]/g, '?')
     .slice(0, maxWarning)
     .replace(/["\\]/g, '\\$&')
-  return { ...reply, headers: { ...reply.headers, Warning: `299 - "${quoted}"` } }
+  // There may be one already, that the answer is stale.
+  const before = reply.headers?.['Warning'] === undefined ? '' : `${reply.headers['Warning']}, `
+  return { ...reply, headers: { ...reply.headers, Warning: `${before}299 - "${quoted}"` } }
 }

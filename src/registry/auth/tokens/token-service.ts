@@ -7,13 +7,18 @@ import type { Access } from '../access.ts'
 import type { AccessPolicy } from '../access-policy.ts'
 import type { Identity } from '../identity.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
-import type { ResourceScope } from './scope.ts'
+import { mergeScopes, type ResourceScope } from './scope.ts'
 import type { IssuedToken, TokenIssuer } from './token-issuer.ts'
 
 export interface TokenServiceOptions {
   readonly policy: AccessPolicy
   readonly issuer: Pick<TokenIssuer, 'issue'>
   readonly refreshTokens: RefreshTokens
+  /**
+   * Other repositories that a client may mean that asks for this one: it asks for what it pulls by the name that it knows.
+   * Whether it may pull those is decided about each by its own name. None unless given.
+   */
+  readonly alsoMeant?: ((name: RepositoryName) => readonly RepositoryName[]) | undefined
 }
 
 export interface GrantedToken extends IssuedToken {
@@ -28,11 +33,13 @@ export class TokenService {
   readonly policy: AccessPolicy
   readonly refreshTokens: RefreshTokens
   readonly #issuer: Pick<TokenIssuer, 'issue'>
+  readonly #alsoMeant: (name: RepositoryName) => readonly RepositoryName[]
 
-  constructor({ policy, issuer, refreshTokens }: TokenServiceOptions) {
+  constructor({ policy, issuer, refreshTokens, alsoMeant = () => [] }: TokenServiceOptions) {
     this.policy = policy
     this.refreshTokens = refreshTokens
     this.#issuer = issuer
+    this.#alsoMeant = alsoMeant
   }
 
   /**
@@ -50,7 +57,7 @@ export class TokenService {
     const access: ResourceScope[] = []
     const pushable: string[] = []
     const rules = new Set<string>()
-    for (const scope of scopes) {
+    for (const scope of this.#withMeant(scopes)) {
       const allowed = await this.#allowed(identity, scope, options)
       // Each may take some milliseconds, by patterns that were made for that; others come in between.
       await setImmediate(undefined, { signal: options.signal })
@@ -73,6 +80,17 @@ export class TokenService {
       options,
     )
     return { ...issued, access, rule }
+  }
+
+  /** Only to pull: nobody can push to what is meant besides, so a client that wants to means what it says. */
+  #withMeant(scopes: readonly ResourceScope[]): ResourceScope[] {
+    const meant = scopes.flatMap(scope => {
+      const name = scope.type === 'repository' ? repositoryIn(scope.name) : undefined
+      const isPull = scope.actions.length === 1 && scope.actions[0] === 'pull'
+      if (name === undefined || !isPull) return []
+      return this.#alsoMeant(name).map(each => ({ ...scope, name: each }))
+    })
+    return mergeScopes([...scopes, ...meant])
   }
 
   /** Whether it might have had more than it asked for. */

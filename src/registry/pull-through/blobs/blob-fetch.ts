@@ -1,0 +1,285 @@
+import { Readable } from 'node:stream'
+import { DomainError } from '../../../errors.ts'
+import { type Abortable, orAbort } from '../../../storage/abortable.ts'
+import type { BlobInfo } from '../../../storage/blobs/blob-store.ts'
+import type { Digest } from '../../../storage/digest.ts'
+import type { SpoolPlace } from '../../../storage/spool/spool.ts'
+import type { UpstreamRepository } from '../upstream.ts'
+import type { BlobFetchParts } from './blob-fetch-parts.ts'
+import { fetchFailure, isRefusal, isWrongContent } from './fetch-failure.ts'
+import { FetchedCopy } from './fetched-copy.ts'
+import { FillTurn } from './fill-turn.ts'
+import type { GrowingBlob } from './growing-blob.ts'
+import { type GoOn, GrowingStream } from './growing-stream.ts'
+import { assertNamedSize, dropStored, linkFromElsewhere, sizeIn } from './kept-blobs.ts'
+import { placeSoon } from './spool-place.ts'
+import { upstreamBytes } from './upstream-bytes.ts'
+
+/**
+ * How those who wait get the blob: the repository has it by now; it can be read as it comes; or it can be read only when
+ * it is stored, if it will be.
+ */
+export type Begun =
+  | { readonly kind: 'here'; readonly isLinked: boolean }
+  | { readonly kind: 'growing'; readonly growing: GrowingBlob }
+  | { readonly kind: 'hidden' }
+
+export interface BlobFetchOptions {
+  /** Whether it is stored. */
+  readonly keeps: boolean
+  /** Called once nobody should join any more. */
+  readonly onOver: () => void
+}
+
+interface Opened {
+  readonly blob: BlobInfo
+  /** From the first byte on. */
+  readonly body?: Readable | undefined
+}
+
+/**
+ * One blob on its way from upstream, for everybody in this process who wants it meanwhile. It belongs to none of them:
+ * when they leave it goes on, if it is to be kept.
+ */
+export class BlobFetch {
+  readonly #parts: BlobFetchParts
+  readonly #at: UpstreamRepository
+  readonly #digest: Digest
+  readonly #keeps: boolean
+  readonly #onOver: () => void
+  readonly #stop = new AbortController()
+  /** Ends the storing alone. */
+  readonly #storing = new AbortController()
+  readonly #signal: AbortSignal
+  readonly #begun = Promise.withResolvers<Begun>()
+  readonly #stored = Promise.withResolvers<boolean>()
+  #body: Readable | undefined
+  #copy: FetchedCopy | undefined
+  /** Of the growing copy. */
+  #failure: unknown
+  #bytes = 0
+  #isStoring = true
+  /** Settles when nothing of it is left; never rejects. */
+  readonly closed: Promise<void>
+
+  constructor(parts: BlobFetchParts, at: UpstreamRepository, digest: Digest, options: BlobFetchOptions) {
+    this.#parts = parts
+    this.#at = at
+    this.#digest = digest
+    this.#keeps = options.keeps
+    this.#onOver = options.onOver
+    const timeout = AbortSignal.timeout(parts.settings.fetchWithinMs)
+    this.#signal = AbortSignal.any([this.#stop.signal, timeout])
+    // Those who want to know ask later, or have left.
+    this.#begun.promise.catch(() => {})
+    this.closed = this.#run()
+  }
+
+  /** @throws what has gone wrong before anything came, as clients are told. */
+  begun({ signal }: Abortable): Promise<Begun> {
+    return orAbort(this.#begun.promise, signal)
+  }
+
+  /** Whether the repository has it in the end. */
+  stored({ signal }: Abortable): Promise<boolean> {
+    return orAbort(this.#stored.promise, signal)
+  }
+
+  /** Where clients go on when the growing copy is given up. */
+  readonly goOn: GoOn = async (range, signal) => {
+    if (!(await this.stored({ signal }))) throw this.#givenUp()
+    const blobs = this.#parts.blobs.repository(this.#at.repository)
+    return (await blobs.open(this.#digest, { range, signal })).stream
+  }
+
+  stop(): void {
+    this.#stop.abort(new DOMException('the registry stops', 'AbortError'))
+  }
+
+  async #run(): Promise<void> {
+    let isStored = false
+    try {
+      if (this.#keeps) isStored = await this.#keep()
+      else await this.#pass()
+    } catch (error) {
+      this.#begun.reject(fetchFailure(error, this.#at, this.#digest))
+      // Anybody can ask for what upstream does not have.
+      this.#note(error, isRefusal(error) ? 'debug' : 'warn')
+    }
+    this.#isStoring = false
+    this.#begun.resolve({ kind: 'hidden' })
+    this.#stored.resolve(isStored)
+    if (isStored) this.#onOver()
+    const copy = this.#copy
+    await (isStored ? copy?.linger(this.#parts.settings.lingerMs) : copy?.untilUnwanted())
+    this.#onOver()
+    this.#stop.abort(new DOMException('the fetch is over', 'AbortError'))
+    this.#body?.destroy()
+    const ended = await copy?.ended
+    await copy?.growing[Symbol.asyncDispose]()
+    this.#tell(isStored, copy !== undefined && ended === undefined)
+  }
+
+  /** @returns whether the repository has it now. */
+  async #keep(): Promise<boolean> {
+    const { records, settings } = this.#parts
+    const turn = await FillTurn.take(records, this.#at.repository, this.#digest, {
+      leaseMs: settings.leaseMs,
+      pollMs: settings.pollMs,
+      withinMs: settings.answerWithinMs,
+      isHere: options => this.#isHere(options),
+      signal: this.#signal,
+    })
+    if (turn === undefined) return false
+    if (turn === 'here') return this.#beginHere({ isLinked: false })
+    await using _turn = turn
+    return await this.#fill()
+  }
+
+  async #fill(): Promise<boolean> {
+    const { repository } = this.#at
+    const options = { signal: this.#signal }
+    if (await this.#isHere(options)) return this.#beginHere({ isLinked: false })
+    if (await linkFromElsewhere(this.#parts, this.#at, this.#digest, options))
+      return this.#beginHere({ isLinked: true })
+    // Of what was stored before, nothing should come again.
+    const goesOn = (await this.#parts.records.findTransfer(repository, this.#digest, options)) !== undefined
+    const opened = goesOn ? await this.#measure() : await this.#open()
+    await assertNamedSize(this.#parts, this.#at, opened.blob, options)
+    if (goesOn) this.#begun.resolve({ kind: 'hidden' })
+    else this.#grow(opened, await this.#place(opened.blob))
+    return await this.#store(opened.blob)
+  }
+
+  async #store(blob: BlobInfo): Promise<boolean> {
+    // Keeps the first bytes from going before the store has asked for them.
+    using seat = this.#copy?.growing.attach(0, 'needed')
+    const signal = AbortSignal.any([this.#signal, this.#storing.signal])
+    const from = (offset: number): Promise<Readable> => {
+      const stream = this.#bytesFrom(blob, offset, signal)
+      seat?.[Symbol.dispose]()
+      return Promise.resolve(stream)
+    }
+    try {
+      await this.#parts.own(this.#at.repository).putBlob(blob, from, { signal })
+      return true
+    } catch (error) {
+      await this.#notKept(error)
+      return false
+    }
+  }
+
+  /** For those who want it now, and nobody else. */
+  async #pass(): Promise<void> {
+    const opened = await this.#open()
+    await assertNamedSize(this.#parts, this.#at, opened.blob, { signal: this.#signal })
+    const place = await this.#place(opened.blob)
+    // Without a file, readers that nothing is stored for would be held to each other's pace.
+    if (place !== undefined) this.#grow(opened, place)
+  }
+
+  async #measure(): Promise<Opened> {
+    const { upstream, source } = this.#at
+    const options = { signal: this.#signal }
+    const { size } = await upstream.ask(aborts => source.statBlob(this.#digest, aborts), options)
+    return { blob: { digest: this.#digest, size } }
+  }
+
+  async #open(): Promise<Opened> {
+    const { upstream, source } = this.#at
+    const options = { signal: this.#signal }
+    const { size, stream } = await upstream.ask(aborts => source.openBlob(this.#digest, aborts), options)
+    // It may break off before it is read, and an error that nobody hears ends the process.
+    stream.on('error', () => {})
+    this.#body = stream
+    return { blob: { digest: this.#digest, size }, body: stream }
+  }
+
+  #isHere(options: Abortable): Promise<boolean> {
+    return sizeIn(this.#parts, this.#at.repository, this.#digest, options).then(size => size !== undefined)
+  }
+
+  #beginHere({ isLinked }: { readonly isLinked: boolean }): true {
+    this.#begun.resolve({ kind: 'here', isLinked })
+    return true
+  }
+
+  /** What the store asks for: the growing copy, or what is not in it straight from upstream. */
+  #bytesFrom(blob: BlobInfo, offset: number, signal: AbortSignal): Readable {
+    const growing = this.#copy?.growing
+    if (growing?.has(offset) === true) {
+      const nowhere: GoOn = () => Promise.reject(this.#givenUp())
+      const stream = new GrowingStream(growing.attach(offset, 'needed'), blob.size - 1, nowhere)
+      // Upstream has been asked again often enough.
+      return stream.once('error', () => this.#failure !== undefined && this.#storing.abort(this.#failure))
+    }
+    const onBytes = (count: number): void => this.#count(count)
+    // The store asks again itself where this breaks off.
+    const rest = upstreamBytes(this.#at, blob, { from: offset, retries: 0, onBytes, signal })
+    return Readable.from(rest, { objectMode: false })
+  }
+
+  #place({ size }: BlobInfo): Promise<SpoolPlace | undefined> {
+    const { spool, settings } = this.#parts
+    return placeSoon(spool, size, { withinMs: settings.roomWithinMs, signal: this.#signal })
+  }
+
+  /** @param place undefined: in memory alone. */
+  #grow({ blob, body }: Opened, place: SpoolPlace | undefined): void {
+    const copy = new FetchedCopy(this.#at, {
+      blob,
+      body,
+      place,
+      settings: this.#parts.settings,
+      onBytes: count => this.#count(count),
+      onDeserted: () => {
+        if (!this.#isStoring) this.#onOver()
+      },
+      signal: this.#signal,
+    })
+    this.#copy = copy
+    void copy.ended.then(ended => {
+      if (ended === undefined) return
+      this.#failure = ended.failure
+      this.#onOver()
+      // Else the store takes what has come, so that it need not come again.
+      if (isWrongContent(ended.failure)) this.#storing.abort(ended.failure)
+    })
+    this.#begun.resolve({ kind: 'growing', growing: copy.growing })
+  }
+
+  /** Never fails: what cannot be dropped expires. */
+  async #notKept(error: unknown): Promise<void> {
+    const cause = this.#storing.signal.aborted ? this.#storing.signal.reason : error
+    this.#note(cause)
+    if (!isWrongContent(cause)) return
+    await dropStored(this.#parts, this.#at.repository, this.#digest).catch((failure: unknown) =>
+      this.#note(failure),
+    )
+  }
+
+  #note(error: unknown, level: 'debug' | 'warn' = 'warn'): void {
+    if (this.#stop.signal.aborted) return
+    const { upstream, repository } = this.#at
+    const facts = { upstream: upstream.name, repository, digest: this.#digest, error }
+    this.#parts.log[level](facts, 'a blob of an upstream is not kept')
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes
+  }
+
+  #tell(isStored: boolean, isComplete: boolean): void {
+    if (this.#bytes === 0 && this.#copy === undefined) return
+    const outcome = isStored ? 'kept' : isComplete ? 'not_kept' : 'failed'
+    this.#parts.observer?.fetched?.(this.#at.upstream, outcome, this.#bytes)
+  }
+
+  #givenUp(): DomainError {
+    return new DomainError(
+      'unavailable',
+      `The blob ${this.#digest} cannot be read from its beginning any more; ask for it again.`,
+      { resource: 'blob', name: this.#digest },
+    )
+  }
+}
