@@ -3,10 +3,13 @@ import { Command } from 'commander'
 import { adminCommands } from './cli/admin/commands.ts'
 import { adoptCommand } from './cli/adopt-command.ts'
 import { configCommand } from './cli/config-command.ts'
+import { copyCommand } from './cli/copy-command.ts'
 import { databaseCommand } from './cli/database-command.ts'
 import { describeFailure, exitCodes } from './cli/exit.ts'
+import { gcCommand } from './cli/gc-command.ts'
 import { historyCommand } from './cli/history-command.ts'
 import { imageCommands } from './cli/image-commands.ts'
+import { mirrorCommand } from './cli/mirror/mirror-commands.ts'
 import { openApiCommand } from './cli/openapi-command.ts'
 import { pruneCommand } from './cli/prune-command.ts'
 import { serverCommands } from './cli/server-commands.ts'
@@ -27,7 +30,10 @@ for (const command of [pruneCommand(), historyCommand()])
   program.addCommand(command.helpGroup('Images and clones:'))
 for (const command of adminCommands()) program.addCommand(command.helpGroup('Who may do what:'))
 program.addCommand(adoptCommand().helpGroup('Content:'))
+program.addCommand(mirrorCommand().helpGroup('Content:'))
+program.addCommand(copyCommand().helpGroup('Content:'))
 program.addCommand(trustCommand().helpGroup('Content:'))
+program.addCommand(gcCommand().helpGroup('Content:'))
 program.addCommand(configCommand().helpGroup('Configuration:'))
 program.addCommand(storageCommand().helpGroup('Configuration:'))
 program.addCommand(zfsCommand().helpGroup('Configuration:'))

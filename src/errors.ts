@@ -46,6 +46,7 @@ export type Resource =
   | 'grant'
   | 'rule'
   | 'quota'
+  | 'mirror'
 
 /** RFC 6749, 5.2. */
 export type OAuthError = 'invalid_request' | 'invalid_grant' | 'unsupported_grant_type'

@@ -1,4 +1,5 @@
 import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { createProxyMetrics, type ProxyMetrics } from './proxy-metrics.ts'
 
 /** One request that has been answered, or broken off. */
 export interface RequestMeasure {
@@ -63,6 +64,8 @@ export interface Metrics {
   auditDropped(where: string, count: number): void
   /** @param seconds until the store has answered; the reading of what it answers is not in it. */
   storageAction(driver: string, action: string, seconds: number): void
+  /** Of pull-through. */
+  readonly proxy: ProxyMetrics
 }
 
 /** What /metrics tells. */
@@ -253,6 +256,7 @@ export function createMetrics({ uploadBuffers, uploads, blobCache }: MetricSourc
     },
     auditDropped: (where, count) => auditDropped.labels(where).inc(count),
     storageAction: (driver, action, seconds) => storage.labels(driver, action).observe(seconds),
+    proxy: createProxyMetrics(registry),
   }
 }
 
