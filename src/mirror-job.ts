@@ -1,5 +1,6 @@
 import { Cron } from 'croner'
-import semver from 'semver'
+// One function of the package: every command reads the configuration, and so this file.
+import validRange from 'semver/ranges/valid.js'
 import * as z from 'zod'
 
 /**
@@ -74,7 +75,7 @@ const tagRules = z.strictObject({
     .string()
     .max(256)
     .refine(
-      range => semver.validRange(range, { loose: true }) !== null,
+      range => validRange(range, { loose: true }) !== null,
       'not a range of versions, such as ^1.2',
     )
     .optional(),

@@ -23,7 +23,7 @@ export function serverCommands(): Command[] {
       .action(async (flags: CommonFlags) => {
         const { signal } = abortOnSignals()
         const { config } = configOf(flags)
-        const { startRegistry, createLogger } = await servers()
+        const { startRegistry, createLogger } = await registryServer()
         await using _registry = await startRegistry(config, createLogger(config.log), { signal })
         await aborted(signal)
       }),
@@ -35,7 +35,7 @@ export function serverCommands(): Command[] {
       .action(async (flags: CommonFlags) => {
         const { signal } = abortOnSignals()
         const { config } = configOf(flags)
-        const { startAgent, createLogger } = await servers()
+        const { startAgent, createLogger } = await agentServer()
         await using _agent = await startAgent(config, createLogger(config.log), { signal })
         await aborted(signal)
       })
@@ -48,20 +48,24 @@ export function serverCommands(): Command[] {
   ]
 }
 
-/** Loaded only when needed: no other command has to wait for it. */
-async function servers() {
-  const [registry, importer, log] = await Promise.all([
-    import('./registry/start-registry.ts'),
-    import('./compose-importer.ts'),
-    import('../log.ts'),
-  ])
-  return { ...registry, ...importer, ...log }
+/** Loaded only when needed: no other command has to wait for it, and neither server pays for the other. */
+async function registryServer() {
+  const [registry, log] = await Promise.all([import('./registry/start-registry.ts'), import('../log.ts')])
+  return { ...registry, ...log }
+}
+
+async function agentServer() {
+  const [importer, log] = await Promise.all([import('./compose-importer.ts'), import('../log.ts')])
+  return { ...importer, ...log }
 }
 
 async function up(flags: CommonFlags): Promise<void> {
   const { signal } = abortOnSignals()
   const { config } = configOf({ logLevel: 'warn', ...flags })
-  const { startRegistry, startAgent, createLogger } = await servers()
+  const [{ startRegistry, createLogger }, { startAgent }] = await Promise.all([
+    registryServer(),
+    agentServer(),
+  ])
   const log = createLogger(config.log)
   await using registry = await startRegistry(config, log, { signal })
   await using agent = await startAgent(config, log, { signal })
