@@ -1,8 +1,11 @@
-import type { TickReport } from '../registry/collect/collector.ts'
-import type { ExplainedHolding, Explanation } from '../registry/collect/explain.ts'
+import type {
+  GcExplanationView,
+  GcHoldingView,
+  GcStatusView,
+  GcTickView,
+} from '../registry/admin/gc-views.ts'
 import { formatBytes, formatTable } from './format.ts'
 import { printable } from './printable.ts'
-import type { GcStatus } from './registry/gc.ts'
 
 export function describeStatus({
   isEnabled,
@@ -11,17 +14,15 @@ export function describeStatus({
   tickedAt,
   totals,
   waiting,
-}: GcStatus): string {
+}: GcStatusView): string {
   const by = pausedBy === null ? '' : ` by ${printable(pausedBy)}`
-  const state =
-    pausedAt !== null ? `paused${by} since ${pausedAt.toISOString()}` : isEnabled ? 'running' : 'not enabled'
-  const since =
-    waiting.objectsSince === null ? '' : `; the first may go ${waiting.objectsSince.toISOString()}`
+  const state = pausedAt !== null ? `paused${by} since ${pausedAt}` : isEnabled ? 'running' : 'not enabled'
+  const since = waiting.objectsSince === null ? '' : `; the first may go ${waiting.objectsSince}`
   return formatTable(
     [],
     [
       ['collection', state],
-      ['last look', tickedAt?.toISOString() ?? 'never'],
+      ['last look', tickedAt ?? 'never'],
       ['waiting', `${waiting.links} links and ${waiting.manifests} manifests to be looked at`],
       ['', `${waiting.objects} objects to be deleted, ${formatBytes(waiting.bytes)}${since}`],
       ['gone', `${totals.manifests} manifests, ${totals.links} links, ${totals.blobs} blobs`],
@@ -31,16 +32,17 @@ export function describeStatus({
   )
 }
 
-export function describeTick(tick: TickReport): string {
-  const { manifests, links, blobs, bytes, repositories, objects, failures } = tick
-  const failed = failures.map(({ message }) => `\n  not deleted: ${printable(message)}`)
-  return `${manifests} manifests, ${links} links, ${blobs} blobs (${formatBytes(bytes)}) and ${repositories} repositories gone; ${objects} objects deleted${failed.join('')}`
+export function describeTick(tick: GcTickView): string {
+  const { manifests, links, blobs, bytes, repositories, objects, failed, failures } = tick
+  const lines = failures.map(message => `\n  not deleted: ${printable(message)}`)
+  if (failed > failures.length) lines.push(`\n  and ${failed - failures.length} more that were not deleted`)
+  return `${manifests} manifests, ${links} links, ${blobs} blobs (${formatBytes(bytes)}) and ${repositories} repositories gone; ${objects} objects deleted${lines.join('')}`
 }
 
-export function describeExplanation({ digest, holdings, objectGoesAt }: Explanation): string {
+export function describeExplanation({ digest, holdings, objectGoesAt }: GcExplanationView): string {
   const lines = holdings.map(holding => `${printable(holding.repository)}: ${describeHolding(holding)}`)
   if (objectGoesAt !== null)
-    lines.push(`${digest}: a blob of it is gone; its object is deleted after ${objectGoesAt.toISOString()}`)
+    lines.push(`${digest}: a blob of it is gone; its object is deleted after ${objectGoesAt}`)
   return lines.join('\n')
 }
 
@@ -52,7 +54,7 @@ function describeHolding({
   reviewAt,
   since,
   subject,
-}: ExplainedHolding): string {
+}: GcHoldingView): string {
   if (path !== null)
     return `${kind}, kept because ${[`${printable(repository)}:${printable(path.tag)}`, ...path.digests].join(' -> ')}`
   if (keptBy !== null) return `${kind}, kept because the manifest ${keptBy} is there, which no tag names`
@@ -61,6 +63,6 @@ function describeHolding({
       ? `${kind}, kept though no tag names it: collect.untaggedHours is not set`
       : `${kind}, kept with its subject ${subject}`
   return kind === 'blob'
-    ? `blob, named by no manifest; it goes after ${since.toISOString()}`
-    : `manifest, without a tag since ${since.toISOString()}; looked at after ${reviewAt.toISOString()}`
+    ? `blob, named by no manifest; it goes after ${since}`
+    : `manifest, without a tag since ${since}; looked at after ${reviewAt}`
 }

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { GcStatus } from '../../src/cli/registry/gc.ts'
-import type { Explanation } from '../../src/registry/collect/explain.ts'
+import type { GcExplanationView, GcStatusView } from '../../src/registry/admin/gc-views.ts'
 import { digestOf } from '../../src/storage/digest.ts'
 import { openSqliteMetadata } from '../../src/storage/metadata/sqlite.ts'
 import { parseRepositoryName, parseTag } from '../../src/storage/reference.ts'
@@ -54,7 +53,7 @@ describe('varve gc', () => {
       await ok('explain', digestOf(Buffer.from('loose'))),
       /named by no manifest; it goes after 20/,
     )
-    const { holdings } = JSON.parse(await ok('explain', signature.digest, '--json')) as Explanation
+    const { holdings } = JSON.parse(await ok('explain', signature.digest, '--json')) as GcExplanationView
     assert.equal(holdings[0]?.subject, index.digest)
     const { code, stderr } = await gc('explain', digestOf(Buffer.from('nobody')))
     assert.equal(code, 3)
@@ -66,11 +65,11 @@ describe('varve gc', () => {
     const { code, stderr } = await gc('run')
     assert.equal(code, 5)
     assert.match(stderr, /paused; let it go on with `varve gc resume`/)
-    assert.match(await ok('status'), /collection +paused by \w+ since/)
+    assert.match(await ok('status'), /collection +paused by system:\w+ since/)
     await ok('resume')
     assert.match(await ok('run'), /0 manifests, 1 links, 1 blobs \(3 B\) and 0 repositories gone; 0 objects/)
     assert.match(await ok('explain', old), /its object is deleted after/)
-    const status = JSON.parse(await ok('status', '--json')) as GcStatus
+    const status = JSON.parse(await ok('status', '--json')) as GcStatusView
     assert.deepEqual(
       [status.isEnabled, status.totals.blobs, status.waiting.objects, status.waiting.bytes],
       [true, 1, 1, 3],

@@ -5,11 +5,14 @@ import type { Config } from '../../config.ts'
 import type { Logger } from '../../log.ts'
 import { Collector } from '../../registry/collect/collector.ts'
 import { parseWindow } from '../../registry/collect/window.ts'
+import { ObjectBlobStore } from '../../storage/blobs/object-blob-store.ts'
 import { every } from './hourly.ts'
-import { createBlobMemory, createBlobs } from './service.ts'
 import type { Stores } from './stores.ts'
 
 const hourMs = 60 * 60 * 1000
+
+/** A tick is no longer, so that another process goes on soon after one that died in the middle. */
+const longestTickMs = 60_000
 
 export interface RunningCollector extends AsyncDisposable {
   readonly metrics: CollectMetrics
@@ -23,16 +26,19 @@ export function startCollector(config: Config, stores: Stores, log: Logger): Run
   const ticking = every(
     config.collect.intervalSeconds * 1000,
     async ({ signal }) => {
-      const tick = await collector.tick({ signal })
-      metrics.ticked(tick)
-      const { failures, ...counts } = tick
-      if (counts.links + counts.blobs + counts.manifests + counts.repositories + counts.objects > 0)
-        log.info({ collected: counts }, 'garbage collected')
-      if (failures.length > 0)
-        log.warn(
-          { failures: failures.length, reason: failures[0]?.message },
-          'objects could not be deleted; they are tried again',
-        )
+      for (;;) {
+        const tick = await collector.tick({ signal })
+        metrics.ticked(tick)
+        const { failures, ...counts } = tick
+        if (counts.links + counts.blobs + counts.manifests + counts.repositories + counts.objects > 0)
+          log.info({ collected: counts }, 'garbage collected')
+        if (failures.length > 0)
+          log.warn(
+            { failures: failures.length, reason: failures[0]?.message },
+            'objects could not be deleted; they are tried again',
+          )
+        if (tick.outcome !== 'more') return
+      }
     },
     error => {
       metrics.failed()
@@ -42,11 +48,16 @@ export function startCollector(config: Config, stores: Stores, log: Logger): Run
   return { metrics, [Symbol.asyncDispose]: () => ticking[Symbol.asyncDispose]() }
 }
 
-export function createCollector(config: Config, stores: Stores): Collector {
+/** @param tickMs how long a tick of it may take at most. */
+export function createCollector(
+  config: Config,
+  { objects, metadata }: Pick<Stores, 'objects' | 'metadata'>,
+  tickMs: number = longestTickMs,
+): Collector {
   const { collect } = config
-  const blobs = createBlobs(config, stores, createBlobMemory(config))
+  const blobs = new ObjectBlobStore({ objects, metadata })
   return new Collector({
-    records: stores.metadata,
+    records: metadata,
     sweepGarbage: options => blobs.sweepGarbage(options),
     holder: `${hostname()} ${process.pid} ${randomUUID()}`,
     settings: {
@@ -56,7 +67,7 @@ export function createCollector(config: Config, stores: Stores): Collector {
         referrers: collect.referrers,
       },
       batch: collect.batch,
-      tickMs: collect.intervalSeconds * 1000,
+      tickMs: Math.min(tickMs, longestTickMs),
       window: collect.window === undefined ? undefined : parseWindow(collect.window),
     },
   })

@@ -1,14 +1,14 @@
-import { setImmediate as others } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
-import type { GarbageReport } from '../../storage/blobs/upload-sweep.ts'
+import type { GarbageReport, SweepGarbageOptions } from '../../storage/blobs/upload-sweep.ts'
 import type { CollectRecords, ManifestPolicy } from '../../storage/metadata/collect-records.ts'
 import { type CollectWindow, isInWindow } from './window.ts'
 
 export interface CollectorParts {
   readonly records: CollectRecords
   /** Deletes objects that the metadata has let go of. */
-  readonly sweepGarbage: (options: Abortable) => Promise<GarbageReport>
+  readonly sweepGarbage: (options: SweepGarbageOptions) => Promise<GarbageReport>
   /** This process, for others. */
   readonly holder: string
   readonly settings: CollectorSettings
@@ -53,6 +53,9 @@ const nothing: Counts = { links: 0, blobs: 0, manifests: 0, repositories: 0, obj
 
 /** Repositories in which one transaction looks for manifests without a tag, when a policy for them begins. */
 const repositoriesAtOnce = 20
+
+/** Links that one transaction looks through for those that were never brought into the queue. */
+const linksAtOnce = 1000
 
 /**
  * Collects garbage in small steps, each of which is a transaction of its own: whatever dies in between leaves nothing
@@ -103,16 +106,32 @@ export class Collector {
     for (const step of this.#steps(counts, options)) {
       let hasMore = true
       while (hasMore && performance.now() < end) {
+        const beganAt = performance.now()
         hasMore = await step()
-        // Requests that this process serves come first.
-        await others(undefined, options)
+        if (hasMore) await rest(beganAt, options)
         if (hasMore && (await records.collectState(options)).pausedAt !== null)
           return { ...counts, outcome: 'paused', failures: [] }
       }
       isDone &&= !hasMore
     }
-    const { objects, failures } = await sweepGarbage(options)
-    return { ...counts, objects, failures, outcome: isDone ? 'done' : 'more' }
+    let isPaused = false
+    let batchAt = performance.now()
+    const swept = await sweepGarbage({
+      ...options,
+      goesOn: async () => {
+        await rest(batchAt, options)
+        batchAt = performance.now()
+        isPaused = (await records.collectState(options)).pausedAt !== null
+        return !isPaused && performance.now() < end
+      },
+    })
+    const { objects, failures } = swept
+    return {
+      ...counts,
+      objects,
+      failures,
+      outcome: isPaused ? 'paused' : isDone && swept.isDone ? 'done' : 'more',
+    }
   }
 
   /** Each answers whether there is more of its kind. Manifests let go of links, and links leave repositories empty. */
@@ -138,6 +157,18 @@ export class Collector {
         counts.repositories += repositories
         return seen === batch
       },
+      () => records.enqueueForgotten(linksAtOnce, options),
     ]
   }
+}
+
+/** The longest rest: what takes longer than this waits for others by itself. */
+const longestRestMs = 250
+
+/** Of the time that it has worked. */
+const restRatio = 2
+
+/** Pushes and pulls use the same processor, and the same database, and come first. */
+async function rest(sinceMs: number, options: Abortable): Promise<void> {
+  await sleep(Math.min(restRatio * (performance.now() - sinceMs), longestRestMs), undefined, options)
 }

@@ -34,6 +34,7 @@ export class UsingMover implements BlobMover {
     const { repository, digest } = blob
     const objectKey = this.#keyOf(blob)
     if (objectKey === undefined) return await otherwise.move(blob, options)
+    await metadata.holdObject(objectKey, options)
     const size = await this.#sizeOf(objectKey, blob, options)
     await metadata.adoptBlob({ repository, digest, size, objectKey }, options)
     return { size, how: 'used' }

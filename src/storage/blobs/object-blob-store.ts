@@ -27,7 +27,13 @@ import { type BlobStoreParts, type BlobStoreSettings, defaultBlobStoreSettings }
 import { BufferBudget } from './buffer-budget.ts'
 import { ObjectBlobWriter } from './object-blob-writer.ts'
 import { UploadSession } from './upload-session.ts'
-import { type GarbageReport, type SweepReport, sweepGarbage, sweepUploads } from './upload-sweep.ts'
+import {
+  type GarbageReport,
+  type SweepGarbageOptions,
+  type SweepReport,
+  sweepGarbage,
+  sweepUploads,
+} from './upload-sweep.ts'
 import { trustedBody } from './trusted-body.ts'
 
 export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' | 'metadata'> {
@@ -87,8 +93,8 @@ export class ObjectBlobStore implements BlobStore {
     return sweepUploads(this.#parts, now, options)
   }
 
-  /** Deletes what the metadata has let go of, which is part of {@link sweepUploads}. */
-  sweepGarbage(options?: Abortable): Promise<GarbageReport> {
+  /** Deletes the objects of blobs that are gone, too, when their time is over. */
+  sweepGarbage(options?: SweepGarbageOptions): Promise<GarbageReport> {
     return sweepGarbage(this.#parts, options)
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate as others } from 'node:timers/promises'
 import { type DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { UploadRecord } from '../metadata/metadata.ts'
@@ -19,18 +20,29 @@ export interface SweepReport {
 }
 
 /** What became of objects that nothing named any more. */
-export type GarbageReport = Pick<SweepReport, 'objects' | 'failures'>
+export interface GarbageReport extends Pick<SweepReport, 'objects' | 'failures'> {
+  /** Whether there was nothing left that could be tried. */
+  readonly isDone: boolean
+}
+
+export interface SweepGarbageOptions extends Abortable {
+  /** Asked between batches; unless given, it goes on until nothing is left. */
+  readonly goesOn?: (() => Promise<boolean>) | undefined
+}
 
 /** How much is asked for at a time. */
 const batch = 1000
+
+/** Rows of one transaction, for which pushes wait. */
+const forgottenAtOnce = 200
 
 /** After so many failures one after the other it is not the item that is at fault, and the rest waits. */
 const patience = 20
 
 /**
- * Deletes expired sessions with their bytes, then objects that the metadata has let go of, then what was begun in the
+ * Deletes expired sessions with their bytes, then objects that sessions have let go of, then what was begun in the
  * object store so long ago that no session can still be about to name it. Each deletion stands by itself; what fails
- * is tried again next time.
+ * is tried again next time. Objects of blobs are left to {@link sweepGarbage}, which can be paused.
  */
 export async function sweepUploads(
   parts: BlobStoreParts,
@@ -39,16 +51,26 @@ export async function sweepUploads(
 ): Promise<SweepReport> {
   const sweep = new Sweep(parts, options)
   const sessions = await sweep.sessions(now)
-  const objects = await sweep.garbage()
+  const objects = await sweep.garbage({ ofUploads: true })
   const unfinished = await sweep.unfinished(new Date(now.getTime() - parts.settings.uploadTtlMs))
   return { sessions, objects, unfinished, failures: sweep.failures }
 }
 
 /** Deletes objects that the metadata has let go of, and nothing else. What cannot be deleted goes to the end of the queue. */
-export async function sweepGarbage(parts: BlobStoreParts, options?: Abortable): Promise<GarbageReport> {
-  const sweep = new Sweep(parts, options)
-  const objects = await sweep.garbage()
-  return { objects, failures: sweep.failures }
+export async function sweepGarbage(
+  parts: BlobStoreParts,
+  { signal, goesOn }: SweepGarbageOptions = {},
+): Promise<GarbageReport> {
+  const sweep = new Sweep(parts, { signal })
+  let isDone = true
+  const objects = await sweep.garbage({
+    ofUploads: false,
+    goesOn: async () => {
+      isDone = (await goesOn?.()) ?? true
+      return isDone
+    },
+  })
+  return { objects, failures: sweep.failures, isDone }
 }
 
 class Sweep {
@@ -71,14 +93,24 @@ class Sweep {
     )
   }
 
-  garbage(): Promise<number> {
+  garbage({
+    ofUploads,
+    goesOn,
+  }: {
+    readonly ofUploads: boolean
+    readonly goesOn?: () => Promise<boolean>
+  }): Promise<number> {
     const { metadata, objects } = this.#parts
     const drop = async (keys: readonly ObjectKey[]) => {
       await objects.delete(keys, this.#options)
-      await metadata.forgetGarbage(keys, this.#options)
+      for (let start = 0; start < keys.length; start += forgottenAtOnce) {
+        await metadata.forgetGarbage(keys.slice(start, start + forgottenAtOnce), this.#options)
+        // An embedded database answers at once, and nobody else would have a turn before all is done.
+        await others()
+      }
     }
     return this.#inBatches(
-      () => metadata.listGarbage(batch, this.#options),
+      () => metadata.listGarbage(batch, { ...this.#options, ofUploads }),
       key => key,
       async key => {
         try {
@@ -88,7 +120,7 @@ class Sweep {
           throw error
         }
       },
-      drop,
+      { all: drop, goesOn },
     )
   }
 
@@ -112,7 +144,13 @@ class Sweep {
     next: () => Promise<readonly Item[]>,
     nameOf: (item: Item) => string,
     one: (item: Item) => Promise<void>,
-    all?: (items: readonly Item[]) => Promise<void>,
+    {
+      all,
+      goesOn = () => Promise.resolve(true),
+    }: {
+      readonly all?: (items: readonly Item[]) => Promise<void>
+      readonly goesOn?: (() => Promise<boolean>) | undefined
+    } = {},
   ): Promise<number> {
     const tried = new Set<string>()
     let done = 0
@@ -124,6 +162,7 @@ class Sweep {
         done += fresh.length
       else done += await this.#each(fresh, one)
       if (found.length < batch || fresh.length === 0 || this.#failuresInARow >= patience) return done
+      if (!(await goesOn())) return done
     }
   }
 

@@ -1,10 +1,17 @@
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
+import type { ObjectKey } from '../objects/keys.ts'
 import type { StoredBlob } from './metadata.ts'
 
 /** CONTRACT. For content that another registry has left in its storage, and that no client pushes. */
 export interface AdoptionRecords {
+  /**
+   * Call before the bytes of an object that {@link adoptBlob} shall have are read: if it was let go of here, it is not
+   * deleted while that lasts, a grace at most.
+   * @throws DomainError `busy` when it is about to be deleted.
+   */
+  holdObject(key: ObjectKey, options?: Abortable): Promise<void>
   /**
    * Makes an object that is there already, and that nobody else deletes, a blob of the repository, which exists then.
    * When the blob was known already, the earlier object stays and the answer names it; this one is left alone.

@@ -4,7 +4,9 @@ import type { AdoptedBlob, AdoptedTag, AdoptionRecords, TagOutcome } from './ado
 import { insertBlob } from './blobs.ts'
 import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
-import { takeBackGarbage } from './garbage.ts'
+import type { ObjectKey } from '../objects/keys.ts'
+import { holdGarbage, takeBackGarbage } from './garbage.ts'
+import type { KeepTimes } from './keep-times.ts'
 import type { LinkWriter } from './link-writer.ts'
 import type { StoredBlob } from './metadata.ts'
 import type { Releases } from './releases.ts'
@@ -18,11 +20,18 @@ export class KyselyAdoption implements AdoptionRecords {
   readonly #usage: UsageWriter
   readonly #links: LinkWriter
   readonly #releases: Releases
+  readonly #times: KeepTimes
   readonly #now: () => number
 
   constructor(
     database: Database,
-    parts: { events: EventWriter; usage: UsageWriter; links: LinkWriter; releases: Releases },
+    parts: {
+      events: EventWriter
+      usage: UsageWriter
+      links: LinkWriter
+      releases: Releases
+      times: KeepTimes
+    },
     now: () => number,
   ) {
     this.#database = database
@@ -30,7 +39,19 @@ export class KyselyAdoption implements AdoptionRecords {
     this.#usage = parts.usage
     this.#links = parts.links
     this.#releases = parts.releases
+    this.#times = parts.times
     this.#now = now
+  }
+
+  async holdObject(key: ObjectKey, options?: Abortable): Promise<void> {
+    // Nearly nothing that is adopted was here before.
+    const isGarbage = await this.#database.read(options, db =>
+      db.selectFrom('garbage').select('since').where('object_key', '=', key).executeTakeFirst(),
+    )
+    if (isGarbage === undefined) return
+    const now = this.#now()
+    const until = now + this.#times.graceMs
+    await this.#database.write(options, db => holdGarbage(db, key, { now, until }))
   }
 
   adoptBlob(blob: AdoptedBlob, options?: Abortable): Promise<StoredBlob> {

@@ -37,6 +37,12 @@ export interface CollectRecords {
    */
   enqueueUntagged(isWanted: boolean, repositories: number, options?: Abortable): Promise<boolean>
 
+  /**
+   * Once a day, in steps of so many rows: brings what nobody has brought into the queue, because a replica of an older
+   * version was at work beside this one. Answers whether there are more.
+   */
+  enqueueForgotten(limit: number, options?: Abortable): Promise<boolean>
+
   /** Where a digest is a blob or a manifest, by repository; and objects of it that wait to be deleted. */
   holdersOf(digest: Digest, limit: number, options?: Abortable): Promise<Holding[]>
   /** When the object of a blob that is gone may be deleted; undefined when none waits. */

@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
+import { enqueueForgotten } from './collect-forgotten.ts'
 import { reviewLinksOf } from './collect-links.ts'
 import { enqueueUntaggedAfter, type ManifestReviewParts, reviewManifestsOf } from './collect-manifests.ts'
 import type {
@@ -167,6 +168,11 @@ export class KyselyCollect implements CollectRecords {
     })
   }
 
+  enqueueForgotten(limit: number, options?: Abortable): Promise<boolean> {
+    const { links } = this.#parts
+    return this.#database.write(options, db => enqueueForgotten(db, { links, now: this.#now(), limit }))
+  }
+
   holdersOf(digest: Digest, limit: number, options?: Abortable): Promise<Holding[]> {
     return this.#database.read(options, db => holdersOf(db, digest, limit))
   }
@@ -202,14 +208,30 @@ export class KyselyCollect implements CollectRecords {
   }
 }
 
+/** How many times as many rows as are wanted are looked at for others of the same repository. */
+const lookedAhead = 50
+
 const noWaiting = { links: 0, manifests: 0, objects: 0, bytes: 0, since: null }
 
+/**
+ * Those of one repository together, the one that has waited longest first: a transaction for each of them costs much the
+ * same, be it for one row or for all.
+ */
 function selectDue(db: Kysely<Schema>, table: 'blob_links' | 'manifests', limit: number, now: number) {
   return db
-    .selectFrom(table)
-    .select(['repository', 'digest'])
-    .where('review_at', '<=', now)
-    .orderBy('review_at')
+    .selectFrom(
+      db
+        .selectFrom(table)
+        .select(['repository', 'digest', 'review_at'])
+        .where('review_at', '<=', now)
+        .orderBy('review_at')
+        .limit(limit * lookedAhead)
+        .as('due'),
+    )
+    .select(['due.repository', 'due.digest'])
+    .orderBy(sql`min(due.review_at) over (partition by due.repository)`)
+    .orderBy('due.repository')
+    .orderBy('due.review_at')
     .limit(limit)
     .execute()
 }

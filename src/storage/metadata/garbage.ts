@@ -5,8 +5,11 @@ import type { ObjectKey } from '../objects/keys.ts'
 import { batches } from './batches.ts'
 import { addTotals } from './collect-totals.ts'
 import type { Database } from './database.ts'
-import type { GarbageRecords } from './metadata.ts'
+import type { GarbageRecords, GarbageSearch } from './metadata.ts'
 import type { BlobRow, Schema } from './schema.ts'
+
+/** Clocks of replicas that may delete the object are no further apart. */
+const clockDifferenceMs = 60_000
 
 export class KyselyGarbage implements GarbageRecords {
   readonly #database: Database
@@ -17,12 +20,13 @@ export class KyselyGarbage implements GarbageRecords {
     this.#now = now
   }
 
-  async listGarbage(limit: number, options?: Abortable): Promise<ObjectKey[]> {
+  async listGarbage(limit: number, options?: GarbageSearch): Promise<ObjectKey[]> {
     const rows = await this.#database.read(options, db =>
       db
         .selectFrom('garbage')
         .select('object_key')
         .where('since', '<=', this.#now())
+        .$if(options?.ofUploads === true, rows => rows.where('digest', 'is', null))
         .orderBy('since')
         .orderBy('object_key')
         .limit(limit)
@@ -98,6 +102,28 @@ export async function addBlobGarbage(
 }
 
 /**
+ * For a transaction after which the bytes of such an object are read, as {@link takeBackGarbage} has it: nobody deletes
+ * it until then.
+ * @throws DomainError `busy` when the object may be being deleted at this moment.
+ */
+export async function holdGarbage(
+  db: Transaction<Schema>,
+  key: ObjectKey,
+  { now, until }: { readonly now: number; readonly until: number },
+): Promise<void> {
+  const row = await db
+    .selectFrom('garbage')
+    .select('since')
+    .where('object_key', '=', key)
+    .forUpdate()
+    .executeTakeFirst()
+  if (row === undefined) return
+  assertNotDue(key, row.since, now)
+  if (row.since < until)
+    await db.updateTable('garbage').set({ since: until }).where('object_key', '=', key).execute()
+}
+
+/**
  * For a transaction that makes a blob of an object which may have been one before, and which has a name that others gave
  * it, so that the same key comes again.
  * @throws DomainError `busy` when the object may be being deleted at this moment.
@@ -108,7 +134,11 @@ export async function takeBackGarbage(db: Transaction<Schema>, key: ObjectKey, n
     .where('object_key', '=', key)
     .returning('since')
     .executeTakeFirst()
-  if (row === undefined || row.since > now) return
+  if (row !== undefined) assertNotDue(key, row.since, now)
+}
+
+function assertNotDue(key: ObjectKey, since: number, now: number): void {
+  if (since > now + clockDifferenceMs) return
   throw new DomainError(
     'busy',
     `The object ${key} was let go of and is about to be deleted; adopt it again when it is gone.`,

@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { tenantOf } from '../accounts/names.ts'
 import type { BlobInfo } from '../blobs/blob-store.ts'
 import type { Digest } from '../digest.ts'
@@ -8,7 +8,7 @@ import { addBlobGarbage } from './garbage.ts'
 import { firstLookAt, isPromised, type KeepTimes } from './keep-times.ts'
 import type { StoredBlob } from './metadata.ts'
 import { ensureRepository } from './repositories.ts'
-import type { BlobLinkRow, Schema } from './schema.ts'
+import type { BlobLinkRow, BlobRow, Schema } from './schema.ts'
 import { inTenant } from './tenant-range.ts'
 import { isFirstOfTenant, type UsageChange, type UsageWriter } from './usage-writer.ts'
 
@@ -126,14 +126,7 @@ export class LinkWriter {
     digests: readonly Digest[],
     isLate: boolean,
   ): Promise<TakenBlob[]> {
-    // From here on nobody links one of them, or takes a link of one away.
-    const blobs = await db
-      .selectFrom('blobs')
-      .select(['digest', 'size', 'object_key'])
-      .where('digest', 'in', digests)
-      .orderBy('digest')
-      .forUpdate()
-      .execute()
+    const blobs = await lockBlobs(db, digests)
     const rows = await db
       .deleteFrom('blob_links')
       .where('repository', '=', repository)
@@ -149,19 +142,53 @@ export class LinkWriter {
     const anywhere = inOurTenant.size === names.length ? inOurTenant : await linkedIn(db, names)
     const uncounted = unlinked.filter(({ digest }) => !inOurTenant.has(digest))
     await this.#usage.write(db, repository, { bytes: -uncounted.reduce((sum, { size }) => sum + size, 0) })
-    const orphans = unlinked.filter(({ digest }) => !anywhere.has(digest))
-    if (orphans.length > 0) {
-      await db
-        .deleteFrom('blobs')
-        .where(
-          'digest',
-          'in',
-          orphans.map(({ digest }) => digest),
-        )
-        .execute()
-      await addBlobGarbage(db, orphans, this.#now() + this.#times.objectDelayMs)
-    }
+    await this.#delete(
+      db,
+      unlinked.filter(({ digest }) => !anywhere.has(digest)),
+    )
     return unlinked.map(({ digest, size }) => ({ digest, size, isLast: !anywhere.has(digest) }))
+  }
+
+  /**
+   * Brings links into the queue that are in no queue and that no manifest names, those after one and up to another in
+   * byte order: a replica of an older version knows no queue.
+   */
+  async enqueueForgotten(
+    db: Transaction<Schema>,
+    after: { readonly repository: string; readonly digest: string },
+    last: LinkKey,
+  ): Promise<void> {
+    const until = this.#now() + this.#times.graceMs
+    // No `not exists`: PostgreSQL makes a join of that, over all references that there are.
+    await sql`
+      update blob_links set review_at = ${until}, kept_until = ${until}
+        where review_at is null
+          and (repository, digest) > (${after.repository}, ${after.digest})
+          and (repository, digest) <= (${last.repository}, ${last.digest})
+          and (select 1 from manifest_references as reference
+            where reference.repository = blob_links.repository
+              and reference.digest = blob_links.digest
+            limit 1) is null`.execute(db)
+  }
+
+  /** Takes blobs away that nobody has a link to, as a replica of an older version leaves them. Others stay. */
+  async takeUnlinked(db: Transaction<Schema>, digests: readonly Digest[]): Promise<void> {
+    for (const batch of batches([...digests].sort())) {
+      const blobs = await lockBlobs(db, batch)
+      const linked = await linkedIn(db, batch)
+      await this.#delete(
+        db,
+        blobs.filter(({ digest }) => !linked.has(digest)),
+      )
+    }
+  }
+
+  /** For a transaction that has locked these blobs, and knows that nobody has a link to one. */
+  async #delete(db: Transaction<Schema>, blobs: readonly BlobColumns[]): Promise<void> {
+    if (blobs.length === 0) return
+    const digests = blobs.map(({ digest }) => digest)
+    await db.deleteFrom('blobs').where('digest', 'in', digests).execute()
+    await addBlobGarbage(db, blobs, this.#now() + this.#times.objectDelayMs)
   }
 
   /** It may be empty now. */
@@ -177,6 +204,19 @@ export class LinkWriter {
 export interface TakenBlob extends BlobInfo {
   /** Nobody else has a link to it, so it is gone. */
   readonly isLast: boolean
+}
+
+type BlobColumns = Pick<BlobRow, 'digest' | 'size' | 'object_key'>
+
+/** From here on nobody links one of them, or takes a link of one away. */
+async function lockBlobs(db: Transaction<Schema>, digests: readonly Digest[]): Promise<BlobColumns[]> {
+  return db
+    .selectFrom('blobs')
+    .select(['digest', 'size', 'object_key'])
+    .where('digest', 'in', digests)
+    .orderBy('digest')
+    .forUpdate()
+    .execute()
 }
 
 /** Which of these are linked in the tenant of a repository, or anywhere. */

@@ -46,6 +46,16 @@ export class Releases {
     return numUpdatedRows > 0n
   }
 
+  /** A manifest that is there is put once more: it is kept as a new one would be, even if it had lost its subject. */
+  async putAgain(db: Transaction<Schema>, repository: RepositoryName, digest: Digest): Promise<void> {
+    await db
+      .updateTable('manifests')
+      .set({ released_at: this.#now(), lost_subject: 0 })
+      .where('repository', '=', repository)
+      .where('digest', '=', digest)
+      .execute()
+  }
+
   /** Tags that named these manifests name them no more. */
   async untagged(
     db: Transaction<Schema>,

@@ -1,6 +1,7 @@
-import { open, rm, stat } from 'node:fs/promises'
+import { open, stat, unlink } from 'node:fs/promises'
 import { DomainError, errnoOf } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
+import { forEachParallel } from '../adopt/parallel.ts'
 import { abortWith } from '../streams/abort-with.ts'
 import { selectRange } from './byte-range.ts'
 import { FileRangeStream } from './file-range-stream.ts'
@@ -23,6 +24,9 @@ import type {
 } from './object-store.ts'
 import { walkObjects } from './object-walk.ts'
 import { uploadGone } from './part-list.ts'
+
+/** Fewer than Node has threads for files (libuv: 4), which uploads need, too. */
+const deletionsAtOnce = 2
 
 /**
  * Objects as files of one local directory. What is acknowledged has been synced to the disk: the file and
@@ -102,9 +106,14 @@ export class FilesystemObjectStore implements ObjectStore, FileTaker {
   }
 
   async delete(keys: readonly ObjectKey[], options?: Abortable): Promise<void> {
-    for (const key of keys) {
-      options?.signal?.throwIfAborted()
-      await converted(key, () => rm(this.#directory.objectPath(key), { force: true }))
+    await forEachParallel(keys, deletionsAtOnce, key => this.#delete(key), options)
+  }
+
+  async #delete(key: ObjectKey): Promise<void> {
+    try {
+      await unlink(this.#directory.objectPath(key))
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw fromFilesystem(error, key)
     }
   }
 

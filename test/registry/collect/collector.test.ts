@@ -107,6 +107,52 @@ describe('A collector', () => {
     assert.deepEqual(await opened.metadata.listGarbage(9), [])
   })
 
+  it('is the only one that deletes objects of blobs, so that none goes while it is paused', async () => {
+    const keys = await push(2)
+    clock.time += graceMs
+    await collector().tick()
+    clock.time += objectDelayMs
+    await opened.metadata.pauseCollection('me')
+    const blobs = new ObjectBlobStore({ objects, metadata: opened.metadata, now: () => clock.time })
+    assert.equal((await blobs.sweepUploads(new Date(clock.time))).objects, 0)
+    assert.deepEqual(new Set(await keysIn(objects)), new Set(keys))
+    await opened.metadata.resumeCollection()
+    assert.equal((await collector().tick()).objects, 2)
+  })
+
+  it('stops deleting objects when it is paused, and when its time is over', async () => {
+    await push(2001)
+    clock.time += graceMs
+    await collector({ batch: 500 }).tick()
+    clock.time += objectDelayMs
+    const first = await collector({ tickMs: 0 }).tick()
+    assert.deepEqual([first.outcome, first.objects], ['more', 1000])
+    let isPaused = false
+    const records = new Proxy(opened.metadata, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target)
+        if (name !== 'forgetGarbage' || typeof value !== 'function') return value
+        return async (...args: unknown[]): Promise<unknown> => {
+          isPaused = true
+          await target.pauseCollection('me')
+          return Reflect.apply(value, target, args)
+        }
+      },
+    })
+    const blobs = new ObjectBlobStore({ objects, metadata: records, now: () => clock.time })
+    const second = await new Collector({
+      records: opened.metadata,
+      sweepGarbage: options => blobs.sweepGarbage(options),
+      holder: 'other',
+      settings,
+      now: () => clock.time,
+    }).tick()
+    assert.ok(isPaused)
+    assert.deepEqual([second.outcome, second.objects], ['paused', 1000])
+    await opened.metadata.resumeCollection()
+    assert.equal((await collector().tick()).objects, 1)
+  })
+
   it('loses nothing when the object store is away', async () => {
     await push(50)
     clock.time += graceMs
@@ -161,7 +207,7 @@ describe('A collector', () => {
         reviewLinks: () =>
           Promise.reject(new DomainError('unavailable', 'It is away.', { resource: 'database' })),
       },
-      sweepGarbage: async () => ({ objects: 0, failures: [] }),
+      sweepGarbage: async () => ({ objects: 0, failures: [], isDone: true }),
       holder: 'failing',
       settings,
       now: () => clock.time,

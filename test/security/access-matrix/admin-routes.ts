@@ -1,4 +1,5 @@
 import type { AdminRoute } from './admin-route.ts'
+import { gcRoutes } from './admin-gc-routes.ts'
 import { mirrorRoutes } from './admin-mirror-routes.ts'
 import { tenantRoutes } from './admin-tenant-routes.ts'
 import { apiTokenRoutes, upkeepRoutes } from './admin-token-routes.ts'
@@ -11,4 +12,5 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...apiTokenRoutes,
   ...upkeepRoutes,
   ...mirrorRoutes,
+  ...gcRoutes,
 ]

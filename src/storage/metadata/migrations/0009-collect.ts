@@ -30,6 +30,10 @@ export async function collect(db: Kysely<unknown>, types: ColumnTypes): Promise<
     .addColumn('paused_by', types.text)
     .addColumn('untagged_after', types.text)
     .addColumn('untagged_done', types.integer, column => column.notNull())
+    .addColumn('forgotten_at', types.integer, column => column.notNull())
+    .addColumn('forgotten_among', types.text)
+    .addColumn('forgotten_repository', types.text)
+    .addColumn('forgotten_digest', types.text)
     .addColumn('ticked_at', types.integer)
     .addColumn('links', types.integer, column => column.notNull())
     .addColumn('blobs', types.integer, column => column.notNull())
@@ -39,8 +43,9 @@ export async function collect(db: Kysely<unknown>, types: ColumnTypes): Promise<
     .addColumn('bytes', types.integer, column => column.notNull())
     .execute()
   await sql`
-    insert into collect_state (untagged_done, links, blobs, manifests, repositories, objects, bytes)
-    values (0, 0, 0, 0, 0, 0, 0)`.execute(db)
+    insert into collect_state
+      (untagged_done, forgotten_at, links, blobs, manifests, repositories, objects, bytes)
+    values (0, 0, 0, 0, 0, 0, 0, 0)`.execute(db)
 
   await enqueue(db, Date.now())
 
