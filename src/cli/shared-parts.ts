@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts'
 import { ThreadedLayerEngine } from '../importer/layer/engine/threaded-layer-engine.ts'
 import type { LayerEngine } from '../importer/layer/layer-engine.ts'
+import { addressRanges } from '../storage/address-ranges.ts'
 import type { ConfiguredCredentials } from '../storage/remote/credentials/configured-credentials.ts'
 import type { ImageSource } from '../storage/remote/image-source.ts'
 import { createCredentials } from './create-credentials.ts'
@@ -37,7 +38,11 @@ export function createSharedParts(config: Config): SharedParts {
     heapBytes,
   })
   const credentials = createCredentials(config)
-  const source = new RegistryImageSource({ plainHttp: hostsIn(plainHttp), credentials })
+  const source = new RegistryImageSource({
+    plainHttp: hostsIn(plainHttp),
+    credentials,
+    connections: { privateRedirects: addressRanges(config.remote.privateRedirects) },
+  })
   return {
     engine,
     source,

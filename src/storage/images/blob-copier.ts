@@ -1,5 +1,5 @@
 import pLimit, { type LimitFunction } from 'p-limit'
-import { DomainError } from '../../errors.ts'
+import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { BlobBody, BlobInfo } from '../blobs/blob-store.ts'
 import type { Descriptor } from '../descriptor.ts'
@@ -38,7 +38,7 @@ export class BlobCopier {
   ): Promise<boolean> {
     const before = this.#begun.get(digest)
     if (before !== undefined) {
-      if (before.size !== size) throw otherSize({ digest, size }, before.size)
+      if (before.size !== size) throw otherSize({ digest, size }, before.size, this.#scope.source.label)
       const isThere = await before.done
       if (isThere || isOptional) return isThere
       throw this.#absent(digest)
@@ -57,18 +57,19 @@ export class BlobCopier {
   }
 
   async #bringAlone(blob: BlobInfo, isOptional: boolean): Promise<boolean> {
-    const { source, target, tally, progress, options } = this.#scope
+    const { target, tally, progress, options, signal } = this.#scope
     const { digest } = blob
+    const isAtSource = this.#askingOnce(blob)
     if (await target.hasBlob(blob, this.#scope)) {
       tally.blobsPresent += 1
       progress.blob?.(blob, 'present')
-    } else if (isOptional && (await ifThere(source.statBlob(digest, this.#scope))) === undefined) return false
-    else if (await target.mountBlob(blob, this.#mountFrom(digest), this.#scope)) {
+    } else if (isOptional && !(await isAtSource())) return false
+    else if (await target.mountBlob(blob, this.#mountFrom(digest), { signal, isAtSource })) {
       tally.blobsMounted += 1
       progress.blob?.(blob, 'mounted')
     } else {
       // Not in one expression: others count meanwhile.
-      const came = await this.#put(blob)
+      const came = await this.#put(blob, isAtSource)
       tally.bytes += came
       tally.blobsCopied += 1
       progress.blob?.(blob, 'copied')
@@ -77,16 +78,33 @@ export class BlobCopier {
     return true
   }
 
+  /** @throws DomainError `size_mismatch`. */
+  #askingOnce(blob: BlobInfo): () => Promise<boolean> {
+    let asked: Promise<boolean> | undefined
+    const ask = async (): Promise<boolean> => {
+      const found = await ifThere(this.#scope.source.statBlob(blob.digest, this.#scope))
+      if (found !== undefined && found.size !== blob.size)
+        throw otherSize(blob, found.size, this.#scope.source.label)
+      return found !== undefined
+    }
+    return () => (asked ??= ask())
+  }
+
   /** @returns bytes that came. */
-  async #put(blob: BlobInfo): Promise<number> {
+  async #put(blob: BlobInfo, isAtSource: () => Promise<boolean>): Promise<number> {
     let came = 0
-    await this.#scope.target.putBlob(blob, (offset, options) => this.#open(blob, offset, options), {
-      signal: this.#scope.signal,
-      onStored: (stored, { kept }) => {
-        came = Math.max(came, stored - kept)
-        this.#scope.progress.bytes?.(blob, stored)
-      },
-    })
+    try {
+      await this.#scope.target.putBlob(blob, (offset, options) => this.#open(blob, offset, options), {
+        signal: this.#scope.signal,
+        isAtSource,
+        onStored: (stored, { kept }) => {
+          came = Math.max(came, stored - kept)
+          this.#scope.progress.bytes?.(blob, stored)
+        },
+      })
+    } catch (error) {
+      throw fromSource(error, blob, this.#scope.source.label)
+    }
     return came
   }
 
@@ -95,7 +113,7 @@ export class BlobCopier {
     const { size, stream } = await this.#scope.source.openBlob(blob.digest, { ...options, range })
     if (size === blob.size) return stream
     stream.destroy()
-    throw otherSize(blob, size)
+    throw otherSize(blob, size, this.#scope.source.label)
   }
 
   #mountFrom(digest: Digest): readonly RepositoryName[] {
@@ -112,10 +130,21 @@ export class BlobCopier {
   }
 }
 
-function otherSize({ digest, size }: BlobInfo, actual: number): DomainError {
+/** The target does not know where wrong bytes come from. */
+function fromSource(error: unknown, { digest }: BlobInfo, label: string): unknown {
+  if (!isDomainError(error, 'digest_mismatch', 'size_mismatch') || error.message.includes(label)) return error
+  return new DomainError(
+    error.code,
+    `The blob ${digest} cannot be copied from ${label}: ${error.message}`,
+    error.details,
+    { cause: error },
+  )
+}
+
+function otherSize({ digest, size }: BlobInfo, actual: number, label: string): DomainError {
   return new DomainError(
     'size_mismatch',
-    `The blob ${digest} has ${actual} bytes where a manifest says ${size}.`,
+    `The blob ${digest} of ${label} has ${actual} bytes where a manifest says ${size}.`,
     {
       resource: 'blob',
       name: digest,

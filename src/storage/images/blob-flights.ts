@@ -1,6 +1,7 @@
-import { type Abortable, orAbort } from '../abortable.ts'
+import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
+import { Turns } from '../turns.ts'
 
 /** Digests whose whereabouts are remembered; some 30 MiB at most. */
 const maxRemembered = 100_000
@@ -10,25 +11,12 @@ const maxRemembered = 100_000
  * repositories of that place blobs have arrived, so that the others can mount them from there.
  */
 export class BlobFlights {
-  readonly #running = new Map<Digest, PromiseWithResolvers<void>>()
+  readonly #turns = new Turns()
   readonly #arrived = new Map<Digest, RepositoryName>()
 
   /** Does `work` while nobody else does theirs for the same digest. However that ended, the next one has to look. */
-  async alone<Result>(
-    digest: Digest,
-    work: () => Promise<Result>,
-    { signal }: Abortable = {},
-  ): Promise<Result> {
-    for (let before = this.#running.get(digest); before !== undefined; before = this.#running.get(digest))
-      await orAbort(before.promise, signal)
-    const flight = Promise.withResolvers<void>()
-    this.#running.set(digest, flight)
-    try {
-      return await work()
-    } finally {
-      this.#running.delete(digest)
-      flight.resolve()
-    }
+  alone<Result>(digest: Digest, work: () => Promise<Result>, options?: Abortable): Promise<Result> {
+    return this.#turns.alone(digest, work, options)
   }
 
   /** Remembers where a blob is; what was said longest ago is forgotten first. */

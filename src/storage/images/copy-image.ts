@@ -17,6 +17,8 @@ import { findSingle } from './single-platform.ts'
 export interface CopyOptions extends Abortable {
   /** Tags at the target; none: by digest alone. */
   readonly tags: readonly Tag[]
+  /** What the source has just said of the manifest that is copied, so that it is not asked again. */
+  readonly found?: ManifestInfo | undefined
   /**
    * Undefined: all of an index. `sparse`: the index as it is, with the children for these platforms only, with what is
    * attested of them, and with those that do not say a platform; `single`: the manifest of the one platform in the place
@@ -101,7 +103,7 @@ export const copyImage: CopyImage = async (source, reference, target, options) =
   return await scope.run(async () => {
     const { tags, platforms, thorough = false } = options
     const { include = false, legacyCosignTags = false } = options.referrers ?? {}
-    const found = await source.stat(reference, scope)
+    const found = options.found ?? (await source.stat(reference, scope))
     const wanted = platforms?.mode === 'single' ? await findSingle(scope, found, platforms.only) : found
     const there = await countTags(scope, wanted.digest)
     const isTagged = tags.length > 0 && there === tags.length

@@ -45,7 +45,7 @@ export interface WritableRepository extends ReadableRepository {
    * Has the blob without its bytes coming, from one of these repositories of the same place, or from wherever it has it.
    * Answers false where it cannot. Repositories that do not exist are passed over.
    */
-  mountBlob(blob: BlobInfo, from: readonly RepositoryName[], options?: Abortable): Promise<boolean>
+  mountBlob(blob: BlobInfo, from: readonly RepositoryName[], options?: MountBlobOptions): Promise<boolean>
   /**
    * Stores a blob. What was stored of it before, by a process that may have died meanwhile, is not asked for again where
    * the place can keep it; what breaks off is asked for again from where it broke off, a few times.
@@ -73,7 +73,16 @@ export interface ImageRegistry<Repository extends ReadableRepository = ReadableR
 /** Opens the source's blob so that the first byte is the one at `offset`, which is before the end unless it is empty. */
 export type OpenBlobFrom = (offset: number, options: Abortable) => Promise<BlobBody['stream']>
 
-export interface PutBlobOptions extends Abortable {
+export interface MountBlobOptions extends Abortable {
+  /**
+   * Whether whoever the blob comes from has it. Knowing a digest gives nobody the right to the blob: what our own stores
+   * have is given to another repository only after this, and without it only from those that are named. It may be
+   * asked again, and is not where there is nothing to be had. A registry elsewhere judges by the credentials that it is asked with.
+   */
+  readonly isAtSource?: (() => Promise<boolean>) | undefined
+}
+
+export interface PutBlobOptions extends MountBlobOptions {
   /**
    * Told as it goes, and at the end: how many bytes of the blob are stored by now, and how many of these did not have to
    * come because they were there. Both are totals, so what is stored shrinks when it has to begin again.

@@ -78,6 +78,15 @@ export class ManifestCopier {
     if (!isPresent) this.#scope.copied(info.digest)
   }
 
+  /** Puts what the target has once more, so that it sees that it refers to the subject. Nothing for what does not. */
+  async putAgain(wanted: WantedManifest, subject: Digest): Promise<void> {
+    const { target } = this.#scope
+    const stored = await ifThere(readManifest(target, wanted, this.#scope))
+    if (stored === undefined || parseManifest(stored.bytes, stored.mediaType).subject?.digest !== subject)
+      return
+    await target.putManifest(stored, [], this.#scope)
+  }
+
   /** Copies what an index, or a list of referrers, names. @returns false when the source does not have it. */
   async copyNamed(descriptor: Descriptor, options: PrepareOptions): Promise<boolean> {
     if (!isManifestMediaType(descriptor.mediaType))
@@ -118,6 +127,11 @@ export class ManifestCopier {
     if (depth >= copyLimits.indexDepth)
       throw this.#scope.tooLarge(`its indexes are nested more than ${copyLimits.indexDepth} deep`)
     const chosen = chooseChildren(index, only)
+    // Known before any of them is asked for.
+    if (chosen.length > copyLimits.manifests)
+      throw this.#scope.tooLarge(
+        `it names ${chosen.length} manifests, and ${copyLimits.manifests} are the most`,
+      )
     if (depth === 0 && only.length > 0 && !chosen.some(({ isWanted }) => isWanted))
       throw noSuchPlatform(this.#scope.source.label, index, only)
     const absent: ChosenChild[] = []

@@ -1,5 +1,6 @@
 import type { Descriptor } from '../descriptor.ts'
 import type { Digest } from '../digest.ts'
+import { isManifestMediaType } from '../media-types.ts'
 import type { ManifestInfo } from '../metadata/metadata.ts'
 import type { Tag } from '../reference.ts'
 import { copyLimits, defaultConcurrency } from './copy-limits.ts'
@@ -32,17 +33,22 @@ export class ReferrerCopier {
     let subjects = include ? image : []
     for (let depth = 0; subjects.length > 0; depth += 1) {
       const found = await this.#find(subjects)
-      if (found.length === 0) break
+      if (found.size === 0) break
       if (depth >= copyLimits.referrerDepth)
         throw this.#scope.tooLarge(
           `its referrers refer to each other more than ${copyLimits.referrerDepth} deep`,
         )
       await putSubject()
+      // Each once, though several subjects may have one.
+      const each = new Map([...found.values()].flat().map(descriptor => [descriptor.digest, descriptor]))
       await this.#counted(() =>
-        this.#scope.forEach(found, this.#atOnce, async descriptor => {
+        this.#scope.forEach(each.values(), this.#atOnce, async descriptor => {
           await this.#manifests.copyNamed(descriptor, { only: [] })
         }),
       )
+      await this.#scope.forEach(found, this.#atOnce, async ([subject, wanted]) => {
+        await this.#listAll(subject, wanted)
+      })
       subjects = this.#manifests.takeSubjects()
     }
     if (legacyCosignTags === false) return
@@ -60,20 +66,41 @@ export class ReferrerCopier {
     )
   }
 
-  /** Each once, though several subjects may have one. */
-  async #find(subjects: readonly Digest[]): Promise<Descriptor[]> {
+  /** By subject, without those that have none. */
+  async #find(subjects: readonly Digest[]): Promise<Map<Digest, Descriptor[]>> {
     const { source, options } = this.#scope
     const wanted = options.referrers?.artifactTypes
-    const found = new Map<Digest, Descriptor>()
+    const found = new Map<Digest, Descriptor[]>()
+    let count = 0
     await this.#scope.forEach(new Set(subjects), this.#atOnce, async subject => {
+      const descriptors: Descriptor[] = []
       for await (const descriptor of source.referrers(subject, this.#scope)) {
-        if (wanted !== undefined && !wanted.includes(descriptor.artifactType ?? '')) continue
-        found.set(descriptor.digest, descriptor)
-        if (found.size > copyLimits.manifests)
+        const { mediaType, digest, size, artifactType = '' } = descriptor
+        if (!isManifestMediaType(mediaType) || (wanted !== undefined && !wanted.includes(artifactType)))
+          continue
+        // Annotations may be long, and nobody here reads them.
+        descriptors.push({ mediaType, digest, size })
+        // A manifest has one subject, so whoever names it for many is counted for each.
+        count += 1
+        if (count > copyLimits.manifests)
           throw this.#scope.tooLarge(`it has more than ${copyLimits.manifests} referrers`)
       }
+      if (descriptors.length > 0) found.set(subject, descriptors)
     })
-    return [...found.values()]
+    return found
+  }
+
+  /**
+   * Whoever was interrupted between a manifest and the list that it belongs in has left a target that has the one and not
+   * the other; so has a target where two were put at once, if it writes its lists without looking.
+   */
+  async #listAll(subject: Digest, wanted: readonly Descriptor[]): Promise<void> {
+    const { target } = this.#scope
+    const listed = new Set<Digest>()
+    for await (const { digest } of target.referrers(subject, this.#scope)) listed.add(digest)
+    // One after the other, or the list might lose them again.
+    for (const descriptor of wanted)
+      if (!listed.has(descriptor.digest)) await this.#manifests.putAgain(descriptor, subject)
   }
 
   /** Tags that the source has, and the target not, or for something else. */

@@ -3,8 +3,8 @@ import { Readable } from 'node:stream'
 export interface BlobPartOptions {
   /** Bytes at the beginning that are left out. */
   readonly skip: number
-  /** Bytes that are passed on. */
-  readonly take: number
+  /** Bytes that are passed on; undefined: all that come. */
+  readonly take: number | undefined
   /** What it fails with when the source has fewer; or more, where it should end there. */
   readonly mismatch: (what: string) => Error
   /** Whether more than `take` bytes are a failure; otherwise the source is given up after them. */
@@ -15,13 +15,14 @@ export interface BlobPartOptions {
 export class BlobPart extends Readable {
   readonly #source: Readable
   #skip: number
+  /** Without an end: all that come. */
   #left: number
 
   constructor(source: Readable, { skip, take, mismatch, isWhole }: BlobPartOptions) {
     super()
     this.#source = source
     this.#skip = skip
-    this.#left = take
+    this.#left = take ?? Number.POSITIVE_INFINITY
     source.on('data', (chunk: Buffer) => {
       if (this.destroyed) return
       const wanted = chunk.subarray(this.#skip)
@@ -34,6 +35,7 @@ export class BlobPart extends Readable {
       else if (!wantsMore) source.pause()
     })
     source.on('end', () => {
+      if (take === undefined) this.#left = 0
       if (this.#left > 0) this.destroy(mismatch('fewer bytes than it'))
       else this.push(null)
     })

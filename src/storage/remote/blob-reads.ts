@@ -6,9 +6,10 @@ import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import { abortWith } from '../streams/abort-with.ts'
 import { pullAccess } from './access.ts'
+import type { Ask } from './ask.ts'
 import { BlobPart } from './blob-part.ts'
 import { lengthOf, selectionOf, totalIn, type WantedBytes } from './blob-selection.ts'
-import type { Ask, RegistryClient } from './registry-client.ts'
+import type { RegistryClient } from './registry-client.ts'
 import type { RegistryAnswer } from './registry-transport.ts'
 import { ResumedBlob } from './resumed-blob.ts'
 
@@ -65,7 +66,7 @@ export async function openBytes(
       ? answer.body
       : new BlobPart(answer.body, {
           skip,
-          take: take ?? Number.MAX_SAFE_INTEGER,
+          take,
           isWhole,
           mismatch: what => sizeMismatch(asked, digest, what),
         })

@@ -9,7 +9,7 @@ import { StreamedUpload } from './streamed-upload.ts'
 import { beginSession, closeUpload, nameOf, openSource } from './upload-steps.ts'
 
 /** What is sent at once, and again when that fails. Bytes. */
-const smallBytes = 256 * 1024
+export const smallBytes = 256 * 1024
 
 /**
  * Sends a blob. Its digest is known before the request that closes the upload, so what is something else never gets a

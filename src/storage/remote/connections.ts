@@ -50,6 +50,8 @@ export class RemoteConnections {
   readonly #proxy: ProxyAgent | undefined
   /** Where registries were when we last connected to them. */
   readonly #nearness = new LRUCache<string, Nearness>({ max: maxHosts })
+  /** Origins. */
+  readonly #garbled = new LRUCache<string, true>({ max: maxHosts })
 
   constructor(patience: RegistryPatience, options: ConnectionOptions = {}) {
     this.#patience = patience
@@ -95,6 +97,24 @@ export class RemoteConnections {
     const address = isIP(literal) === 0 && nearnessOfHost(literal) === 'loopback' ? '127.0.0.1' : literal
     if (isIP(address) !== 0 && !mayLead(from, address, privateRedirects)) throw refused(url.hostname)
     return this.#proxy
+  }
+
+  /**
+   * Whether a connection is used again after a HEAD; undici closes each, because some servers send a body all the same,
+   * which would be taken for the next answer.
+   */
+  staysAfterHead({ origin }: URL): boolean {
+    return !this.#garbled.has(origin)
+  }
+
+  /**
+   * Something else than an answer has come from there: from now on there is a new connection after each HEAD.
+   * @returns whether there was none before, so that the same request may have an answer now.
+   */
+  noteGarbled(url: URL): boolean {
+    const isNews = this.staysAfterHead(url)
+    this.#garbled.set(url.origin, true)
+    return isNews
   }
 
   async destroy(): Promise<void> {

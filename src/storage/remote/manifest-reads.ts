@@ -1,14 +1,15 @@
-import { DomainError } from '../../errors.ts'
+import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { algorithmOf, type Digest, digestOf, parseDigest } from '../digest.ts'
-import { maxManifestBytes, parseManifest } from '../manifest.ts'
+import { type Manifest, maxManifestBytes, parseManifest } from '../manifest.ts'
 import { isManifestMediaType, mediaTypes, stripParameters } from '../media-types.ts'
 import type { ManifestInfo, StoredManifest } from '../metadata/metadata.ts'
 import { formatReference, type Reference } from '../reference.ts'
 import { pullAccess } from './access.ts'
+import type { Ask } from './ask.ts'
 import type { AskedRepository } from './blob-reads.ts'
 import { lengthOf } from './blob-selection.ts'
-import type { Ask } from './registry-client.ts'
+import { acting } from './explanation.ts'
 import type { RegistryDocument } from './registry-transport.ts'
 
 /** All that are understood. Without them a registry answers with what very old clients understood. */
@@ -52,8 +53,24 @@ export async function getManifest(
   if (told !== undefined && digest !== told) throw otherDigest(asked, reference, digest)
   const type = stripParameters(answer.header('content-type') ?? '')
   // Some send them as any JSON.
-  const { mediaType } = parseManifest(bytes, isManifestMediaType(type) ? type : undefined)
+  const { mediaType } = parsed(asked, bytes, isManifestMediaType(type) ? type : undefined)
   return { digest, mediaType, size: bytes.length, bytes }
+}
+
+/** @throws DomainError `invalid` that says whose manifest it is. */
+function parsed(
+  { client, repository }: AskedRepository,
+  bytes: Uint8Array,
+  type: string | undefined,
+): Manifest {
+  try {
+    return parseManifest(bytes, type)
+  } catch (error) {
+    if (!isDomainError(error, 'invalid')) throw error
+    const name = `${client.registry}/${repository}`
+    const message = `${name} has sent what cannot be taken: ${error.message.replace(acting, '·')}`
+    throw new DomainError('invalid', message, { resource: 'image', name }, { cause: error })
+  }
 }
 
 /** What `Docker-Content-Digest` says, where it is a digest. */

@@ -1,14 +1,15 @@
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { algorithmOf } from '../digest.ts'
+import { parseManifest } from '../manifest.ts'
 import type { StoredManifest } from '../metadata/metadata.ts'
 import type { Reference, Tag } from '../reference.ts'
 import { deleteAccess } from './access.ts'
+import type { Ask } from './ask.ts'
 import type { AskedRepository } from './blob-reads.ts'
 import { saysAnyOf } from './explanation.ts'
 import { putManifestAs } from './put-manifest.ts'
-import { listReferrerByTag } from './referrer-tag.ts'
-import type { Ask } from './registry-client.ts'
+import { inTurn, listReferrerByTag } from './referrer-tag.ts'
 import { maxPushAnswer } from './upload-session.ts'
 
 /**
@@ -30,12 +31,20 @@ export async function putRemoteManifest(
     ...(byDigest ? [{ kind: 'digest', digest: manifest.digest } as const] : []),
     ...tags.map(tag => ({ kind: 'tag', tag }) as const),
   ]
-  let isListed = false
-  for (const reference of references) {
-    const answer = await putManifestAs(asked, manifest, reference, options)
-    isListed ||= answer.header('oci-subject') !== undefined
+  const putAll = async (): Promise<boolean> => {
+    let isListed = false
+    for (const reference of references) {
+      const answer = await putManifestAs(asked, manifest, reference, options)
+      isListed ||= answer.header('oci-subject') !== undefined
+    }
+    return isListed
   }
-  if (!isListed) await listReferrerByTag(asked, manifest, options)
+  const { subject } = parseManifest(manifest.bytes, manifest.mediaType)
+  if (subject === undefined) await putAll()
+  else
+    await inTurn(asked, subject.digest, async () => {
+      if (!(await putAll())) await listReferrerByTag(asked, subject.digest, manifest, options)
+    })
 }
 
 /** @throws DomainError `not_found`, `denied`, `unsupported` where tags cannot be deleted. */

@@ -2,10 +2,11 @@ import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from '../reference.ts'
 import { catalogAccess, pullAccess } from './access.ts'
+import type { Ask } from './ask.ts'
 import type { AskedRepository } from './blob-reads.ts'
-import { jsonObjectIn } from './json-object.ts'
+import { parsedObjectIn } from './json-object.ts'
 import { pagesOf } from './paging.ts'
-import type { Ask, RegistryClient } from './registry-client.ts'
+import type { RegistryClient } from './registry-client.ts'
 
 /** What registries give at once; some refuse to be asked for more. */
 const perPage = 1000
@@ -40,7 +41,10 @@ async function* namesIn<Name>(
   if (first.status !== 200) throw client.failure(ask, first, first.bytes)
   let count = 0
   for await (const { bytes } of pagesOf(client, first, ask, limits, { signal })) {
-    const names = jsonObjectIn(bytes)[member]
+    const page = parsedObjectIn(bytes)
+    // Taken for an empty list, it would be as if everything had gone.
+    if (page === undefined) throw noList(client, String(ask.path))
+    const names = page[member]
     for (const name of Array.isArray(names) ? (names as unknown[]) : []) {
       const parsed = typeof name === 'string' ? parsedBy(parse, name) : undefined
       if (parsed === undefined) continue
@@ -57,6 +61,13 @@ function parsedBy<Name>(parse: (text: string) => Name, text: string): Name | und
   } catch {
     return undefined
   }
+}
+
+function noList({ registry }: RegistryClient, path: string): DomainError {
+  return new DomainError('unsupported', `The registry ${registry} sent no list where ${path} belongs.`, {
+    resource: 'registry',
+    name: registry,
+  })
 }
 
 function tooMany({ registry }: RegistryClient, what: string): DomainError {

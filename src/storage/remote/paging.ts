@@ -1,7 +1,8 @@
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
+import type { Ask } from './ask.ts'
 import { nextLinkIn } from './link.ts'
-import type { Ask, RegistryClient } from './registry-client.ts'
+import type { RegistryClient } from './registry-client.ts'
 import type { RegistryDocument } from './registry-transport.ts'
 
 export interface PageLimits {

@@ -1,16 +1,16 @@
 import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { type Descriptor, descriptorSchema } from '../descriptor.ts'
-import { algorithmOf, type Digest, hexOf } from '../digest.ts'
+import type { Digest } from '../digest.ts'
 import { maxManifestBytes } from '../manifest.ts'
-import { mediaTypes } from '../media-types.ts'
-import { parseTag, type Tag } from '../reference.ts'
+import { mediaTypes, stripParameters } from '../media-types.ts'
+import { referrersTagOf } from '../referrers-tag.ts'
 import { pullAccess } from './access.ts'
+import type { Ask } from './ask.ts'
 import type { AskedRepository } from './blob-reads.ts'
 import { jsonObjectIn } from './json-object.ts'
 import { getManifest } from './manifest-reads.ts'
 import { pagesOf } from './paging.ts'
-import type { Ask } from './registry-client.ts'
 
 const limits = { pages: 1000, bytes: maxManifestBytes }
 /** Of one subject. Whoever reads them may keep them all. */
@@ -36,6 +36,9 @@ export async function* remoteReferrers(
     headers: { accept: mediaTypes.ociIndex },
   }
   const first = await client.ask(ask, { limit: limits.bytes, signal })
+  // What calls itself a list and is none is a failure: taken for none, signatures would be lost without a word.
+  const isMeant = stripParameters(first.header('content-type') ?? '') === mediaTypes.ociIndex
+  if (first.status === 200 && isMeant && !isList(first.bytes)) throw noList(asked, subject)
   if (absent.has(first.status) || (first.status === 200 && !isList(first.bytes))) {
     yield* descriptorsIn(await taggedReferrers(asked, subject, { signal }))
     return
@@ -66,17 +69,20 @@ export async function taggedReferrers(
   }
 }
 
-/** distribution-spec, "Referrers Tag Schema". */
-export function referrersTagOf(subject: Digest): Tag {
-  return parseTag(`${algorithmOf(subject).slice(0, 32)}-${hexOf(subject).slice(0, 64)}`)
-}
-
 export function descriptorsIn(index: Uint8Array): Descriptor[] {
   const { manifests } = jsonObjectIn(index)
   return (Array.isArray(manifests) ? (manifests as unknown[]) : []).flatMap(entry => {
     const { success, data } = descriptorSchema.safeParse(entry)
     return success ? [data] : []
   })
+}
+
+function noList({ client, repository }: AskedRepository, subject: Digest): DomainError {
+  return new DomainError(
+    'unsupported',
+    `The registry ${client.registry} sent no list of what refers to ${subject} in ${repository}.`,
+    { resource: 'image', name: `${client.registry}/${repository}` },
+  )
 }
 
 function tooMany({ client, repository }: AskedRepository, subject: Digest): DomainError {

@@ -25,7 +25,11 @@ export function checkRegistry(registry: string): void {
 
 function isRegistry(registry: string): boolean {
   try {
-    return !registry.includes('/') && parseImageName(`${registry}/x`).registry === registry
+    return (
+      !registry.includes('/') &&
+      URL.canParse(`https://${registry}`) &&
+      parseImageName(`${registry}/x`).registry === registry
+    )
   } catch {
     return false
   }

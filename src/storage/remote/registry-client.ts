@@ -1,9 +1,9 @@
-import type { Readable } from 'node:stream'
 import type { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import { type Access, pingAccess, pullAccess } from './access.ts'
+import type { Ask, DocumentLimit, DocumentOptions } from './ask.ts'
 import { Authenticator } from './authenticator.ts'
 import type { ChosenCredentials } from './credentials/credentials.ts'
 import { isRedirect } from './redirect.ts'
@@ -15,8 +15,8 @@ import type {
   RegistryTransport,
   TransportRequest,
 } from './registry-transport.ts'
-import type { RemoteRequest, RemoteRetries } from './remote-registries.ts'
-import { noRetries, type Outcome, pauseBeforeRetry } from './retries.ts'
+import type { RemoteRetries } from './remote-registries.ts'
+import { noRetries, repeated } from './retries.ts'
 import { defaultSleep, type Sleep, type Traffic } from './traffic.ts'
 
 export interface RegistryClientOptions {
@@ -36,30 +36,6 @@ export interface RegistryClientOptions {
 
 /** What `GET /v2/` answers is not looked at. Bytes. */
 export const maxPingBytes = 64 * 1024
-
-/** One request, as the registry understands it. */
-export interface Ask {
-  readonly access: Access
-  readonly what: RemoteRequest['what']
-  /** Below `/v2/` and the repository, where there is one; or wherever the registry has said. */
-  readonly path: string | URL
-  readonly method?: TransportRequest['method']
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  readonly body?: Uint8Array | undefined
-  /** In place of `body`, and sent once: neither tried again nor after a 401. */
-  readonly stream?: Readable | undefined
-  /** Whether redirects are followed; they are for GET unless given. */
-  readonly follow?: boolean | undefined
-}
-
-export interface DocumentLimit extends Abortable {
-  /** Bytes. */
-  readonly limit: number
-}
-
-export interface DocumentOptions extends DocumentLimit {
-  readonly accept?: readonly string[] | undefined
-}
 
 /**
  * Asks one registry as one user, or as nobody: finds out how it wants to be authenticated to, tries again what may be tried
@@ -200,18 +176,8 @@ export class RegistryClient {
     options: Abortable,
     send: (authorization: string | undefined) => Promise<Answer>,
   ): Promise<Answer> {
-    for (let attempts = 1; ; attempts += 1) {
-      const outcome = await this.#authorized(ask, options, send).catch((error: unknown) => ({ error }))
-      const pause =
-        ask.stream === undefined ? pauseBeforeRetry(outcome as Outcome, attempts, this.#retries) : undefined
-      if (pause === undefined) {
-        if ('error' in outcome) throw outcome.error
-        return outcome
-      }
-      if ('body' in outcome) outcome.body.destroy()
-      options.signal?.throwIfAborted()
-      await this.sleep(pause, options)
-    }
+    const retries = ask.stream === undefined ? this.#retries : noRetries
+    return await repeated(() => this.#authorized(ask, options, send), retries, this.sleep, options)
   }
 
   /** Sends with what is known to be accepted; asked to authenticate, does so once and sends again. */

@@ -1,38 +1,21 @@
 import type { Readable } from 'node:stream'
 import pLimit from 'p-limit'
-import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
-import { chainIdsOf } from '../chain-id.ts'
 import type { Descriptor } from '../descriptor.ts'
 import { algorithmOf, type Digest, digestOf } from '../digest.ts'
-import { type ImageConfig, parseImageConfig } from '../image-config.ts'
-import {
-  type ImageIndex,
-  type ImageManifest,
-  type Manifest,
-  maxManifestBytes,
-  parseManifest,
-} from '../manifest.ts'
-import { isManifestMediaType, manifestKindOf, mediaTypes } from '../media-types.ts'
-import { formatPlatform, type Platform, satisfies } from '../platform.ts'
-import {
-  formatImageName,
-  formatReference,
-  type ImageName,
-  type Reference,
-  referenceOf,
-} from '../reference.ts'
+import { parseImageConfig } from '../image-config.ts'
+import { type ImageManifest, type Manifest, maxManifestBytes, parseManifest } from '../manifest.ts'
+import { isManifestMediaType, mediaTypes } from '../media-types.ts'
+import { type Platform, satisfies } from '../platform.ts'
+import { formatReference, type ImageName, type Reference, referenceOf } from '../reference.ts'
 import { openResumed } from './blob-reads.ts'
 import { ClientCache } from './client-cache.ts'
+import type { ConnectionOptions } from './connections.ts'
 import { ConfiguredCredentials } from './credentials/configured-credentials.ts'
 import type { CredentialStore } from './credentials/credentials.ts'
-import type {
-  ImageSource,
-  ResolvedImage,
-  ResolvedLayer,
-  ResolveOptions,
-  SourceOptions,
-} from './image-source.ts'
+import { chooseChild, pairLayers } from './image-choice.ts'
+import { notAnImage, notTheirs, wrongContent, wrongPlatform } from './image-source-errors.ts'
+import type { ImageSource, ResolvedImage, ResolveOptions, SourceOptions } from './image-source.ts'
 import { jsonDepthOf } from './json-depth.ts'
 import { RegistryClient } from './registry-client.ts'
 import {
@@ -48,8 +31,6 @@ const maxConfigBytes = 8 * 1024 * 1024
 const maxConfigDepth = 100
 /** An index may name another index; more levels than this are nobody's image. */
 const maxIndexDepth = 4
-/** Docker makes 127 at most, and every layer costs a snapshot. */
-const maxLayers = 1000
 
 /** Requests for blobs that are only to be confirmed, at once. */
 const confirmedAtOnce = 8
@@ -60,6 +41,7 @@ export interface RegistryImageSourceOptions {
   /** Nobody's unless given. */
   readonly credentials?: CredentialStore | undefined
   readonly patience?: Partial<RegistryPatience> | undefined
+  readonly connections?: ConnectionOptions | undefined
 }
 
 /** Images of registries that speak the distribution protocol. */
@@ -70,11 +52,11 @@ export class RegistryImageSource implements ImageSource {
   readonly #connections: ReturnType<typeof openConnections>
   readonly #clients = new ClientCache()
 
-  constructor({ plainHttp = [], credentials, patience = {} }: RegistryImageSourceOptions = {}) {
+  constructor({ plainHttp = [], credentials, patience, connections }: RegistryImageSourceOptions = {}) {
     this.#plainHttp = new Set(plainHttp)
     this.#credentials = credentials ?? new ConfiguredCredentials()
     this.#patience = { ...defaultPatience, ...patience }
-    this.#connections = openConnections(this.#patience)
+    this.#connections = openConnections(this.#patience, connections)
   }
 
   async resolve(name: ImageName, { platform, ...options }: ResolveOptions): Promise<ResolvedImage> {
@@ -144,7 +126,7 @@ export class RegistryImageSource implements ImageSource {
     for (let depth = 0; depth <= maxIndexDepth; depth += 1) {
       const { manifest, digest } = await this.#fetchManifest(client, name, reference, options)
       if (manifest.kind === 'image') return { manifest, digest }
-      reference = { kind: 'digest', digest: choose(name, manifest, platform).digest }
+      reference = { kind: 'digest', digest: chooseChild(name, manifest, platform).digest }
     }
     throw notAnImage(name, `its indexes are nested more than ${maxIndexDepth} deep`)
   }
@@ -184,71 +166,4 @@ export class RegistryImageSource implements ImageSource {
       throw notAnImage(name, `its config is nested more than ${maxConfigDepth} deep`)
     return bytes
   }
-}
-
-/** The first child for the platform, as docker and containerd choose; an index says its order of preference. */
-function choose(name: ImageName, index: ImageIndex, platform: Platform): Descriptor {
-  const images = index.manifests.filter(({ mediaType }) => manifestKindOf(mediaType) !== undefined)
-  const chosen = images.find(child => child.platform !== undefined && satisfies(child.platform, platform))
-  // A child that does not say its platform is tried only when it is the one there is; its config then decides.
-  const only = images.length === 1 && images[0]?.platform === undefined ? images[0] : undefined
-  if (chosen !== undefined) return chosen
-  if (only !== undefined) return only
-  throw wrongPlatform(
-    name,
-    platform,
-    images.flatMap(child => (child.platform === undefined ? [] : [child.platform])),
-  )
-}
-
-function pairLayers(name: ImageName, manifest: ImageManifest, config: ImageConfig): ResolvedLayer[] {
-  const { diffIds } = config
-  if (diffIds.length !== manifest.layers.length)
-    throw notAnImage(
-      name,
-      `it has ${manifest.layers.length} layers, but its config names ${diffIds.length} diff IDs`,
-    )
-  if (diffIds.length === 0) throw notAnImage(name, 'it has no layers')
-  if (diffIds.length > maxLayers)
-    throw notAnImage(name, `it has ${diffIds.length} layers; at most ${maxLayers} are taken`)
-  const chainIds = chainIdsOf(diffIds)
-  return manifest.layers.flatMap((descriptor, index) => {
-    const diffId = diffIds[index]
-    const chainId = chainIds[index]
-    return diffId === undefined || chainId === undefined ? [] : [{ descriptor, diffId, chainId }]
-  })
-}
-
-function wrongPlatform(name: ImageName, wanted: Platform, offered: readonly Platform[]): DomainError {
-  const choice = [...new Set(offered.map(formatPlatform))]
-    .filter(text => text !== 'unknown/unknown')
-    .join(', ')
-  return new DomainError(
-    'not_found',
-    `${formatImageName(name)} has no image for ${formatPlatform(wanted)}; it has: ${choice || 'none that says its platform'}.`,
-    { resource: 'platform', name: formatPlatform(wanted) },
-  )
-}
-
-function notAnImage(name: ImageName, why: string): DomainError {
-  return new DomainError('invalid', `${formatImageName(name)} cannot become a root filesystem: ${why}.`, {
-    resource: 'image',
-    name: formatImageName(name),
-  })
-}
-
-function notTheirs(name: ImageName, digest: Digest): DomainError {
-  return new DomainError(
-    'not_found',
-    `The registry ${name.registry} does not have the layer ${digest} of ${formatImageName(name)}, so the one that is here is not used for it.`,
-    { resource: 'image', name: formatImageName(name) },
-  )
-}
-
-function wrongContent(name: ImageName, what: string, actual: Digest): DomainError {
-  return new DomainError(
-    'digest_mismatch',
-    `The registry ${name.registry} sent other bytes (${actual}) for ${what} of ${formatImageName(name)}.`,
-    { resource: 'image', name: formatImageName(name) },
-  )
 }

@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
-import { request } from 'undici'
+import { errors, request } from 'undici'
 import { DomainError, isAbort, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { type ConnectionOptions, RemoteConnections } from './connections.ts'
+import { DocumentClock } from './document-clock.ts'
 import { headersFor, isRedirect, redirectTarget } from './redirect.ts'
 import { RegistryBody } from './registry-body.ts'
 import type { RemoteRequest } from './remote-registries.ts'
@@ -13,17 +14,22 @@ export interface RegistryPatience {
   readonly connectMs: number
   /** Silence before or within an answer. */
   readonly silenceMs: number
-  /** A whole manifest, config or token: a byte now and then is not silence, and yet it never ends. */
+  /** A whole small answer, or the headers of any, from when all was sent: a byte now and then is not silence, and yet it never ends. */
   readonly documentMs: number
+  /** Within this a blob has to get on, at the slowest pace that is borne. */
+  readonly paceMs: number
 }
 
 export const defaultPatience: RegistryPatience = Object.freeze({
   connectMs: 15_000,
   silenceMs: 60_000,
   documentMs: 120_000,
+  paceMs: 60_000,
 })
 
 const maxRedirects = 5
+/** Slower than any line that could carry an image. */
+const minBytesPerSecond = 1024
 
 export interface TransportRequest extends Abortable {
   readonly url: URL
@@ -87,11 +93,31 @@ export class RegistryTransport {
    * that the registry may not send us to.
    */
   async open(ask: TransportRequest): Promise<RegistryAnswer> {
+    return await this.#open(ask, () => {})
+  }
+
+  /** The same for a small document, read whole. @throws also DomainError `too_large` for more than `limit` bytes. */
+  async read(ask: TransportRequest, limit: number): Promise<RegistryDocument> {
+    const { documentMs } = this.#patience
+    using clock = new DocumentClock(documentMs, ask.signal)
+    try {
+      const answer = await this.#open({ ...ask, signal: clock.signal }, () => clock.start())
+      return { ...answer, bytes: await this.#readAll(answer.body, limit) }
+    } catch (cause) {
+      ask.signal?.throwIfAborted()
+      if (clock.hasRunOut) throw this.#unavailable(`sent no whole document in ${documentMs} ms`, cause)
+      throw cause
+    }
+  }
+
+  /** @param onSent called when it is the registry's turn, at the latest when it answers. */
+  async #open(ask: TransportRequest, onSent: () => void): Promise<RegistryAnswer> {
     // A body that we send waits for one that we read, which has a place already.
     const isHeld = ask.what !== 'token' && !isStream(ask.body)
     const leave = isHeld ? await this.traffic.place(ask) : () => {}
     try {
-      const answer = await this.#follow(ask)
+      const answer = await this.#follow(ask, onSent)
+      onSent()
       if (answer.body.closed) leave()
       else answer.body.once('close', leave)
       return answer
@@ -101,27 +127,13 @@ export class RegistryTransport {
     }
   }
 
-  /** The same for a small document, read whole. @throws also DomainError `too_large` for more than `limit` bytes. */
-  async read(ask: TransportRequest, limit: number): Promise<RegistryDocument> {
-    const { documentMs } = this.#patience
-    const { signal } = ask
-    const late = AbortSignal.timeout(documentMs)
-    try {
-      const both = AbortSignal.any(signal === undefined ? [late] : [late, signal])
-      const answer = await this.open({ ...ask, signal: both })
-      return { ...answer, bytes: await this.#readAll(answer.body, limit) }
-    } catch (cause) {
-      signal?.throwIfAborted()
-      if (late.aborted) throw this.#unavailable(`sent no whole document in ${documentMs} ms`, cause)
-      throw cause
-    }
-  }
-
-  async #follow(ask: TransportRequest): Promise<RegistryAnswer> {
-    const { url, headers = {}, follow = false } = ask
+  async #follow(ask: TransportRequest, onSent: () => void): Promise<RegistryAnswer> {
+    const { url, headers = {}, body, follow = false } = ask
+    await this.traffic.turn(ask)
+    if (isStream(body)) body.once('close', onSent)
+    else onSent()
     let target = url
     for (let hops = 0; hops <= maxRedirects; hops += 1) {
-      if (hops === 0) await this.traffic.turn(ask)
       const answer = await this.#send(target, { ...ask, headers: headersFor(target, url, headers) })
       if (!follow || !isRedirect(answer.status)) return answer
       answer.body.destroy()
@@ -133,15 +145,20 @@ export class RegistryTransport {
   async #send(url: URL, ask: TransportRequest): Promise<RegistryAnswer> {
     const { method = 'GET', headers, body = null, signal, registry, what } = ask
     const told = { host: url.host, method, what }
+    const { documentMs, paceMs } = this.#patience
+    const late = new AbortController()
+    // Headers that never end are no silence either. What is sent as a stream may take long before there are any.
+    const timer = isStream(ask.body) ? undefined : setTimeout(() => late.abort(), documentMs)
     try {
       const answer = await request(url, {
         dispatcher: this.#connections.to(url, registry),
         method,
         headers: { 'user-agent': this.#connections.userAgent, 'accept-encoding': 'identity', ...headers },
         body,
-        signal: signal ?? null,
+        signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
         headersTimeout: this.#patience.silenceMs,
         bodyTimeout: this.#patience.silenceMs,
+        ...(method === 'HEAD' && this.#connections.staysAfterHead(url) && { reset: false }),
       })
       const header = (name: string): string | undefined => [answer.headers[name]].flat().at(-1)
       this.traffic.answered({ ...told, status: answer.statusCode }, header)
@@ -149,13 +166,22 @@ export class RegistryTransport {
       const bytes = new RegistryBody(
         answer.body,
         error => asError(this.#convert(error, 'broke off its answer', url)),
-        isBlob ? count => this.traffic.bytes('received', count) : undefined,
+        isBlob
+          ? { onBytes: count => this.traffic.bytes('received', count), minBytesPerSecond, windowMs: paceMs }
+          : undefined,
       )
       return { status: answer.statusCode, header, url, body: bytes }
     } catch (error) {
       signal?.throwIfAborted()
       this.traffic.answered({ ...told, status: 0 })
+      if (late.signal.aborted) throw this.#unavailable(`sent no whole headers in ${documentMs} ms`, error)
+      // The rest of an earlier answer, perhaps.
+      const isGarbled = error instanceof errors.HTTPParserError
+      if (isGarbled && this.#connections.noteGarbled(url) && (method === 'GET' || method === 'HEAD'))
+        return await this.#send(url, ask)
       throw this.#convert(error, 'does not answer', url)
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -190,7 +216,7 @@ export class RegistryTransport {
   }
 }
 
-function isStream(body: TransportRequest['body']): boolean {
+function isStream(body: TransportRequest['body']): body is Readable {
   return typeof body === 'object' && !(body instanceof Uint8Array)
 }
 

@@ -1,7 +1,10 @@
+import type { Readable } from 'node:stream'
 import { isDomainError } from '../../errors.ts'
+import type { Abortable } from '../abortable.ts'
 import { backoffMs } from '../backoff.ts'
 import type { RemoteRetries } from './remote-registries.ts'
 import { retryAfterMsOf } from './retry-after.ts'
+import type { Sleep } from './traffic.ts'
 
 /** What an attempt has come to. */
 export type Outcome =
@@ -39,4 +42,34 @@ function askedPause(outcome: Outcome): number | undefined {
   const { error } = outcome
   if (!isDomainError(error, 'unavailable', 'throttled')) return undefined
   return (error.details.retryAfterSeconds ?? 0) * 1000
+}
+
+/** Tries until there is an answer that is final, or there have been enough. @throws what the last one has failed with. */
+export async function repeated<Answer extends RepeatedAnswer>(
+  attempt: () => Promise<Answer>,
+  retries: RemoteRetries,
+  sleep: Sleep,
+  options: Abortable,
+): Promise<Answer> {
+  for (let attempts = 1; ; attempts += 1) {
+    const outcome = await attempt().then(
+      answer => ({ answer }),
+      (error: unknown) => ({ error }),
+    )
+    const pause = pauseBeforeRetry('answer' in outcome ? outcome.answer : outcome, attempts, retries)
+    if (pause === undefined) {
+      if ('error' in outcome) throw outcome.error
+      return outcome.answer
+    }
+    if ('answer' in outcome) outcome.answer.body?.destroy()
+    options.signal?.throwIfAborted()
+    await sleep(pause, options)
+  }
+}
+
+interface RepeatedAnswer {
+  readonly status: number
+  header(name: string): string | undefined
+  /** Given up before the next attempt. */
+  readonly body?: Readable | undefined
 }

@@ -11,6 +11,8 @@ import { beginSession, closeUpload, nameOf, openSource } from './upload-steps.ts
 
 /** Times that sending breaks off without anything to show for it. */
 const maxFailures = 5
+/** So many bytes are something to show. */
+const progressBytes = 1024 * 1024
 /** The longest pause; longer ones that a registry asks for are not waited for. */
 const maxPauseMs = 8_000
 /** Of what a registry has lost, not more is sent again. Bytes. */
@@ -75,7 +77,7 @@ export class StreamedUpload {
     await this.#pause(failure)
     const stands = await this.#whereItStands(session, failure)
     if (stands !== undefined) {
-      if (stands > offset) this.#failures = 0
+      if (stands - offset >= progressBytes) this.#failures = 0
       return stands
     }
     // From the beginning, in another session.

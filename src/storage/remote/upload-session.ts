@@ -3,8 +3,9 @@ import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import { type Access, pushAccess } from './access.ts'
+import type { Ask } from './ask.ts'
 import type { AskedRepository } from './blob-reads.ts'
-import type { Ask, RegistryClient } from './registry-client.ts'
+import type { RegistryClient } from './registry-client.ts'
 import type { RegistryDocument } from './registry-transport.ts'
 
 /** What is read of an answer to a push. Bytes. */

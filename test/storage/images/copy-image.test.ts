@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
 import { DomainError } from '../../../src/errors.ts'
-import { hexOf } from '../../../src/storage/digest.ts'
+import { digestOf, hexOf } from '../../../src/storage/digest.ts'
 import { BlobFlights } from '../../../src/storage/images/blob-flights.ts'
 import { type CopyOptions, copyImage } from '../../../src/storage/images/copy-image.ts'
 import { mediaTypes } from '../../../src/storage/media-types.ts'
@@ -288,6 +288,53 @@ describe('copying referrers', () => {
       ['get', 'blob'],
     )
     assert.ok(!target.takeAsked().some(request => request.startsWith(`put ${root.digest}`)))
+  })
+
+  it('are manifests: blobs that a source lists among them are not brought', async () => {
+    const { source, target, root } = placesWith(graph => graph.image({ layers: ['one'] }))
+    const stray = Buffer.from('stray')
+    const listed = { mediaType: 'application/octet-stream', digest: digestOf(stray), size: stray.length }
+    source.blobs.set(listed.digest, stray)
+    source.referrers = async function* () {
+      yield listed
+    }
+    await copyImage(source, v1, target, withReferrers)
+    assert.equal((await target.stat(v1)).digest, root.digest)
+    assert.ok(!target.blobs.has(listed.digest))
+  })
+
+  it('are too many when a source lists the same ones for many subjects', async () => {
+    const { source, target } = placesWith(graph =>
+      graph.index(Array.from({ length: 11 }, (_, n) => ({ child: graph.image({ layers: [`${n}`] }) }))),
+    )
+    const digests = Array.from({ length: 1000 }, (_, n) => digestOf(Buffer.from(`${n}`)))
+    source.referrers = async function* () {
+      for (const digest of digests) yield { mediaType: mediaTypes.ociManifest, digest, size: 1 }
+    }
+    await rejectsWith('too_large', copyImage(source, v1, target, withReferrers))
+  })
+
+  it('are put again where the target has them and does not list them', async () => {
+    const graph = new ImageGraph()
+    const { root, signature } = signed(graph)
+    const source = new MemoryRepository('source', graph, { v1: root })
+    const target = new MemoryRepository('target')
+    await copyImage(source, v1, target, withReferrers)
+    let isListed = false
+    const list = target.referrers.bind(target)
+    target.referrers = async function* (subject, options) {
+      for await (const one of list(subject, options))
+        if (isListed || one.digest !== signature.digest) yield one
+    }
+    target.fault = request => {
+      if (request === `put ${signature.digest}`) isListed = true
+    }
+    target.takeAsked()
+    assert.equal((await copyImage(source, v1, target, withReferrers)).referrersCopied, 0)
+    const puts = () => target.takeAsked().filter(request => request.startsWith('put '))
+    assert.deepEqual(puts(), [`put ${signature.digest}`])
+    await copyImage(source, v1, target, withReferrers)
+    assert.deepEqual(puts(), [])
   })
 
   it('may be of some types only', async () => {

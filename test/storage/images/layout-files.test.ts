@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { link, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { afterEach, beforeEach, describe, it } from 'node:test'
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { algorithmOf, type Digest, digestOf, hexOf } from '../../../src/storage/digest.ts'
 import { copyImage } from '../../../src/storage/images/copy-image.ts'
 import { LayoutReader } from '../../../src/storage/images/layout/layout-reader.ts'
@@ -291,6 +293,38 @@ describe('a hostile layout', () => {
     }
   })
 })
+
+describe('a disk that fails for a moment', { skip: await skipWithout('prlimit') }, () => {
+  const ignore = (): void => {}
+  const limitFiles = async (bytes: string): Promise<void> => {
+    await exec('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:unlimited`])
+  }
+  // Who may write no more is sent this signal, beside the error.
+  before(() => void process.on('SIGXFSZ', ignore))
+  after(async () => {
+    await limitFiles('unlimited')
+    process.off('SIGXFSZ', ignore)
+  })
+
+  it('leaves no gap in a blob', async () => {
+    const bytes = randomBytes(1_000_000)
+    const blob = { digest: digestOf(bytes), size: bytes.length }
+    await using layout = await LayoutRepository.open(directory)
+    const offsets: number[] = []
+    await limitFiles('300000')
+    await layout.putBlob(blob, async offset => {
+      offsets.push(offset)
+      if (offsets.length > 1) await limitFiles('unlimited')
+      return Readable.from(slicesOf(bytes.subarray(offset)))
+    })
+    assert.ok(offsets.length > 1)
+    assert.ok((await readFile(blobFile(blob.digest))).equals(bytes))
+  })
+})
+
+function* slicesOf(content: Buffer): Generator<Buffer> {
+  for (let at = 0; at < content.length; at += 65_536) yield Buffer.from(content.subarray(at, at + 65_536))
+}
 
 describe('layouts of other tools', { skip: await skipWithout('skopeo') }, () => {
   it('are read, and skopeo reads ours', async () => {

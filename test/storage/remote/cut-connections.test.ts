@@ -46,10 +46,11 @@ for (const [name, skip, keeps, start] of [
         })
         assert.equal(proxy.cuts, 1)
       }
-      assert.equal(offsets.length, 2)
-      const [, second = 0] = offsets
+      // A busy one may say where it stands before it has noticed the cut, and is asked again then.
+      assert.ok(offsets.length >= 2, String(offsets))
+      const last = offsets.at(-1) ?? 0
       // Old ones lose what they have of a stream that broke off.
-      assert.ok((keeps ? second > 0 : second === 0) && second < cutAt + 1_000_000, String(offsets))
+      assert.ok((keeps ? last > 0 : last === 0) && last < cutAt + 1_000_000, String(offsets))
 
       await using proxy = await startCuttingProxy(url, cutAt)
       let received = 0

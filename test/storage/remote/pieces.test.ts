@@ -49,6 +49,15 @@ describe('Pieces of a blob', () => {
       { numRuns: 200 },
     ))
 
+  it('are all that come after those that were not wanted, where nobody knows how many', () =>
+    fc.assert(
+      fc.asyncProperty(contents, sizes, fc.nat(500), async (bytes, chunks, skip) => {
+        const mismatch = (what: string): Error => new Error(what)
+        const part = new BlobPart(chunked(bytes, chunks), { skip, take: undefined, isWhole: true, mismatch })
+        assert.deepEqual(await buffer(part), bytes.subarray(skip))
+      }),
+    ))
+
   it('that are sent, some of them again, are hashed once', () =>
     fc.assert(
       fc.asyncProperty(

@@ -169,6 +169,25 @@ describe('Traffic with a registry', () => {
     await Promise.all([read(), read(), read()])
   })
 
+  it('may wait longer for its place than for its answer', async () => {
+    const held = Promise.withResolvers<void>()
+    await using remote = await scriptedRemote(
+      ({ path }, response) => {
+        if (!path.includes('blobs')) return void response.end(image.manifest)
+        response.writeHead(200, { 'content-length': blob.length })
+        response.write(blob.subarray(0, 50_000))
+        void held.promise.then(() => response.end(blob.subarray(50_000)))
+      },
+      { limits: { concurrency: 1 }, retries: { attempts: 1, maxWaitMs: 0 } },
+      { patience: { documentMs: 1000 } },
+    )
+    const { stream } = await remote.repository.openBlob(digest)
+    const waiting = remote.repository.get(tag)
+    setTimeout(() => held.resolve(), 1500)
+    assert.equal((await buffer(stream)).length, blob.length)
+    assert.equal((await waiting).size, image.manifest.length)
+  })
+
   it('waits for its turn, and for its bytes', async () => {
     await using remote = await scriptedRemote(
       ({ path }, response) => response.end(path.includes('blobs') ? blob : image.manifest),

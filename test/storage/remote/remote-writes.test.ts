@@ -4,10 +4,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { digestOf } from '../../../src/storage/digest.ts'
 import type { OpenBlobFrom } from '../../../src/storage/images/image-repository.ts'
 import { mediaTypes } from '../../../src/storage/media-types.ts'
 import { parseRepositoryName, parseTag } from '../../../src/storage/reference.ts'
+import { ImageGraph } from '../../support/image-graph.ts'
 import { rejectsWith } from '../../support/rejects.ts'
 import { scriptedRemote } from '../../support/remote-registry.ts'
 import type { Script, SeenRequest } from '../../support/scripted-server.ts'
@@ -122,6 +124,25 @@ describe('A blob that is sent to a registry', () => {
       ])
     })
 
+  it('may take longer than an answer may', async () => {
+    const uploads = new Uploads()
+    await using remote = await scriptedRemote(uploads.script, {}, { patience: { documentMs: 1000 } })
+    await remote.repository.putBlob(blob, async () => Readable.from(withPause(bytes, 1500)))
+    assert.ok(uploads.stored.equals(bytes))
+    assert.deepEqual(uploads.log, ['POST blobs/uploads/', 'PATCH blobs/uploads/1', 'PUT blobs/uploads/1'])
+  })
+
+  it('is given up where what was sent is never answered', async () => {
+    const uploads = new Uploads()
+    uploads.patch = async request => {
+      await buffer(request)
+      return true
+    }
+    await using remote = await scriptedRemote(uploads.script, {}, { patience: { documentMs: 300 } })
+    await rejectsWith('unavailable', remote.repository.putBlob(blob, sourceOf(bytes)))
+    assert.deepEqual(uploads.closed, [])
+  })
+
   it('begins again where the session is gone', async () => {
     const uploads = new Uploads()
     uploads.patch = async (request, response) => {
@@ -179,6 +200,21 @@ describe('A blob that is sent to a registry', () => {
     assert.equal(uploads.log.filter(line => line.startsWith('PATCH')).length, 6)
     assert.equal(uploads.log.at(-1), 'DELETE blobs/uploads/1')
     assert.deepEqual(uploads.closed, [])
+  })
+
+  it('is given up when the registry takes next to nothing each time', async () => {
+    const uploads = new Uploads()
+    uploads.patch = async (request, response) => {
+      for await (const chunk of request) {
+        uploads.stored = Buffer.concat([uploads.stored, (chunk as Buffer).subarray(0, 2)])
+        break
+      }
+      response.destroy()
+      return true
+    }
+    await using remote = await scriptedRemote(uploads.script)
+    await rejectsWith('unavailable', remote.repository.putBlob(blob, sourceOf(bytes)))
+    assert.equal(uploads.log.filter(line => line.startsWith('PATCH')).length, 6)
   })
 
   for (const [what, content, code] of [
@@ -280,6 +316,7 @@ describe('A blob that is sent to a registry', () => {
 
 describe('A blob that is mounted at a registry', () => {
   const names = ['team/app', 'a', 'b', 'c', 'd'].map(parseRepositoryName)
+  const large = { ...blob, size: 1024 * 1024 }
 
   it('is tried from three others, and then from anywhere; sessions are ended', async () => {
     await using remote = await scriptedRemote(({ query }, response) => {
@@ -288,7 +325,7 @@ describe('A blob that is mounted at a registry', () => {
       else if (query.get('from') === 'b') response.writeHead(403).end()
       else response.writeHead(isMounted ? 201 : 202, { location: '/session' }).end()
     })
-    assert.equal(await remote.repository.mountBlob(blob, names), true)
+    assert.equal(await remote.repository.mountBlob(large, names), true)
     assert.deepEqual(
       remote.server.seen.map(({ path, query }) =>
         path === '/session' ? 'end' : (query.get('from') ?? 'any'),
@@ -301,7 +338,14 @@ describe('A blob that is mounted at a registry', () => {
     await using remote = await scriptedRemote((_, response) =>
       response.writeHead(202, { location: '/session' }).end(),
     )
-    assert.equal(await remote.repository.mountBlob(blob, []), false)
+    assert.equal(await remote.repository.mountBlob(large, []), false)
+    assert.equal(remote.server.seen.length, 2)
+  })
+
+  it('is not asked for anywhere where sending it takes no more requests', async () => {
+    await using remote = await scriptedRemote((_, response) => response.writeHead(500).end())
+    assert.equal(await remote.repository.mountBlob({ ...blob, size: 1024 }, []), false)
+    assert.deepEqual(remote.server.seen, [])
   })
 
   it('is not passed over when the registry is not there at all', async () => {
@@ -326,6 +370,26 @@ describe('A manifest that is sent to a registry', () => {
     assert.deepEqual(
       remote.server.seen.map(({ path }) => path.replace('/v2/team/app/manifests/', '')),
       ['1', 'latest', manifest.digest],
+    )
+  })
+
+  it('does not meet another that refers to the same subject, for a registry that would list only one of them', async () => {
+    const graph = new ImageGraph()
+    const subject = graph.image({ layers: ['image'] })
+    const referrers = ['one', 'two', 'three'].map(text => graph.image({ layers: [text], subject }))
+    let listed: readonly string[] = []
+    await using remote = await scriptedRemote(({ path }, response) => {
+      const before = listed
+      // Its list is read when the request comes, and written when it is answered.
+      setTimeout(() => {
+        listed = [...before, path.replace('/v2/team/app/manifests/', '')]
+        response.writeHead(201, { 'oci-subject': subject.digest }).end()
+      }, 20)
+    })
+    await Promise.all(referrers.map(one => remote.repository.putManifest(one, [])))
+    assert.deepEqual(
+      listed,
+      referrers.map(({ digest }) => digest),
     )
   })
 
@@ -376,4 +440,10 @@ describe('A manifest that is sent to a registry', () => {
 
 function* slicesOf(content: Buffer): Generator<Buffer> {
   for (let at = 0; at < content.length; at += 65_536) yield Buffer.from(content.subarray(at, at + 65_536))
+}
+
+async function* withPause(content: Buffer, ms: number): AsyncGenerator<Buffer> {
+  yield Buffer.from(content.subarray(0, 100_000))
+  await sleep(ms)
+  yield Buffer.from(content.subarray(100_000))
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { DomainError } from '../../../errors.ts'
 import { type Descriptor, descriptorSchema } from '../../descriptor.ts'
-import { algorithmOf, type Digest, hexOf } from '../../digest.ts'
+import type { Digest } from '../../digest.ts'
 import type { Tag } from '../../reference.ts'
 import { parseTag } from '../../reference.ts'
 import { jsonDepthOf } from '../../remote/json-depth.ts'
@@ -65,11 +65,6 @@ export function tagsIn({ manifests }: LayoutIndex): Tag[] {
     }
   })
   return [...new Set(tags)].sort()
-}
-
-/** The tag that has the referrers where there is no API for them (distribution-spec, "Referrers Tag Schema"). */
-export function referrersTagOf(digest: Digest): string {
-  return `${algorithmOf(digest)}-${hexOf(digest)}`.slice(0, 128)
 }
 
 /**

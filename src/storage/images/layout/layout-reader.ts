@@ -8,18 +8,12 @@ import type { ManifestInfo, StoredManifest } from '../../metadata/metadata.ts'
 import { selectRange } from '../../objects/byte-range.ts'
 import { FileRangeStream } from '../../objects/file-range-stream.ts'
 import { formatReference, type Reference, type Tag } from '../../reference.ts'
+import { referrersTagOf } from '../../referrers-tag.ts'
 import { abortWith } from '../../streams/abort-with.ts'
 import { ifThere } from '../if-there.ts'
 import type { ReadableRepository } from '../image-repository.ts'
 import { LayoutFiles } from './layout-files.ts'
-import {
-  findNamed,
-  type LayoutIndex,
-  maxIndexBytes,
-  parseLayoutIndex,
-  referrersTagOf,
-  tagsIn,
-} from './layout-index.ts'
+import { findNamed, type LayoutIndex, maxIndexBytes, parseLayoutIndex, tagsIn } from './layout-index.ts'
 import { checkMarker } from './layout-marker.ts'
 
 /**

@@ -72,14 +72,14 @@ export class PartialBlob implements AsyncDisposable {
   /** @throws DomainError `size_mismatch`, `digest_mismatch` for other bytes than those of the blob; what the stream fails with. */
   async append(stream: Readable, { signal, onBytes }: AppendOptions = {}): Promise<void> {
     for await (const chunk of abortWith(stream, signal) as AsyncIterable<Uint8Array>) {
-      const at = this.#verification.bytes
-      const mismatch = this.#verification.update(chunk)
-      if (mismatch !== null) throw mismatch
+      // Written before it counts: what is asked for again after a failure begins where the last write has begun.
       try {
-        await writeFully(this.#file, chunk, at)
+        await writeFully(this.#file, chunk, this.offset)
       } catch (error) {
         throw fromLayoutFile(error, nameOf(this.#files, this.#blob))
       }
+      const mismatch = this.#verification.update(chunk)
+      if (mismatch !== null) throw mismatch
       onBytes?.(this.offset)
     }
   }
