@@ -1,10 +1,9 @@
 import type { Config } from '../../config.ts'
 import type { MirrorJob } from '../../mirror-job.ts'
 import { guardedTarget, type TargetGuard } from '../../registry/mirror/guarded-target.ts'
-import type { JobEnds, OpenJobEnds } from '../../registry/mirror/job-ends.ts'
-import type { MirrorTraffic } from '../../registry/mirror/mirror-traffic.ts'
+import { type JobEnds, type OpenJobEnds, trafficOfTarget } from '../../registry/mirror/job-ends.ts'
 import type { ImageRegistry, WritableRepository } from '../../storage/images/image-repository.ts'
-import type { RemoteRegistries } from '../../storage/remote/remote-registries.ts'
+import type { RemoteRegistries, TrafficObserver } from '../../storage/remote/remote-registries.ts'
 import type { Requester } from '../../storage/requester.ts'
 import { version } from '../../version.ts'
 import { withinQuotas } from './limits.ts'
@@ -21,6 +20,9 @@ const mirror: Requester = Object.freeze({
   userAgent: `varve-mirror/${version}`,
   account: 'varve-mirror',
 })
+
+/** What a process that is killed has fetched in vain, at most, of each blob on its way, beside two parts (registry.partBytes). */
+const saveEveryBytes = 16 * 1024 * 1024
 
 /**
  * Opens what a job copies between: registries elsewhere over connections that all jobs share, and our own stores, within
@@ -54,7 +56,7 @@ export function openMirrorEnds(config: Config, stores: Stores, stack: AsyncDispo
   const open = async (
     { registry, credentials }: MirrorJob['source'],
     { limits }: MirrorJob,
-    traffic: MirrorTraffic,
+    traffic: TrafficObserver,
   ) => {
     if (registry === undefined) return await openedOwn()
     const { requestsPerSecond, bytesPerSecond } = limits
@@ -69,7 +71,7 @@ export function openMirrorEnds(config: Config, stores: Stores, stack: AsyncDispo
     target:
       job.target.registry === undefined
         ? guardedTarget(await openedOwn(), guard)
-        : await open(job.target, job, traffic),
+        : await open(job.target, job, trafficOfTarget(traffic)),
   })
 }
 
@@ -82,7 +84,9 @@ async function openOwn(config: Config, stores: Stores): Promise<ImageRegistry<Wr
   const { OwnRegistry } = await import('../../registry/mirror/own-registry.ts')
   // Cached blobs are for those who pull.
   const memory = createBlobMemory({ ...config, storage: { ...config.storage, cacheBytes: 0 } })
-  const blobs = createBlobs(config, stores, memory)
+  const blobs = createBlobs(config, stores, memory, { saveEveryBytes })
   const pushedTo = withinQuotas({ blobs, metadata: stores.metadata }, { limited: () => {} })
-  return new OwnRegistry({ ...pushedTo, by: mirror, mayUseAny: true })
+  // Where nobody has to say who they are, everything is everybody's.
+  const mountsFrom = config.auth.mode === 'none' ? 'anywhere' : 'tenant'
+  return new OwnRegistry({ ...pushedTo, by: mirror, mountsFrom })
 }

@@ -6,7 +6,7 @@ import type { RepositoryName } from '../../storage/reference.ts'
 import type { Requester } from '../../storage/requester.ts'
 import { Turns } from '../../storage/turns.ts'
 import { OwnRepository } from './own-repository.ts'
-import type { OwnRecords, OwnStores } from './own-stores.ts'
+import type { MountSources, OwnRecords, OwnStores } from './own-stores.ts'
 import { defaultTransferTimes, type TransferTimes } from './transfer-session.ts'
 
 export interface OwnRegistryOptions {
@@ -15,11 +15,8 @@ export interface OwnRegistryOptions {
   readonly metadata: OwnRecords
   /** Who brings what is stored, for events; undefined: nobody from outside. */
   readonly by?: Requester | undefined
-  /**
-   * Whether a blob that any repository has may be mounted: what operators' own jobs copy may, what others have not been
-   * told that they may have may not.
-   */
-  readonly mayUseAny?: boolean | undefined
+  /** Once the source has said that it has the blob, too; `named` unless given. */
+  readonly mountsFrom?: MountSources | undefined
   /** What must be there before a manifest; `none` unless given, so that an index may lack children. */
   readonly requireReferences?: RequiredReferences | undefined
   readonly times?: TransferTimes | undefined
@@ -38,7 +35,7 @@ export class OwnRegistry implements ImageRegistry<WritableRepository> {
       blobs: options.blobs,
       metadata: options.metadata,
       by: options.by,
-      mayUseAny: options.mayUseAny ?? false,
+      mountsFrom: options.mountsFrom ?? 'named',
       requireReferences: options.requireReferences ?? 'none',
       times: options.times ?? defaultTransferTimes,
       turns: new Turns(),

@@ -1,23 +1,36 @@
-import { isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
+import { tenantOf } from '../../storage/accounts/names.ts'
 import type { BlobBody, BlobInfo, OpenBlobOptions, RepositoryBlobs } from '../../storage/blobs/blob-store.ts'
 import type { Descriptor } from '../../storage/descriptor.ts'
 import type { Digest } from '../../storage/digest.ts'
+import { ifThere } from '../../storage/images/if-there.ts'
 import type {
+  MountBlobOptions,
   OpenBlobFrom,
   PutBlobOptions,
   WritableRepository,
 } from '../../storage/images/image-repository.ts'
 import type { ManifestInfo, ReferrerPosition, StoredManifest } from '../../storage/metadata/metadata.ts'
-import type { Reference, RepositoryName, Tag } from '../../storage/reference.ts'
+import {
+  parseRepositoryName,
+  type Reference,
+  type RepositoryName,
+  type Tag,
+} from '../../storage/reference.ts'
+import { holderNear } from '../blob-holder.ts'
 import { storeManifest } from '../store-manifest.ts'
 import { transferBlob } from './blob-transfer.ts'
 import type { OwnStores } from './own-stores.ts'
-import { assertSize, has } from './transfer-session.ts'
+import { has } from './transfer-session.ts'
 
 /** Of one page of a list. */
 const tagsAtOnce = 1000
 const referrerBytesAtOnce = 1024 * 1024
+
+interface LinkOptions extends MountBlobOptions {
+  /** What is said of where the blob was. */
+  readonly from: RepositoryName | undefined
+}
 
 /** One of our own repositories. What is read of it is no pull, what is written to it is a push of whoever it is said to be. */
 export class OwnRepository implements WritableRepository {
@@ -80,20 +93,25 @@ export class OwnRepository implements WritableRepository {
   async mountBlob(
     blob: BlobInfo,
     from: readonly RepositoryName[],
-    { signal }: Abortable = {},
+    { isAtSource, signal }: MountBlobOptions = {},
   ): Promise<boolean> {
-    for (const name of from) if (await this.#isLinked(blob, name, { signal })) return true
-    return this.#stores.mayUseAny && (await this.#isLinked(blob, undefined, { signal }))
+    for (const name of from)
+      if (await this.#isLinked(blob, name, { from: name, isAtSource, signal })) return true
+    if (isAtSource === undefined) return false
+    const holder = await this.#holderOf(blob.digest, { signal })
+    // Whose it was is not for whoever is told of the link.
+    if (holder !== undefined)
+      return await this.#isLinked(blob, holder, { from: undefined, isAtSource, signal })
+    return false
   }
 
   putBlob(blob: BlobInfo, open: OpenBlobFrom, options: PutBlobOptions = {}): Promise<void> {
-    const { mayUseAny, turns } = this.#stores
-    // Where nothing may cross from one repository to another, nobody waits for others' either.
-    const key = mayUseAny ? blob.digest : `${this.#name}@${blob.digest}`
+    const { turns } = this.#stores
+    // Nobody waits for a transfer to where he could not take the blob from.
     return turns.alone(
-      key,
+      `${this.#sharers}@${blob.digest}`,
       async () => {
-        if ((await this.hasBlob(blob, options)) || (mayUseAny && (await this.mountBlob(blob, [], options))))
+        if ((await this.hasBlob(blob, options)) || (await this.mountBlob(blob, [], options)))
           options.onStored?.(blob.size, { kept: blob.size })
         else await this.#transfer(blob, open, options)
       },
@@ -116,6 +134,26 @@ export class OwnRepository implements WritableRepository {
     return metadata.deleteTag(this.#name, tag, { by, signal })
   }
 
+  /** A repository that it may be taken from, besides those that are named. */
+  async #holderOf(digest: Digest, options: Abortable): Promise<RepositoryName | undefined> {
+    const { mountsFrom, metadata } = this.#stores
+    switch (mountsFrom) {
+      case 'named':
+        return undefined
+      case 'tenant':
+        return await holderNear(metadata, digest, parseRepositoryName(tenantOf(this.#name)), options)
+      case 'anywhere':
+        return (await metadata.repositoriesWithBlob(digest, 1, options))[0]
+    }
+  }
+
+  /** Names those who may take blobs from one another without being named. */
+  get #sharers(): string {
+    const { mountsFrom } = this.#stores
+    if (mountsFrom === 'anywhere') return ''
+    return mountsFrom === 'tenant' ? tenantOf(this.#name) : this.#name
+  }
+
   #transfer(blob: BlobInfo, open: OpenBlobFrom, options: PutBlobOptions): Promise<void> {
     const { metadata, by, times } = this.#stores
     const target = { repository: this.#name, blobs: this.#blobs, records: metadata, by, times }
@@ -123,20 +161,14 @@ export class OwnRepository implements WritableRepository {
   }
 
   async #isLinked(
-    { digest, size }: BlobInfo,
-    from: RepositoryName | undefined,
-    { signal }: Abortable,
+    blob: BlobInfo,
+    holder: RepositoryName,
+    { from, isAtSource, signal }: LinkOptions,
   ): Promise<boolean> {
-    try {
-      // Before it is linked: what is wrong is not to be changed.
-      if (from !== undefined)
-        assertSize(await this.#stores.blobs.repository(from).stat(digest, { signal }), size)
-      const { by } = this.#stores
-      assertSize(await this.#blobs.link(digest, from, { by, signal }), size)
-      return true
-    } catch (error) {
-      if (isDomainError(error, 'not_found')) return false
-      throw error
-    }
+    const { blobs, by } = this.#stores
+    // Before it is linked: what is wrong is not to be changed.
+    if (!(await has(blobs.repository(holder), blob, { signal }))) return false
+    if (isAtSource !== undefined && !(await isAtSource())) return false
+    return (await ifThere(this.#blobs.link(blob.digest, from, { by, signal }))) !== undefined
   }
 }

@@ -1,6 +1,11 @@
 import type { BlobStore } from '../../storage/blobs/blob-store.ts'
 import type { RequiredReferences } from '../../storage/manifest.ts'
-import type { ManifestRecords, RepositoryRecords, TagRecords } from '../../storage/metadata/metadata.ts'
+import type {
+  BlobRecords,
+  ManifestRecords,
+  RepositoryRecords,
+  TagRecords,
+} from '../../storage/metadata/metadata.ts'
 import type { TransferRecords } from '../../storage/metadata/mirror-records.ts'
 import type { Requester } from '../../storage/requester.ts'
 import type { Turns } from '../../storage/turns.ts'
@@ -11,15 +16,22 @@ export type OwnRecords = Pick<
   'putManifest' | 'getManifest' | 'statManifest' | 'listReferrers'
 > &
   TagRecords &
+  Pick<BlobRecords, 'repositoriesWithBlob'> &
   Pick<RepositoryRecords, 'listRepositories'> &
   TransferRecords
+
+/**
+ * Which repositories a blob may come from without its bytes, besides those that are named: none; those of the same tenant,
+ * and what everybody may see; or any. A source that says it has a blob has proved nothing: it may only know its digest.
+ */
+export type MountSources = 'named' | 'tenant' | 'anywhere'
 
 /** What one registry's repositories are made of. */
 export interface OwnStores {
   readonly blobs: BlobStore
   readonly metadata: OwnRecords
   readonly by: Requester | undefined
-  readonly mayUseAny: boolean
+  readonly mountsFrom: MountSources
   readonly requireReferences: RequiredReferences
   readonly times: TransferTimes
   readonly turns: Turns

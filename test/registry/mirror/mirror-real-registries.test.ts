@@ -79,7 +79,7 @@ function mirrorsFrom(
       metadata = stack.use(await openSqliteMetadata(join(path, 'varve.db')))
       const objects = await FilesystemObjectStore.open(join(path, 'objects'))
       const blobs = new ObjectBlobStore({ objects, metadata, settings: defaultBlobStoreSettings })
-      own = new OwnRegistry({ blobs, metadata, mayUseAny: true })
+      own = new OwnRegistry({ blobs, metadata, mountsFrom: 'anywhere' })
       registries = stack.use(new HttpRegistries())
     })
     after(() => stack.disposeAsync())

@@ -10,11 +10,14 @@ import { OwnRegistry, type OwnRegistryOptions } from '../../../src/registry/mirr
 import { parseTenantName, tenantOf } from '../../../src/storage/accounts/names.ts'
 import type { BlobInfo } from '../../../src/storage/blobs/blob-store.ts'
 import { digestOf } from '../../../src/storage/digest.ts'
+import { copyImage } from '../../../src/storage/images/copy-image.ts'
 import type { OpenBlobFrom } from '../../../src/storage/images/image-repository.ts'
-import { parseReference, parseTag } from '../../../src/storage/reference.ts'
+import { parseReference, parseRepositoryName, parseTag } from '../../../src/storage/reference.ts'
 import { sourceOf } from '../../contract/image-repository.ts'
 import { TestBlobStore, testSettings } from '../../support/blob-store.ts'
-import { imageManifest, indexOf, looseManifest, freshRepository } from '../../support/records.ts'
+import { ImageGraph } from '../../support/image-graph.ts'
+import { MemoryRepository } from '../../support/memory-repository.ts'
+import { freshRepository, imageManifest, indexOf, looseManifest } from '../../support/records.ts'
 import { rejectsWith } from '../../support/rejects.ts'
 
 const times = { waitMs: 200, retryMs: 5, longestPauseMs: 5 }
@@ -55,6 +58,7 @@ describe('Our own repositories, as a place to copy to', () => {
     }
   }
 
+  const confirmed = { isAtSource: async () => true }
   const failing: OpenBlobFrom = () => assert.fail('the source was asked')
 
   it('mount what the named repositories have, and what any has where that is allowed', async () => {
@@ -70,15 +74,98 @@ describe('Our own repositories, as a place to copy to', () => {
     assert.equal(await closed.hasBlob(blob), true)
     const [event] = await opened.metadata.listEvents({ after: newest, limit: 9 })
     assert.deepEqual([event?.action, event?.by?.account], ['mount', 'varve-mirror'])
-    const open = registry({ mayUseAny: true }).repository(elsewhere)
-    assert.equal(await open.mountBlob(blob, []), true)
+    const open = registry({ mountsFrom: 'anywhere' }).repository(elsewhere)
+    assert.equal(await open.mountBlob(blob, [], confirmed), true)
     assert.equal(await open.hasBlob(blob), true)
+  })
+
+  it('mount nothing that the source has not said to have, however well its digest is known', async () => {
+    const { bytes, blob } = randomBlob(100)
+    const [theirs, to] = [freshRepository(), freshRepository()]
+    await registry().repository(theirs).putBlob(blob, sourceOf(bytes))
+    const ours = registry({ mountsFrom: 'anywhere' }).repository(to)
+    let asked = 0
+    const isAtSource = async (): Promise<boolean> => {
+      asked += 1
+      return false
+    }
+    assert.equal(await ours.mountBlob(blob, []), false)
+    assert.equal(await ours.mountBlob(blob, [], { isAtSource }), false)
+    assert.equal(await ours.mountBlob(blob, [theirs], { isAtSource }), false)
+    assert.ok(asked > 0)
+    const absent: OpenBlobFrom = async () => {
+      throw new DomainError('not_found', 'The source does not have it.', { resource: 'blob' })
+    }
+    await rejectsWith('not_found', ours.putBlob(blob, absent, { isAtSource }))
+    await rejectsWith('not_found', ours.putBlob(blob, absent))
+    assert.equal(await ours.hasBlob(blob), false)
+    // What nobody has is not asked for.
+    asked = 0
+    assert.equal(await ours.mountBlob(randomBlob(10).blob, [theirs], { isAtSource }), false)
+    assert.equal(asked, 0)
+  })
+
+  it('give a source nothing of others, though it names their blobs in an image of its own', async () => {
+    const [theirs, to] = [freshRepository(), freshRepository()]
+    const text = randomBytes(50).toString('hex')
+    const secret = {
+      bytes: Buffer.from(text),
+      blob: { digest: digestOf(Buffer.from(text)), size: text.length },
+    }
+    await registry().repository(theirs).putBlob(secret.blob, sourceOf(secret.bytes))
+    const graph = new ImageGraph()
+    const forged = graph.image({ layers: [text] })
+    graph.blobs.delete(secret.blob.digest)
+    const source = new MemoryRepository('elsewhere/forged', graph, { v1: forged })
+    const target = registry({ mountsFrom: 'anywhere' }).repository(to)
+    const copied = copyImage(source, parseReference('v1'), target, { tags: [parseTag('v1')] })
+    await rejectsWith('not_found', copied)
+    assert.equal(await target.hasBlob(secret.blob), false)
+    await rejectsWith('not_found', target.stat(parseReference('v1')))
+    // It has it after all.
+    source.blobs.set(secret.blob.digest, secret.bytes)
+    source.asked = []
+    await copyImage(source, parseReference('v1'), target, { tags: [parseTag('v1')] })
+    assert.equal(await target.hasBlob(secret.blob), true)
+    assert.ok(!source.asked.some(request => request.startsWith(`blob ${secret.blob.digest}`)))
+  })
+
+  it('give a source that says it has everything nothing private of another tenant, but what is public or of the same one', async () => {
+    const [theirs, to, beside] = ['neighbour/app', 'owner/app', 'owner/beside'].map(parseRepositoryName)
+    assert.ok(theirs !== undefined && to !== undefined && beside !== undefined)
+    const { metadata } = opened
+    for (const name of [theirs, to]) await metadata.createTenant({ name: tenantOf(name) })
+    const place = registry({ mountsFrom: 'tenant' })
+    const { bytes, blob } = randomBlob(100)
+    await place.repository(theirs).putBlob(blob, sourceOf(bytes))
+    const target = place.repository(to)
+    assert.equal(await target.mountBlob(blob, [], confirmed), false)
+    await rejectsWith('size_mismatch', target.putBlob(blob, sourceOf(bytes.subarray(1)), confirmed))
+    assert.equal(await target.hasBlob(blob), false)
+    await metadata.updateTenant(tenantOf(theirs), { visibility: 'public' })
+    assert.equal(await target.mountBlob(blob, [], confirmed), true)
+
+    const ours = randomBlob(100)
+    await place.repository(beside).putBlob(ours.blob, sourceOf(ours.bytes))
+    assert.equal(await target.mountBlob(ours.blob, [], confirmed), true)
+  })
+
+  it('tell nobody whose a blob was that any repository had', async () => {
+    const { bytes, blob } = randomBlob(100)
+    const [theirs, to] = [freshRepository(), freshRepository()]
+    await registry().repository(theirs).putBlob(blob, sourceOf(bytes))
+    const { newest } = await opened.metadata.eventBounds()
+    const ours = registry({ mountsFrom: 'anywhere', by }).repository(to)
+    assert.equal(await ours.mountBlob(blob, [], confirmed), true)
+    const [event] = await opened.metadata.listEvents({ after: newest, limit: 9 })
+    assert.equal(event?.action, 'mount')
+    assert.ok(!JSON.stringify(event).includes(theirs))
   })
 
   it('take no blob of another size than was announced, wherever it is', async () => {
     const { bytes, blob } = randomBlob(100)
     const [from, to] = [freshRepository(), freshRepository()]
-    const place = registry({ mayUseAny: true })
+    const place = registry({ mountsFrom: 'anywhere' })
     await place.repository(from).putBlob(blob, sourceOf(bytes))
     const lie = { ...blob, size: 99 }
     await rejectsWith('size_mismatch', place.repository(from).hasBlob(lie))
@@ -108,13 +195,14 @@ describe('Our own repositories, as a place to copy to', () => {
 
   it('ask for a blob once, however many put it at once, and mount it for the others', async () => {
     const { bytes, blob } = randomBlob(10_000)
-    const place = registry({ mayUseAny: true })
+    const place = registry({ mountsFrom: 'anywhere' })
     const names = [freshRepository(), freshRepository(), freshRepository()]
     const source = watched(bytes)
     const kept: number[] = []
     await Promise.all(
       [...names, ...names].map(name =>
         place.repository(name).putBlob(blob, source.open, {
+          ...confirmed,
           onStored: (stored, ofThem) => {
             if (stored === blob.size) kept.push(ofThem.kept)
           },
