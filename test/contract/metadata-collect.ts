@@ -301,6 +301,49 @@ export function collectContract(name: string, open: (now: () => number) => Promi
       assert.notEqual(digest, own.digest)
     })
 
+    it('what is about to be adopted again is not deleted while its bytes are read', async () => {
+      const repository = freshRepository()
+      const objectKey = adoptedObjectKey(`docker/held/${repository}`) ?? assert.fail()
+      const own = await commit(repository, 'held')
+      const blob = { repository, digest: own.digest, size: own.size, objectKey }
+      await metadata.holdObject(objectKey)
+      await pass(graceMs)
+      await metadata.adoptBlob(blob)
+      await pass(graceMs)
+      await metadata.holdObject(objectKey)
+      // As long as it takes to read them.
+      clock.time += 2 * objectDelayMs
+      assert.ok(!(await metadata.listGarbage(1000)).includes(objectKey))
+      await metadata.adoptBlob(blob)
+      assert.equal(await hasBlob(repository, own.digest), true)
+    })
+
+    it('what another replica, whose clock is ahead, may be deleting is not adopted again', async () => {
+      const repository = freshRepository()
+      const objectKey = adoptedObjectKey(`docker/skew/${repository}`) ?? assert.fail()
+      const own = await commit(repository, 'skew')
+      const blob = { repository, digest: own.digest, size: own.size, objectKey }
+      await pass(graceMs)
+      await metadata.adoptBlob(blob)
+      await pass(graceMs)
+      clock.time += objectDelayMs - 1000
+      await rejectsWith('busy', metadata.holdObject(objectKey))
+      await rejectsWith('busy', metadata.adoptBlob(blob))
+    })
+
+    it('a referrer that is pushed again after its subject was deleted is like one that is new', async () => {
+      const repository = freshRepository()
+      const blob = await commit(repository, 'signature')
+      const subject = looseManifest(`subject ${repository}`, 'v1')
+      const signature = imageManifest({ config: blob.digest, subject: subject.digest })
+      for (const manifest of [subject, signature]) await metadata.putManifest(repository, manifest)
+      await metadata.deleteManifest(repository, subject.digest)
+      await metadata.putManifest(repository, signature)
+      await pass(graceMs, { untaggedMs: undefined, referrers: 'delete' })
+      await pass(graceMs, { untaggedMs: undefined, referrers: 'delete' })
+      assert.ok(await hasManifest(repository, signature))
+    })
+
     it('one collects at a time, until it lets go or its time is over', async () => {
       const until = new Date(clock.time + 1000)
       assert.ok(await metadata.leaseCollection({ holder: 'a', until }))

@@ -147,6 +147,18 @@ export function mirrorContract(name: string, open: (now: () => number) => Promis
         assert.equal(await opened.replica.leaseMirrorJob(job, lease('b')), true)
       })
 
+      it('are seen by all while they are had', async () => {
+        const job = freshJob()
+        assert.equal(await metadata.isMirrorJobLeased(job), false)
+        await metadata.leaseMirrorJob(job, lease('a', 1000))
+        assert.equal(await opened.replica.isMirrorJobLeased(job), true)
+        clock.time += 1000
+        assert.equal(await opened.replica.isMirrorJobLeased(job), false)
+        await metadata.leaseMirrorJob(job, lease('a', 1000))
+        await metadata.releaseMirrorJob(job, 'a')
+        assert.equal(await opened.replica.isMirrorJobLeased(job), false)
+      })
+
       it('run out, and are then another’s', async () => {
         const job = freshJob()
         await metadata.leaseMirrorJob(job, lease('a', 1000))
@@ -382,6 +394,7 @@ export function mirrorContract(name: string, open: (now: () => number) => Promis
         listMirrorWishes: () => metadata.listMirrorWishes(options),
         leaseMirrorJob: () => metadata.leaseMirrorJob(job, { holder: 'a', until: at(9) }, options),
         releaseMirrorJob: () => metadata.releaseMirrorJob(job, 'a', options),
+        isMirrorJobLeased: () => metadata.isMirrorJobLeased(job, options),
         beginMirrorRun: () => metadata.beginMirrorRun(newRun(job), options),
         saveMirrorRun: () => metadata.saveMirrorRun(runId(), { totals: nothing }, options),
         listMirrorRuns: () => metadata.listMirrorRuns({ limit: 1 }, options),

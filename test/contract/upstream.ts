@@ -103,6 +103,26 @@ export function upstreamContract(name: string, open: (now: () => number) => Prom
       })
     })
 
+    describe('eviction’s lease', () => {
+      it('is one’s at a time, until it is given back or has run out', async () => {
+        const lease = (holder: string) => ({ holder, until: at(1000) })
+        const won = await Promise.all(
+          Array.from({ length: 12 }, (_, index) => racer(index).leaseEviction(lease(`racer ${index}`))),
+        )
+        assert.equal(won.filter(Boolean).length, 1)
+        const winner = `racer ${won.indexOf(true)}`
+        assert.equal(await opened.replica.leaseEviction(lease(winner)), true)
+        await metadata.releaseEviction('another')
+        assert.equal(await metadata.leaseEviction(lease('another')), false)
+        await opened.replica.releaseEviction(winner)
+        assert.equal(await metadata.leaseEviction(lease('another')), true)
+        assert.equal(await metadata.leaseEviction(lease('heir')), false)
+        clock.time += 1000
+        assert.equal(await metadata.leaseEviction(lease('heir')), true)
+        await metadata.releaseEviction('heir')
+      })
+    })
+
     describe('named sizes', () => {
       it('are those that manifests of the repository give, each once', async () => {
         const prefix = freshPrefix()
@@ -166,30 +186,38 @@ export function upstreamContract(name: string, open: (now: () => number) => Prom
         ])
       })
 
-      it('keeps the children of an index that was pulled later', async () => {
+      it('keeps the children of an index as long as it stays, whichever was pulled later', async () => {
         const prefix = freshPrefix()
         const repository = under(prefix, 'a')
         const [amd, arm] = [looseManifest('amd64'), looseManifest('arm64')]
         const index = indexOf([amd.digest, arm.digest], 'all')
         for (const each of [amd, arm, index]) await put(repository, each)
+        assert.deepEqual(await evictable(prefix, 1000), [index.digest])
         await metadata.notePulled([pulled(repository, index, 100), pulled(repository, amd, 50)])
         assert.deepEqual(await evictable(prefix, 1000), [index.digest])
         await metadata.notePulled([pulled(repository, amd, 200)])
-        assert.deepEqual(await evictable(prefix, 1000), [index.digest, amd.digest])
+        assert.deepEqual(await evictable(prefix, 1000), [index.digest])
         await metadata.deleteManifest(repository, index.digest)
         assert.deepEqual(await evictable(prefix, 1000), [arm.digest, amd.digest])
       })
 
-      it('is of an index and its children together when they were last pulled together', async () => {
+      it('keeps what is in an index that is in another, when only the outermost was pulled lately', async () => {
         const prefix = freshPrefix()
         const repository = under(prefix, 'a')
         const child = looseManifest('child')
-        const index = indexOf([child.digest], 'all')
-        for (const each of [child, index]) await put(repository, each)
-        const both = new Set([child.digest, index.digest])
-        assert.deepEqual(new Set(await evictable(prefix, 1)), both)
-        await metadata.notePulled([pulled(repository, index, 5), pulled(repository, child, 5)])
-        assert.deepEqual(new Set(await evictable(prefix, 6)), both)
+        const inner = indexOf([child.digest], 'all')
+        const outer = indexOf([inner.digest], 'all')
+        for (const each of [child, inner, outer]) await put(repository, each)
+        await metadata.notePulled([
+          pulled(repository, inner, 1),
+          pulled(repository, child, 2),
+          pulled(repository, outer, 100),
+        ])
+        assert.deepEqual(await evictable(prefix, 50), [])
+        for (const each of [outer, inner, child]) {
+          assert.deepEqual(await evictable(prefix, 1000), [each.digest])
+          await metadata.deleteManifest(repository, each.digest)
+        }
       })
 
       it('is not hindered by what another repository has', async () => {
@@ -372,6 +400,8 @@ export function upstreamContract(name: string, open: (now: () => number) => Prom
         unlinkUnnamed: () => metadata.unlinkUnnamed(repository, at(), options),
         leaseFill: () => metadata.leaseFill(repository, digest, { holder: 'a', until: at(9) }, options),
         releaseFill: () => metadata.releaseFill(repository, digest, 'a', options),
+        leaseEviction: () => metadata.leaseEviction({ holder: 'a', until: at(9) }, options),
+        releaseEviction: () => metadata.releaseEviction('a', options),
       }
       for (const [method, attempt] of Object.entries(attempts))
         await assert.rejects(attempt, (error: unknown) => error === reason, method)

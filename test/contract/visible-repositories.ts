@@ -144,6 +144,11 @@ export function visibleRepositoryContract(opened: () => Metadata, clock: TestClo
       assert.deepEqual(await seenBy(freshUser(), 9, [mine]), own)
       await metadata().setRepositoryVisibility(parseRepositoryName(`${others}/b`), 'public')
       assert.deepEqual(await seenBy(null), [`${others}/b`])
+      for (const name of [others, mine])
+        assert.deepEqual(
+          await metadata().repositoriesWithBlob(digest, 9, { below: parseRepositoryName(name) }),
+          sorted.filter(one => one.startsWith(`${name}/`)),
+        )
       const unknown = digestOf(Buffer.from(`nobody has ${mine}`))
       assert.deepEqual(await metadata().repositoriesWithBlob(unknown, 9), [])
       assert.deepEqual(await metadata().repositoriesWithBlob(unknown, 9, { viewer: { account } }), [])

@@ -16,6 +16,7 @@ export function createAdminService(
   metadata: Metadata,
   serving: Partial<Pick<AdminParts, 'hasher' | 'identities' | 'policy' | 'passwordCost'>> & {
     readonly onMirrorWish?: (() => void) | undefined
+    readonly collectNow?: AdminParts['collect']['tick'] | undefined
   } = {},
 ): AdminService {
   return new AdminService({
@@ -39,6 +40,19 @@ export function createAdminService(
     checkTrustPolicy: async (text, tenant) => {
       const { parseTrustPolicies } = await import('../../registry/trust/policy.ts')
       parseTrustPolicies(text, tenant)
+    },
+    collect: {
+      isEnabled: config.collect.enabled,
+      tick:
+        serving.collectNow ??
+        (async options => {
+          const [{ openStores }, { collectNow }] = await Promise.all([
+            import('./stores.ts'),
+            import('./collect-now.ts'),
+          ])
+          await using stores = await openStores(config, { migrate: config.database.migrate, ...options })
+          return await collectNow(config, stores, options)
+        }),
     },
     mirror: { jobs: openMirrorJobs(config, metadata), wish: wishesIn(metadata, serving.onMirrorWish) },
   })

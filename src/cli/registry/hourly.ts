@@ -1,6 +1,6 @@
 import type { Abortable } from '../../storage/abortable.ts'
 
-const hourMs = 60 * 60 * 1000
+export const hourMs = 60 * 60 * 1000
 
 /**
  * Runs `work` now and every hour. What fails is told, and tried again an hour later; ending waits for what runs.

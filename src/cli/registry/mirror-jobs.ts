@@ -11,8 +11,18 @@ export function openMirrorJobs(
   records: MirrorJobRecords,
   log?: Pick<Logger, 'warn'>,
 ): MirrorJobs {
-  const credentials = remote.credentials.map(({ name }) => name)
+  checkConfiguredJobs({ mirror, remote })
+  const credentials = credentialsIn({ remote })
+  return new MirrorJobs({ configured: mirror.jobs, records, credentials, log })
+}
+
+/** @throws DomainError `invalid` for a job of the configuration that does not fit the rest of it. */
+export function checkConfiguredJobs({ mirror, remote }: Pick<Config, 'mirror' | 'remote'>): void {
+  const credentials = credentialsIn({ remote })
   for (const [index, job] of mirror.jobs.entries())
     parsedSetting(`mirror.jobs.${index}`, () => checkMirrorJob(job, credentials))
-  return new MirrorJobs({ configured: mirror.jobs, records, credentials, log })
+}
+
+function credentialsIn({ remote }: Pick<Config, 'remote'>): string[] {
+  return remote.credentials.map(({ name }) => name)
 }

@@ -1,18 +1,21 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { Config } from '../../config.ts'
 import { isDomainError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { ProxyMetrics } from '../../proxy-metrics.ts'
 import type { ConfiguredUpstream } from '../../registry/pull-through/configured-upstreams.ts'
-import { evict, type EvictionRule } from '../../registry/pull-through/evict.ts'
+import type { EvictionRule } from '../../registry/pull-through/evict.ts'
+import { Evictor } from '../../registry/pull-through/evictor.ts'
 import { alsoMeant } from '../../registry/pull-through/upstream-names.ts'
 import type { PullThroughParts } from '../../registry/routes.ts'
 import { tenantOf } from '../../storage/accounts/names.ts'
 import type { Metadata } from '../../storage/metadata/metadata.ts'
 import { parseRepositoryName, type RepositoryName } from '../../storage/reference.ts'
+import { hourly, hourMs } from './hourly.ts'
 import type { PushedTo } from './limits.ts'
-import { hourly } from './hourly.ts'
-import type { TrustSources } from './trust.ts'
 import { parsedSetting } from './parsed-setting.ts'
+import type { TrustSources } from './trust.ts'
 
 const dayMs = 24 * 60 * 60 * 1000
 
@@ -95,14 +98,24 @@ async function warnOfNoTenant(
   }
 }
 
-/** Lets go of copies that nobody pulls, now and every hour. Processes of several machines share the work. */
+/** Lets go of copies that nobody pulls, now and every hour, in one process of all machines. */
 export function evictHourly(config: Config, metadata: Metadata, log: Logger): AsyncDisposable | undefined {
   const rules = evictionRules(config)
   if (rules.length === 0) return undefined
-  return hourly(
-    options => evict(rules, { records: metadata, log }, options),
+  const holder = `${hostname()} ${process.pid} ${randomUUID()}`
+  const evictor = new Evictor(rules, { records: metadata, leases: metadata, log, holder, everyMs: hourMs })
+  const ticking = hourly(
+    async options => {
+      await evictor.tick(options)
+    },
     error => log.error({ error }, 'copies that nobody pulls could not be let go of'),
   )
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await ticking[Symbol.asyncDispose]()
+      await evictor[Symbol.asyncDispose]()
+    },
+  }
 }
 
 function evictionRules({ upstreams, registry }: Config): EvictionRule[] {

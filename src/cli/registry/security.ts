@@ -13,7 +13,9 @@ import { OpenAccess } from '../../registry/auth/open-access.ts'
 import { openMirrorHook } from '../../registry/mirror/hook-handler.ts'
 import { wishesIn } from '../../registry/mirror/wishes.ts'
 import type { Route } from '../../registry/routes.ts'
+import type { TickReport } from '../../registry/collect/collector.ts'
 import type { RegistrySecurity } from '../../registry/security.ts'
+import type { Abortable } from '../../storage/abortable.ts'
 import type { BlobStore } from '../../storage/blobs/blob-store.ts'
 import type { Metadata } from '../../storage/metadata/metadata.ts'
 import { policyOf } from './access-policy.ts'
@@ -36,6 +38,8 @@ export interface SecurityContext {
   readonly signatures?: TrustSources | undefined
   /** Told when somebody wishes that a mirror job runs. */
   readonly onMirrorWish?: (() => void) | undefined
+  /** Collects garbage, for an admin who does not want to wait. */
+  readonly collectNow?: ((options: Abortable) => Promise<TickReport>) | undefined
 }
 
 /** In one process that serves requests: each has its own. Disposing it writes what still waits to be written. */
@@ -90,7 +94,7 @@ async function mirrorHooks({
 
 /** What accounts need beside the protocol. Loaded where there are any: the memory is left to who needs none of it. */
 async function accountRoutes(
-  { config, metadata, log, passwordCost, onMirrorWish }: SecurityContext,
+  { config, metadata, log, passwordCost, onMirrorWish, collectNow }: SecurityContext,
   policy: AccessPolicy,
   logins: Logins,
   opened: OpenedIdentities,
@@ -104,6 +108,7 @@ async function accountRoutes(
     policy,
     passwordCost,
     onMirrorWish,
+    collectNow,
   })
   return [
     ...(await configuredBrowserLogin(config, opened, policy, metadata, log)),

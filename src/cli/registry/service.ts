@@ -10,6 +10,7 @@ import type { HealthChecks } from '../../registry/health.ts'
 import type { BlobRedirects } from '../../registry/redirects.ts'
 import { defaultServerTimeouts, listen } from '../../registry/server.ts'
 import { BlobCache } from '../../storage/blobs/blob-cache.ts'
+import type { BlobStoreSettings } from '../../storage/blobs/blob-store-parts.ts'
 import { BufferBudget } from '../../storage/blobs/buffer-budget.ts'
 import { ObjectBlobStore } from '../../storage/blobs/object-blob-store.ts'
 import { observedObjectStore } from '../../storage/objects/observed.ts'
@@ -43,8 +44,13 @@ export interface BlobMemory {
   readonly cache: BlobCache | undefined
 }
 
-/** Blobs as the configuration wants them. */
-export function createBlobs(config: Config, stores: Stores, { buffers, cache }: BlobMemory): ObjectBlobStore {
+/** Blobs as the configuration wants them, but for what is given. */
+export function createBlobs(
+  config: Config,
+  stores: Stores,
+  { buffers, cache }: BlobMemory,
+  settings: Pick<Partial<BlobStoreSettings>, 'saveEveryBytes'> = {},
+): ObjectBlobStore {
   const { partBytes, uploadExpiryHours } = config.registry
   const { driver, verifyReads } = config.storage
   return new ObjectBlobStore({
@@ -57,6 +63,7 @@ export function createBlobs(config: Config, stores: Stores, { buffers, cache }: 
       partSizeBytes: partBytes,
       uploadTtlMs: uploadExpiryHours * hourMs,
       verifyReads: verifyReads ?? driver !== 'filesystem',
+      ...settings,
     },
   })
 }
@@ -100,6 +107,11 @@ export async function startService(
       log,
       signatures: pullThrough?.signatures,
       onMirrorWish,
+      collectNow: async options => {
+        // It is asked for now and then.
+        const { collectNow } = await import('./collect-now.ts')
+        return await collectNow(config, stores, options)
+      },
     }),
   )
 

@@ -14,7 +14,7 @@ import { createBlobMemory, createBlobs, startService } from './service.ts'
 import { warnOfOpenProxy, warnOfPlainPasswords } from './plain-passwords.ts'
 import { evictHourly } from './pull-through.ts'
 import { openStores } from './stores.ts'
-import { sweepHourly } from './upkeep.ts'
+import { forgetUpstreamTagsHourly, sweepHourly } from './upkeep.ts'
 import { foldUsageRegularly, recountDaily } from './usage-upkeep.ts'
 import { type RunningMirrors, startMirrors } from './mirror.ts'
 import { startWorkers } from './workers.ts'
@@ -88,6 +88,7 @@ export async function startRegistry(
   stack.use(deleteOldEvents(stores.metadata, config.events.retentionDays, log))
   stack.use(deleteOldCredentials(stores.metadata, log))
   stack.use(evictHourly(config, stores.metadata, log))
+  stack.use(forgetUpstreamTagsHourly(config, stores.metadata, log))
   stack.use(deleteOldAudit(stores.metadata, config.audit.retentionDays, log))
 
   const url = `${config.registry.tls.certificateFile === undefined ? 'http' : 'https'}://${service.address}`

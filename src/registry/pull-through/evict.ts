@@ -18,10 +18,7 @@ export interface EvictionRule {
 }
 
 export interface EvictionOptions {
-  readonly records: Pick<
-    UpstreamRecords,
-    'listEvictable' | 'bytesBelow' | 'unlinkUnnamed' | 'forgetUpstreamTags'
-  > &
+  readonly records: Pick<UpstreamRecords, 'listEvictable' | 'bytesBelow' | 'unlinkUnnamed'> &
     Pick<ManifestRecords, 'deleteManifest'>
   readonly log: Logger
   /** Milliseconds since 1970. */
@@ -34,10 +31,10 @@ const batch = 100
 const maxProtected = 10_000
 /** Above `maxBytes`, it goes on until so much of it is taken, so that it need not begin again at once. */
 const enough = 0.9
-/** Blobs come before somebody names them, and a manifest is often the next thing that is pulled. */
+/** Blobs may come before what names them, and what names them may have been forgotten and come again. */
 const blobGraceMs = 60 * 60 * 1000
-/** What was compared with upstream so long ago says nothing any more. */
-const tagMemoryMs = 7 * 24 * 60 * 60 * 1000
+/** What was pulled in the last hour stays. Pulls are noted once an hour, so it may look an hour older than it is. */
+const recentMs = 2 * 60 * 60 * 1000
 
 /**
  * Lets go of copies that nobody pulls. What an index names stays as long as that does. The bytes are freed when garbage is
@@ -56,8 +53,6 @@ export async function evict(
     if (evicted === 0) continue
     log.info({ upstream: rule.name, evicted }, 'copies that nobody pulls were let go of')
   }
-  const before = new Date(now() - tagMemoryMs)
-  while ((await records.forgetUpstreamTags(before, batch, { signal })) === batch);
 }
 
 async function evictOne(
@@ -79,11 +74,11 @@ async function evictOne(
     await unlink(found, records, new Date(now() - blobGraceMs), options)
     return found.length > protectedOnes || (found.length === limit && limit < maxProtected)
   }
-  if (afterMs !== undefined) while (await evictBefore(new Date(now() - afterMs)));
+  const olderThan = (ms: number): Date => new Date(now() - Math.max(ms, recentMs))
+  if (afterMs !== undefined) while (await evictBefore(olderThan(afterMs)));
   if (maxBytes === undefined || (await records.bytesBelow(prefix, options)) <= maxBytes) return evicted
-  // What has come in the last hour would leave its blobs behind, and is what somebody is pulling.
   while ((await records.bytesBelow(prefix, options)) > enough * maxBytes)
-    if (!(await evictBefore(new Date(now() - blobGraceMs)))) break
+    if (!(await evictBefore(olderThan(0)))) break
   return evicted
 }
 

@@ -6,6 +6,7 @@ import type { ManifestInfo, StoredManifest } from '../../storage/metadata/metada
 import { formatReference, type Reference, type Tag } from '../../storage/reference.ts'
 import type { FoundTag, Keeping, ManifestCopies } from './manifest-copies.ts'
 import { SharedWork } from './shared-work.ts'
+import { tagStateOf } from './tag-state.ts'
 import type { Upstream, UpstreamRepository } from './upstream.ts'
 
 export interface ManifestQuestionsOptions {
@@ -55,6 +56,8 @@ export class ManifestQuestions implements AsyncDisposable {
     return this.#tags.do(
       keyOf(at, reference),
       async working => {
+        // It may have been compared since whoever wants to know has looked.
+        if (await this.#isFresh(at, tag, working)) return { kind: 'here' }
         const found: FoundTag = { tag, checkedAt: new Date(this.#now()) }
         const info = await this.head(at, reference, working)
         if (info.digest === local) {
@@ -89,6 +92,18 @@ export class ManifestQuestions implements AsyncDisposable {
       },
       options,
     )
+  }
+
+  async #isFresh(
+    { repository, upstream }: UpstreamRepository,
+    tag: Tag,
+    options: Abortable,
+  ): Promise<boolean> {
+    const [noted, local] = await Promise.all([
+      this.#copies.noted(repository, tag, options),
+      this.#copies.find(repository, { kind: 'tag', tag }, options),
+    ])
+    return tagStateOf(noted, local?.digest, upstream.settings, this.#now()).kind === 'fresh'
   }
 
   /** Whether the tag here can answer. */

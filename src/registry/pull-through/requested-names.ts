@@ -47,7 +47,8 @@ const rootOperations: ReadonlySet<string> = new Set([
 ])
 
 /**
- * By path, by `ns`, by Host, or at the root, in this order. At the root our own repositories come first, and so do all
+ * By path, by Host, by `ns`, or at the root. What a client wants of another registry, as `ns` says, is never
+ * answered with what the one at the root has by the same name. At the root our own repositories come first, and so do all
  * names of our tenants, those too that nothing was ever stored under: nobody can put an image in the place of one of ours
  * by giving one the same name elsewhere.
  */
@@ -69,10 +70,11 @@ export class RequestedNames implements RepositoryNames {
     if (above !== undefined) return meant(above, name, undefined)
     const root = this.#upstreams.find(upstream => upstream.root)
     if (root === undefined || !rootOperations.has(request.operation)) return undefined
+    if (!isFor(root, request.namespace)) return undefined
     return (await this.#isOurs(name, options)) ? undefined : meant(root, name, undefined)
   }
 
-  /** That which `ns` names, else that which Host does. */
+  /** That which Host names, unless `ns` says that another registry is meant; else that which `ns` does. */
   #namedUpstream({
     name,
     namespace,
@@ -83,9 +85,11 @@ export class RequestedNames implements RepositoryNames {
     // With containerd's `override_path` the prefix is in the path, and `ns` comes all the same.
     const isInPath = above !== undefined && (above === byNamespace || above.registry === namespace)
     if (isInPath) return { upstream: above, namespace: namespace ?? undefined }
-    if (namespace !== null && byNamespace !== undefined) return { upstream: byNamespace, namespace }
     const byHost = this.#upstreams.find(({ hosts }) => hosts.includes((host ?? '').toLowerCase()))
-    return byHost && { upstream: byHost, namespace: undefined }
+    // Of several upstreams that are the same registry, the host says which.
+    if (byHost !== undefined && isFor(byHost, namespace))
+      return { upstream: byHost, namespace: namespace === '' ? undefined : (namespace ?? undefined) }
+    return namespace === null || byNamespace === undefined ? undefined : { upstream: byNamespace, namespace }
   }
 
   async #isOurs(name: RepositoryName, options: Abortable): Promise<boolean> {
@@ -96,6 +100,11 @@ export class RequestedNames implements RepositoryNames {
       (await this.#records.hasRepository(name, options)) || (await isTenant(this.#records, first, options))
     )
   }
+}
+
+/** Whether what a client says that it wants of a registry can be wanted of this one. */
+function isFor({ registry, namespaces }: UpstreamNames, namespace: string | null): boolean {
+  return namespace === null || namespace === '' || namespace === registry || namespaces.includes(namespace)
 }
 
 async function isTenant(

@@ -107,7 +107,7 @@ export class UpstreamManifests implements AsyncDisposable {
     try {
       const asking = this.#ask(at, known, state, want, options)
       const found = local === undefined ? await asking : await inTime(asking, this.#patienceMs)
-      return found ?? { kind: 'here', stale: { checkedAt: noted?.checkedAt } }
+      return found ?? { kind: 'here', stale: stalenessOf(known) }
     } catch (error) {
       return await this.#afterFailure(at, known, error, options)
     }
@@ -160,10 +160,10 @@ export class UpstreamManifests implements AsyncDisposable {
   }
 
   /** @throws DomainError `not_found`, unless our last copy counts nevertheless. */
-  #absent(at: UpstreamRepository, { tag, local, noted }: KnownTag): FoundManifest {
-    if (at.upstream.settings.keepAbsent && local !== undefined)
-      return { kind: 'here', stale: { checkedAt: noted?.checkedAt } }
-    throw absentUpstream(at, 'manifest', `The manifest ${tag}`)
+  #absent(at: UpstreamRepository, known: KnownTag): FoundManifest {
+    if (at.upstream.settings.keepAbsent && known.local !== undefined)
+      return { kind: 'here', stale: stalenessOf(known) }
+    throw absentUpstream(at, 'manifest', `The manifest ${known.tag}`)
   }
 
   async #afterFailure(
@@ -178,13 +178,13 @@ export class UpstreamManifests implements AsyncDisposable {
     if (kind === undefined) throw failure
     if (kind === 'away') {
       if (local === undefined) throw failure
-      return { kind: 'here', stale: { checkedAt: noted?.checkedAt } }
+      return { kind: 'here', stale: stalenessOf(known) }
     }
     // For other processes; of what was never here, nothing is written down.
     if (local !== undefined || noted !== undefined)
       await this.#copies.note(at.repository, { tag, checkedAt: new Date(this.#now()) }, null, options)
     if (at.upstream.settings.keepAbsent && local !== undefined)
-      return { kind: 'here', stale: { checkedAt: noted?.checkedAt } }
+      return { kind: 'here', stale: stalenessOf(known) }
     // Wrong credentials of ours make it so as well, and they will be put right.
     if (kind === 'absent' && local !== undefined) await this.#copies.forget(at.repository, tag, options)
     throw failure
@@ -198,6 +198,11 @@ export class UpstreamManifests implements AsyncDisposable {
     this.#absences.note(keyOf(at, reference), at.upstream.settings.absentSeconds)
     return absentUpstream(at, 'manifest', `The manifest ${formatReference(reference)}`, error)
   }
+}
+
+/** When our copy was last what upstream has. Nobody knows when it has found something else, or nothing, since. */
+function stalenessOf({ noted, local }: KnownTag): Staleness {
+  return { checkedAt: noted?.digest === local?.digest ? noted?.checkedAt : undefined }
 }
 
 /** Undefined when it takes longer; it goes on. */

@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
@@ -12,6 +12,7 @@ import type { BlobRecords, BlobSearch, NewBlob, NewBlobLink, StoredBlob } from '
 import type { PreparedQuery } from './prepared.ts'
 import { lockRepository } from './repositories.ts'
 import type { BlobLinkRow, BlobRow, Schema } from './schema.ts'
+import { below } from './tenant-range.ts'
 import { lostLease, unknownUpload } from './upload-errors.ts'
 import type { UsageWriter } from './usage-writer.ts'
 import { visibleRepositoriesWithBlob } from './visible-repositories.ts'
@@ -126,13 +127,14 @@ export class KyselyBlobs implements BlobRecords {
   }
 
   repositoriesWithBlob(digest: Digest, limit: number, options?: BlobSearch): Promise<RepositoryName[]> {
-    const viewer = options?.viewer
+    const { viewer, below: prefix } = options ?? {}
     return this.#database.read(options, async db => {
       if (viewer !== undefined) return visibleRepositoriesWithBlob(db, viewer, digest, limit)
       const rows = await db
         .selectFrom('blob_links')
         .select('repository')
         .where('digest', '=', digest)
+        .where(prefix === undefined ? sql<boolean>`true` : below('repository', prefix))
         .orderBy('repository')
         .limit(limit)
         .execute()

@@ -19,13 +19,8 @@ export async function selectEvictable(
       and coalesce(pulled.at, manifest.created_at) < ${before}
       and not exists (
         select 1 from manifest_references as reference
-        join manifests as parent
-          on parent.repository = reference.repository and parent.digest = reference.manifest
-        left join pulled_manifests as parent_pulled
-          on parent_pulled.repository = parent.repository and parent_pulled.digest = parent.digest
         where reference.repository = manifest.repository and reference.digest = manifest.digest
           and reference.role = 'child'
-          and coalesce(parent_pulled.at, parent.created_at) > coalesce(pulled.at, manifest.created_at)
       )
     order by coalesce(pulled.at, manifest.created_at), manifest.repository, manifest.digest
     limit ${limit}

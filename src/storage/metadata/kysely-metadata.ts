@@ -77,7 +77,9 @@ export function kyselyMetadata(database: Database, now: Clock, keep: KeepTimes =
     ...methodsOf<BlobRecords>(new KyselyBlobs(database, { events, usage, links }, now)),
     ...methodsOf<UploadRecords>(new KyselyUploads(database, now)),
     ...methodsOf<GarbageRecords>(new KyselyGarbage(database, now)),
-    ...methodsOf<AdoptionRecords>(new KyselyAdoption(database, { events, usage, links, releases }, now)),
+    ...methodsOf<AdoptionRecords>(
+      new KyselyAdoption(database, { events, usage, links, releases, times: keep }, now),
+    ),
     ...methodsOf<EventRecords>(new KyselyEvents(database, events)),
     ...methodsOf<EventEndpointRecords>(new KyselyEventEndpoints(database, now)),
     ...methodsOf<SettingRecords>(new KyselySettings(database)),

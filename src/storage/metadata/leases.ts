@@ -53,6 +53,19 @@ export class Leases {
     return numInsertedOrUpdatedRows === 1n
   }
 
+  /** Whether anybody has it. */
+  async isHeld(name: string, options?: Abortable): Promise<boolean> {
+    const row = await this.#database.read(options, db =>
+      db
+        .selectFrom('leases')
+        .select('lease_until')
+        .where('kind', '=', this.#kind)
+        .where('name', '=', name)
+        .executeTakeFirst(),
+    )
+    return row !== undefined && row.lease_until > this.#now()
+  }
+
   async release(name: string, holder: string, options?: Abortable): Promise<void> {
     await this.#database.write(options, db =>
       db

@@ -69,7 +69,7 @@ export class KyselyManifests implements ManifestRecords {
       const release = this.#releases.columnsOf({ isTagged: manifest.tags.length > 0 })
       const isNew = await insertManifest(db, repository, manifest, { ...release, created_at: now })
       if (isNew) await insertEdges(db, repository, manifest)
-      else await this.#releases.keep(db, repository, manifest.digest)
+      else await this.#releases.putAgain(db, repository, manifest.digest)
       await this.#usage.write(db, repository, { bytes: isNew ? manifest.size : 0, repositories })
       const occasion = { at: new Date(now), by: options?.by }
       const tags = await pointTags(db, repository, manifest, now)

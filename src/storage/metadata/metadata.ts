@@ -169,11 +169,16 @@ export interface UploadRecords {
  */
 export interface GarbageRecords {
   /** At most `limit` keys of objects that may be deleted by now, those that have waited longest first. */
-  listGarbage(limit: number, options?: Abortable): Promise<ObjectKey[]>
+  listGarbage(limit: number, options?: GarbageSearch): Promise<ObjectKey[]>
   /** Call when their objects have been deleted. Absent keys are success. */
   forgetGarbage(keys: readonly ObjectKey[], options?: Abortable): Promise<void>
   /** Lets all others go first: their objects could not be deleted. Absent keys are success. */
   postponeGarbage(keys: readonly ObjectKey[], options?: Abortable): Promise<void>
+}
+
+export interface GarbageSearch extends Abortable {
+  /** Only what was never a blob. */
+  readonly ofUploads?: boolean | undefined
 }
 
 /** A page of a list in byte order: at most `limit` names after `after`. */
@@ -198,6 +203,8 @@ export interface VisiblePage extends Page {
 export interface BlobSearch extends Abortable {
   /** Undefined: one who sees everything. */
   readonly viewer?: Viewer | undefined
+  /** Only those below this name; not together with a viewer. */
+  readonly below?: RepositoryName | undefined
 }
 
 export interface ManifestInfo {

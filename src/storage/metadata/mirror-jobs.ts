@@ -106,6 +106,10 @@ export class KyselyMirrorJobs implements MirrorJobRecords {
     return this.#leases.release(job, holder, options)
   }
 
+  isMirrorJobLeased(job: MirrorJobName, options?: Abortable): Promise<boolean> {
+    return this.#leases.isHeld(job, options)
+  }
+
   async findMirroredTag(
     job: MirrorJobName,
     target: string,

@@ -32,6 +32,8 @@ export interface MirrorJobRecords {
    */
   leaseMirrorJob(job: MirrorJobName, lease: MirrorLease, options?: Abortable): Promise<boolean>
   releaseMirrorJob(job: MirrorJobName, holder: string, options?: Abortable): Promise<void>
+  /** Whether anybody has a lease of it that has not run out. */
+  isMirrorJobLeased(job: MirrorJobName, options?: Abortable): Promise<boolean>
 
   /** When the referrers of a tag's manifest were last looked at, and of which digest; undefined when never. */
   findMirroredTag(
@@ -115,7 +117,7 @@ export interface UpstreamRecords {
   notePulled(pulled: readonly PulledManifest[], options?: Abortable): Promise<void>
   /**
    * Manifests below `prefix` that were last pulled (or, never pulled, fetched) before `before`, longest ago first, and
-   * that no other manifest of the repository that was pulled later names: an index keeps its children.
+   * that no index of the repository names: its children stay as long as it does, however deep they are.
    */
   listEvictable(
     prefix: RepositoryName,
@@ -142,6 +144,9 @@ export interface UpstreamRecords {
     options?: Abortable,
   ): Promise<boolean>
   releaseFill(repository: RepositoryName, digest: Digest, holder: string, options?: Abortable): Promise<void>
+  /** One who lets go of copies at a time, of all upstreams; as {@link MirrorRecords.leaseMirrorJob}. */
+  leaseEviction(lease: MirrorLease, options?: Abortable): Promise<boolean>
+  releaseEviction(holder: string, options?: Abortable): Promise<void>
   /** What manifests of the repository say that the blob has, in bytes, each once: one, unless some are wrong. At most ten. */
   sizesNamed(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<number[]>
 }

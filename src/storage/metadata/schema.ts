@@ -336,8 +336,8 @@ export interface AuditSweepRow {
   before: number
 }
 
-/** What only one may do at a time: lead a mirror job, fetch a blob of an upstream, collect garbage. */
-export type LeaseKind = 'mirror-job' | 'fill' | 'collect'
+/** What only one may do at a time: lead a mirror job, fetch a blob of an upstream, let go of copies, collect garbage. */
+export type LeaseKind = 'mirror-job' | 'fill' | 'evict' | 'collect'
 
 export interface LeaseRow {
   kind: LeaseKind
@@ -430,6 +430,12 @@ export interface CollectStateRow {
   /** How far what has no tag was brought into the queue: the last repository; null before the first. */
   untagged_after: RepositoryName | null
   untagged_done: Flag
+  /** When the next look for what nobody has brought into the queue begins, or when this one began. */
+  forgotten_at: number
+  /** How far that is: which table, and the last row; null while there is none. */
+  forgotten_among: 'links' | 'blobs' | null
+  forgotten_repository: RepositoryName | null
+  forgotten_digest: Digest | null
   ticked_at: number | null
   links: number
   blobs: number

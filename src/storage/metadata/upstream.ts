@@ -10,19 +10,24 @@ import type { LinkWriter } from './link-writer.ts'
 import type { MirrorLease, PulledManifest, UpstreamRecords, UpstreamTag } from './mirror-records.ts'
 import { unlinkUnnamed } from './unlink-unnamed.ts'
 
+/** There is one, whatever upstream it is of. */
+const evictionName = 'copies'
+
 export class KyselyUpstream implements UpstreamRecords {
   readonly #database: Database
   readonly #events: EventWriter
   readonly #links: LinkWriter
   readonly #now: () => number
-  readonly #leases: Leases
+  readonly #fills: Leases
+  readonly #evictions: Leases
 
   constructor(database: Database, events: EventWriter, links: LinkWriter, now: () => number) {
     this.#database = database
     this.#events = events
     this.#links = links
     this.#now = now
-    this.#leases = new Leases(database, 'fill', now)
+    this.#fills = new Leases(database, 'fill', now)
+    this.#evictions = new Leases(database, 'evict', now)
   }
 
   async findUpstreamTag(
@@ -58,7 +63,7 @@ export class KyselyUpstream implements UpstreamRecords {
   }
 
   async forgetUpstreamTags(before: Date, limit: number, options?: Abortable): Promise<number> {
-    await this.#leases.forget(before, options)
+    await this.#fills.forget(before, options)
     const { numDeletedRows } = await this.#database.write(options, db =>
       db
         .deleteFrom('upstream_tags')
@@ -142,7 +147,7 @@ export class KyselyUpstream implements UpstreamRecords {
     lease: MirrorLease,
     options?: Abortable,
   ): Promise<boolean> {
-    return this.#leases.take(keyOf({ repository, digest }), lease, options)
+    return this.#fills.take(keyOf({ repository, digest }), lease, options)
   }
 
   releaseFill(
@@ -151,7 +156,15 @@ export class KyselyUpstream implements UpstreamRecords {
     holder: string,
     options?: Abortable,
   ): Promise<void> {
-    return this.#leases.release(keyOf({ repository, digest }), holder, options)
+    return this.#fills.release(keyOf({ repository, digest }), holder, options)
+  }
+
+  leaseEviction(lease: MirrorLease, options?: Abortable): Promise<boolean> {
+    return this.#evictions.take(evictionName, lease, options)
+  }
+
+  releaseEviction(holder: string, options?: Abortable): Promise<void> {
+    return this.#evictions.release(evictionName, holder, options)
   }
 
   async sizesNamed(repository: RepositoryName, digest: Digest, options?: Abortable): Promise<number[]> {

@@ -79,6 +79,11 @@ for (const mode of ['token', 'basic'] as const)
       const passwordHash = await hash(passwordOf('gina'), testPasswordCost)
       await metadata.createAccount({ kind: 'user', name: parseAccountName('gina'), passwordHash })
       await metadata.setMember(parseTenantName('acme'), parseAccountName('gina'), 'guest')
+      const otto = parseAccountName('otto')
+      const ottoHash = await hash(passwordOf('otto'), testPasswordCost)
+      await metadata.createAccount({ kind: 'user', name: otto, passwordHash: ottoHash })
+      await metadata.createTenant({ name: parseTenantName('otto') })
+      await metadata.setMember(parseTenantName('otto'), otto, 'developer')
       const own = new RegistryClient(url)
       ours = await push(own, 'acme/web')
       await push(own, 'solo/app')
@@ -107,11 +112,17 @@ for (const mode of ['token', 'basic'] as const)
     }
 
     /** `Authorization` of somebody, by the way that the mode wants, for what they say that they pull. */
-    async function shown(name: string | undefined, repository: string): Promise<Record<string, string>> {
+    async function shown(
+      name: string | undefined,
+      repository: string,
+      actions = 'pull',
+      besides?: string,
+    ): Promise<Record<string, string>> {
       const login: Record<string, string> = name === undefined ? {} : { authorization: basic(name) }
       if (mode === 'basic') return login
-      const scope = `repository:${repository}:pull`
-      const answer = await request(`${url}/token?service=varve&scope=${scope}`, { headers: login })
+      const scope = repository === '' ? `registry:catalog:${actions}` : `repository:${repository}:${actions}`
+      const more = besides === undefined ? '' : `&scope=repository:${besides}:pull`
+      const answer = await request(`${url}/token?service=varve&scope=${scope}${more}`, { headers: login })
       const { token } = (await answer.body.json()) as { token: string }
       return { authorization: `Bearer ${token}` }
     }
@@ -131,12 +142,16 @@ for (const mode of ['token', 'basic'] as const)
         ['debian', '', undefined],
         ['library/debian', '', 'mirror.test'],
         ['debian', '', 'MIRROR.test'],
-        ['library/debian', '?ns=nobody.example', undefined],
       ] as const) {
         const answer = await pulled(undefined, repository, query, host)
         assert.equal(answer.digest, debian, `${repository} ${query} ${host}`)
         assert.equal(answer.headers['oci-namespace'], undefined)
       }
+      for (const host of [undefined, 'mirror.test'])
+        for (const repository of ['library/debian', 'debian']) {
+          const answer = await pulled(undefined, repository, '?ns=nobody.example', host)
+          assert.ok([401, 404].includes(answer.status), `${answer.status}`)
+        }
       // containerd takes the scope from the challenge.
       for (const repository of ['library/debian', 'debian', 'hub/library/debian']) {
         const headers = await shown(undefined, 'hub/library/debian')
@@ -200,6 +215,27 @@ for (const mode of ['token', 'basic'] as const)
         assert.equal((await ask(`/v2/hub/staff/only/blobs/${digest}`, headers, 'HEAD')).status, 404)
         assert.equal((await ask(`/v2/hub/library/debian/blobs/${digest}`, headers)).status >= 400, true)
       }
+    })
+
+    it('only members its tags, referrers, catalog entries and mounts', async () => {
+      const repository = 'acme/hub/staff/only'
+      const digest = digestOf(secretLayer)
+      const member = await shown('gina', repository)
+      assert.equal((await ask(`/v2/${repository}/manifests/1`, member)).status, 200)
+      assert.equal((await ask(`/v2/${repository}/blobs/${digest}`, member)).status, 200)
+      const lists = [`/v2/${repository}/tags/list`, `/v2/${repository}/referrers/${digest}`]
+      for (const path of lists) assert.equal((await ask(path, member)).status, 200)
+      for (const who of [undefined, 'otto']) {
+        const stranger = await shown(who, repository)
+        for (const path of lists) assert.ok([401, 403].includes((await ask(path, stranger)).status), path)
+      }
+      const own = await shown('otto', 'otto/app', 'pull,push', repository)
+      for (const query of [`mount=${digest}&from=${repository}`, `mount=${digest}`]) {
+        const answer = await ask(`/v2/otto/app/blobs/uploads/?${query}`, own, 'POST')
+        assert.equal(answer.status, 202, query)
+      }
+      const names = await request(`${url}/v2/_catalog`, { headers: await shown('otto', '', '*') })
+      assert.ok(!(await names.body.text()).includes(repository))
     })
 
     it('nobody a repository that became ours after they had shown that they may pull upstream’s', async () => {

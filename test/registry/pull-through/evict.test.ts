@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { type EvictionRule, evict } from '../../../src/registry/pull-through/evict.ts'
+import { Evictor } from '../../../src/registry/pull-through/evictor.ts'
 import { parseTenantName } from '../../../src/storage/accounts/names.ts'
 import { digestOf } from '../../../src/storage/digest.ts'
 import { mediaTypes } from '../../../src/storage/media-types.ts'
@@ -113,6 +114,53 @@ describe('eviction', { timeout: 60_000 }, () => {
     assert.ok(bytes <= 810_000, String(bytes))
     const left = await tags()
     assert.ok(!left.some(tag => tag === 't9'))
+  })
+
+  it('leaves what was pulled in the last hour, though its pull was noted up to an hour before', async () => {
+    const layer = Buffer.from('layer')
+    await source.pushImage('a', '1', layer)
+    await pull('1', layer)
+    for (const rule of [{ maxBytes: 1 }, { afterMs: 1 }]) {
+      await run(rule, 1.9 / 24)
+      assert.deepEqual(await tags(), ['1'])
+      assert.equal(await isHere(layer), true)
+    }
+    await run({ maxBytes: 1 }, 2.1 / 24)
+    assert.equal(await isHere(layer), false)
+  })
+
+  it('is one process’s work, until that stops', async () => {
+    const layers = ['one', 'two', 'three'].map(text => Buffer.from(text))
+    const evictor = (holder: string): Evictor =>
+      new Evictor([{ name: 'there', prefix, afterMs: 7 * dayMs, maxBytes: undefined }], {
+        records: registry.metadata,
+        leases: registry.metadata,
+        log: testLog(),
+        holder,
+        everyMs: 3_600_000,
+        now: () => Date.now() + 8 * dayMs,
+      })
+    const come = async (): Promise<void> => {
+      const layer = layers.pop() ?? assert.fail()
+      await source.pushImage('a', layer.toString(), layer)
+      await pull(layer.toString(), layer)
+    }
+    const [first, second] = [evictor('first'), evictor('second')]
+    await come()
+    assert.equal(await first.tick(), true)
+    assert.deepEqual(await tags().catch(() => []), [])
+    await come()
+    assert.equal(await second.tick(), false)
+    assert.equal((await tags()).length, 1)
+    assert.equal(await first.tick(), true)
+    assert.deepEqual(await tags().catch(() => []), [])
+    // It has nothing to give back.
+    await second[Symbol.asyncDispose]()
+    assert.equal(await evictor('third').tick(), false)
+    await first[Symbol.asyncDispose]()
+    await come()
+    assert.equal(await second.tick(), true)
+    assert.deepEqual(await tags().catch(() => []), [])
   })
 
   it('leaves what a tenant protects, and still comes to an end', async () => {

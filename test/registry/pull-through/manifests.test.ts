@@ -202,6 +202,35 @@ describe('manifests of an upstream', { timeout: 60_000 }, () => {
     assert.equal((await get('2')).status, 503)
   })
 
+  it('have no Age where upstream is known to have another one by now', async () => {
+    await source.pushImage('a', '1', Buffer.from('old'))
+    await serve({ tagFreshSeconds: 60 })
+    const { headers } = await get('1')
+    const moved = await source.pushImage('a', '1', Buffer.from('new'))
+    later(61)
+    upstream.answers = ({ method }, response) => {
+      if (method === 'HEAD') return false
+      response.writeHead(500).end()
+      return true
+    }
+    assert.equal((await head('1')).headers['docker-content-digest'], moved)
+    const stale = await get('1')
+    assert.equal(stale.headers['docker-content-digest'], headers['docker-content-digest'])
+    assert.equal(stale.headers['warning'], '110 - "Response is Stale"')
+    assert.equal(stale.headers['age'], undefined)
+  })
+
+  it('and blobs that upstream does not have are asked for once, whoever wants them, for a while', async () => {
+    await serve()
+    const digest = digestOf(Buffer.from('nowhere'))
+    for (const method of ['GET', 'HEAD', 'GET'])
+      assert.equal((await client.send(method, `/v2/up/a/blobs/${digest}`)).status, 404)
+    assert.deepEqual(upstream.take(), [`GET /v2/a/blobs/${digest}`])
+    // Elsewhere it may be.
+    assert.equal((await client.send('HEAD', `/v2/up/b/blobs/${digest}`)).status, 404)
+    assert.deepEqual(upstream.take(), [`HEAD /v2/b/blobs/${digest}`])
+  })
+
   it('that upstream does not have are remembered as such, for a while', async () => {
     await serve({ absentSeconds: 3600 })
     for (let i = 0; i < 3; i += 1) {

@@ -80,6 +80,27 @@ describe('the repository that a request is about', () => {
       assert.equal(await meant('acme/web', { host }), undefined)
   })
 
+  it('is never that of another registry than ns says, at the root or at a host', async () => {
+    for (const ns of ['ghcr.io', 'DOCKER.IO', 'docker.io.elsewhere.test', 'docker.io/']) {
+      assert.equal(await meant('debian', { ns }), undefined, ns)
+      assert.equal(await meant('debian', { ns, host: 'hub.test' }), undefined, ns)
+    }
+    assert.equal(await meant('a/b', { ns: 'quay.io', host: 'hub.test' }), 'quay.io/a/b')
+    for (const ns of [null, '', 'docker.io', 'registry-1.docker.io'])
+      for (const host of ['varve.test', 'hub.test'])
+        assert.equal(await meant('debian', { ns, host }), 'docker.io/library/debian', `${ns} ${host}`)
+  })
+
+  it('is that of the host, of two upstreams that are the same registry for two users', async () => {
+    const ours = { ...acme, hosts: ['acme.test'] }
+    const both = new RequestedNames([hub, ours], records)
+    const at = async (host: string) =>
+      await both.meantBy({ operation: 'manifest.get', name: 'a/b', namespace: 'docker.io', host })
+    assert.deepEqual(await at('acme.test'), { repository: 'acme/hub/a/b', namespace: 'docker.io' })
+    assert.deepEqual(await at('hub.test'), { repository: 'docker.io/a/b', namespace: 'docker.io' })
+    assert.deepEqual(await at('varve.test'), { repository: 'docker.io/a/b', namespace: 'docker.io' })
+  })
+
   it('is upstream’s at the root, when it is nobody’s here and nothing is changed', async () => {
     assert.equal(await meant('debian'), 'docker.io/library/debian')
     assert.equal(await meant('a/b/c'), 'docker.io/a/b/c')

@@ -1,19 +1,18 @@
-import { Readable } from 'node:stream'
-import { DomainError } from '../../../errors.ts'
 import { type Abortable, orAbort } from '../../../storage/abortable.ts'
 import type { BlobInfo } from '../../../storage/blobs/blob-store.ts'
 import type { Digest } from '../../../storage/digest.ts'
 import type { SpoolPlace } from '../../../storage/spool/spool.ts'
 import type { UpstreamRepository } from '../upstream.ts'
 import type { BlobFetchParts } from './blob-fetch-parts.ts'
-import { fetchFailure, isRefusal, isWrongContent } from './fetch-failure.ts'
+import { BlobStoring } from './blob-storing.ts'
+import { fetchFailure, givenUp, isRefusal } from './fetch-failure.ts'
 import { FetchedCopy } from './fetched-copy.ts'
 import { FillTurn } from './fill-turn.ts'
 import type { GrowingBlob } from './growing-blob.ts'
-import { type GoOn, GrowingStream } from './growing-stream.ts'
-import { assertNamedSize, dropStored, linkFromElsewhere, sizeIn } from './kept-blobs.ts'
+import type { GoOn } from './growing-stream.ts'
+import { assertNamedSize, canGoOn, linkWithinPrefix, sizeIn } from './kept-blobs.ts'
 import { placeSoon } from './spool-place.ts'
-import { upstreamBytes } from './upstream-bytes.ts'
+import { type OpenedBlob, UpstreamBlob } from './upstream-blob.ts'
 
 /**
  * How those who wait get the blob: the repository has it by now; it can be read as it comes; or it can be read only when
@@ -31,12 +30,6 @@ export interface BlobFetchOptions {
   readonly onOver: () => void
 }
 
-interface Opened {
-  readonly blob: BlobInfo
-  /** From the first byte on. */
-  readonly body?: Readable | undefined
-}
-
 /**
  * One blob on its way from upstream, for everybody in this process who wants it meanwhile. It belongs to none of them:
  * when they leave it goes on, if it is to be kept.
@@ -48,16 +41,11 @@ export class BlobFetch {
   readonly #keeps: boolean
   readonly #onOver: () => void
   readonly #stop = new AbortController()
-  /** Ends the storing alone. */
-  readonly #storing = new AbortController()
   readonly #signal: AbortSignal
   readonly #begun = Promise.withResolvers<Begun>()
   readonly #stored = Promise.withResolvers<boolean>()
-  #body: Readable | undefined
+  readonly #upstreamBlob: UpstreamBlob
   #copy: FetchedCopy | undefined
-  /** Of the growing copy. */
-  #failure: unknown
-  #bytes = 0
   #isStoring = true
   /** Settles when nothing of it is left; never rejects. */
   readonly closed: Promise<void>
@@ -70,6 +58,7 @@ export class BlobFetch {
     this.#onOver = options.onOver
     const timeout = AbortSignal.timeout(parts.settings.fetchWithinMs)
     this.#signal = AbortSignal.any([this.#stop.signal, timeout])
+    this.#upstreamBlob = new UpstreamBlob(at, digest, this.#signal)
     // Those who want to know ask later, or have left.
     this.#begun.promise.catch(() => {})
     this.closed = this.#run()
@@ -87,7 +76,7 @@ export class BlobFetch {
 
   /** Where clients go on when the growing copy is given up. */
   readonly goOn: GoOn = async (range, signal) => {
-    if (!(await this.stored({ signal }))) throw this.#givenUp()
+    if (!(await this.stored({ signal }))) throw givenUp(this.#digest)
     const blobs = this.#parts.blobs.repository(this.#at.repository)
     return (await blobs.open(this.#digest, { range, signal })).stream
   }
@@ -114,7 +103,7 @@ export class BlobFetch {
     await (isStored ? copy?.linger(this.#parts.settings.lingerMs) : copy?.untilUnwanted())
     this.#onOver()
     this.#stop.abort(new DOMException('the fetch is over', 'AbortError'))
-    this.#body?.destroy()
+    this.#upstreamBlob[Symbol.dispose]()
     const ended = await copy?.ended
     await copy?.growing[Symbol.asyncDispose]()
     this.#tell(isStored, copy !== undefined && ended === undefined)
@@ -140,59 +129,31 @@ export class BlobFetch {
     const { repository } = this.#at
     const options = { signal: this.#signal }
     if (await this.#isHere(options)) return this.#beginHere({ isLinked: false })
-    if (await linkFromElsewhere(this.#parts, this.#at, this.#digest, options))
+    if (await linkWithinPrefix(this.#parts, this.#at, this.#digest, options))
       return this.#beginHere({ isLinked: true })
     // Of what was stored before, nothing should come again.
-    const goesOn = (await this.#parts.records.findTransfer(repository, this.#digest, options)) !== undefined
-    const opened = goesOn ? await this.#measure() : await this.#open()
-    await assertNamedSize(this.#parts, this.#at, opened.blob, options)
-    if (goesOn) this.#begun.resolve({ kind: 'hidden' })
-    else this.#grow(opened, await this.#place(opened.blob))
-    return await this.#store(opened.blob)
-  }
-
-  async #store(blob: BlobInfo): Promise<boolean> {
-    // Keeps the first bytes from going before the store has asked for them.
-    using seat = this.#copy?.growing.attach(0, 'needed')
-    const signal = AbortSignal.any([this.#signal, this.#storing.signal])
-    const from = (offset: number): Promise<Readable> => {
-      const stream = this.#bytesFrom(blob, offset, signal)
-      seat?.[Symbol.dispose]()
-      return Promise.resolve(stream)
-    }
-    try {
-      await this.#parts.own(this.#at.repository).putBlob(blob, from, { signal })
-      return true
-    } catch (error) {
-      await this.#notKept(error)
-      return false
-    }
+    const goesOn = await canGoOn(this.#parts, repository, this.#digest, options)
+    const opened = goesOn ? undefined : await this.#upstreamBlob.open()
+    const blob = opened?.blob ?? (await this.#upstreamBlob.measure())
+    await assertNamedSize(this.#parts, this.#at, blob, options)
+    if (opened === undefined) this.#begun.resolve({ kind: 'hidden' })
+    else this.#grow(opened, await this.#place(blob))
+    const storing = new BlobStoring(this.#parts, this.#at, {
+      upstreamBlob: this.#upstreamBlob,
+      copy: this.#copy,
+      onFailure: error => this.#note(error),
+      signal: this.#signal,
+    })
+    return await storing.run(blob)
   }
 
   /** For those who want it now, and nobody else. */
   async #pass(): Promise<void> {
-    const opened = await this.#open()
+    const opened = await this.#upstreamBlob.open()
     await assertNamedSize(this.#parts, this.#at, opened.blob, { signal: this.#signal })
     const place = await this.#place(opened.blob)
     // Without a file, readers that nothing is stored for would be held to each other's pace.
     if (place !== undefined) this.#grow(opened, place)
-  }
-
-  async #measure(): Promise<Opened> {
-    const { upstream, source } = this.#at
-    const options = { signal: this.#signal }
-    const { size } = await upstream.ask(aborts => source.statBlob(this.#digest, aborts), options)
-    return { blob: { digest: this.#digest, size } }
-  }
-
-  async #open(): Promise<Opened> {
-    const { upstream, source } = this.#at
-    const options = { signal: this.#signal }
-    const { size, stream } = await upstream.ask(aborts => source.openBlob(this.#digest, aborts), options)
-    // It may break off before it is read, and an error that nobody hears ends the process.
-    stream.on('error', () => {})
-    this.#body = stream
-    return { blob: { digest: this.#digest, size }, body: stream }
   }
 
   #isHere(options: Abortable): Promise<boolean> {
@@ -204,34 +165,19 @@ export class BlobFetch {
     return true
   }
 
-  /** What the store asks for: the growing copy, or what is not in it straight from upstream. */
-  #bytesFrom(blob: BlobInfo, offset: number, signal: AbortSignal): Readable {
-    const growing = this.#copy?.growing
-    if (growing?.has(offset) === true) {
-      const nowhere: GoOn = () => Promise.reject(this.#givenUp())
-      const stream = new GrowingStream(growing.attach(offset, 'needed'), blob.size - 1, nowhere)
-      // Upstream has been asked again often enough.
-      return stream.once('error', () => this.#failure !== undefined && this.#storing.abort(this.#failure))
-    }
-    const onBytes = (count: number): void => this.#count(count)
-    // The store asks again itself where this breaks off.
-    const rest = upstreamBytes(this.#at, blob, { from: offset, retries: 0, onBytes, signal })
-    return Readable.from(rest, { objectMode: false })
-  }
-
   #place({ size }: BlobInfo): Promise<SpoolPlace | undefined> {
     const { spool, settings } = this.#parts
     return placeSoon(spool, size, { withinMs: settings.roomWithinMs, signal: this.#signal })
   }
 
   /** @param place undefined: in memory alone. */
-  #grow({ blob, body }: Opened, place: SpoolPlace | undefined): void {
+  #grow({ blob, body }: OpenedBlob, place: SpoolPlace | undefined): void {
     const copy = new FetchedCopy(this.#at, {
       blob,
       body,
       place,
       settings: this.#parts.settings,
-      onBytes: count => this.#count(count),
+      onBytes: this.#upstreamBlob.count,
       onDeserted: () => {
         if (!this.#isStoring) this.#onOver()
       },
@@ -239,23 +185,9 @@ export class BlobFetch {
     })
     this.#copy = copy
     void copy.ended.then(ended => {
-      if (ended === undefined) return
-      this.#failure = ended.failure
-      this.#onOver()
-      // Else the store takes what has come, so that it need not come again.
-      if (isWrongContent(ended.failure)) this.#storing.abort(ended.failure)
+      if (ended !== undefined) this.#onOver()
     })
     this.#begun.resolve({ kind: 'growing', growing: copy.growing })
-  }
-
-  /** Never fails: what cannot be dropped expires. */
-  async #notKept(error: unknown): Promise<void> {
-    const cause = this.#storing.signal.aborted ? this.#storing.signal.reason : error
-    this.#note(cause)
-    if (!isWrongContent(cause)) return
-    await dropStored(this.#parts, this.#at.repository, this.#digest).catch((failure: unknown) =>
-      this.#note(failure),
-    )
   }
 
   #note(error: unknown, level: 'debug' | 'warn' = 'warn'): void {
@@ -265,21 +197,9 @@ export class BlobFetch {
     this.#parts.log[level](facts, 'a blob of an upstream is not kept')
   }
 
-  #count(bytes: number): void {
-    this.#bytes += bytes
-  }
-
   #tell(isStored: boolean, isComplete: boolean): void {
-    if (this.#bytes === 0 && this.#copy === undefined) return
+    if (this.#upstreamBlob.bytes === 0 && this.#copy === undefined) return
     const outcome = isStored ? 'kept' : isComplete ? 'not_kept' : 'failed'
-    this.#parts.observer?.fetched?.(this.#at.upstream, outcome, this.#bytes)
-  }
-
-  #givenUp(): DomainError {
-    return new DomainError(
-      'unavailable',
-      `The blob ${this.#digest} cannot be read from its beginning any more; ask for it again.`,
-      { resource: 'blob', name: this.#digest },
-    )
+    this.#parts.observer?.fetched?.(this.#at.upstream, outcome, this.#upstreamBlob.bytes)
   }
 }

@@ -1,18 +1,27 @@
-import { isAbort, isDomainError } from '../../../errors.ts'
+import { DomainError, isAbort, isDomainError } from '../../../errors.ts'
 import type { Digest } from '../../../storage/digest.ts'
 import type { UpstreamRepository } from '../upstream.ts'
 import { absentUpstream, failureKindOf, upstreamAway } from '../upstream-failure.ts'
 
 /**
  * What a client is told of a blob that does not come. What upstream does not give us, for whatever reason, is not there:
- * a client's own credentials would not help. What upstream sends wrong is not the client's mistake.
+ * a client's own credentials would not help. What upstream sends wrong is not the client's mistake. A mistake of ours stays one.
  */
 export function fetchFailure(error: unknown, at: UpstreamRepository, digest: Digest): unknown {
-  if (isAbort(error) || isOurs(error)) return error
+  if (isAbort(error) || !isDomainError(error) || isOurs(error)) return error
   const kind = failureKindOf(error)
   return kind === 'absent' || kind === 'refused'
     ? absentUpstream(at, 'blob', `The blob ${digest}`, error)
     : upstreamAway(at, error)
+}
+
+/** What breaks off the answer of whoever reads too slowly, or too late. */
+export function givenUp(digest: Digest): DomainError {
+  return new DomainError(
+    'unavailable',
+    `The blob ${digest} cannot be read any further from here; ask for it again.`,
+    { resource: 'blob', name: digest },
+  )
 }
 
 /** Whether what has come is not the blob, so that nothing of it may be kept. */

@@ -5,7 +5,9 @@ import type { Handler } from '../../handler.ts'
 import { blobHeadReply, blobReply } from '../../handlers/blobs.ts'
 import type { Reply } from '../../reply.ts'
 import { digestParamOf, type RegistryRequest } from '../../request.ts'
+import { Absences } from '../absences.ts'
 import type { UpstreamRepository } from '../upstream.ts'
+import { absentUpstream } from '../upstream-failure.ts'
 import type { Begun, BlobFetch } from './blob-fetch.ts'
 import type { BlobFetchParts } from './blob-fetch-parts.ts'
 import { BlobFetches } from './blob-fetches.ts'
@@ -16,6 +18,7 @@ import type { BlobAnswer, ProxiedBlobs } from './proxied-blobs.ts'
 export class FetchedBlobs implements ProxiedBlobs {
   readonly #parts: BlobFetchParts
   readonly #fetches: BlobFetches
+  readonly #absences = new Absences()
 
   constructor(parts: BlobFetchParts) {
     this.#parts = parts
@@ -25,6 +28,37 @@ export class FetchedBlobs implements ProxiedBlobs {
   async get(request: RegistryRequest, at: UpstreamRepository, ordinary: Handler): Promise<Reply> {
     const here = await unlessUnknown(ordinary, request)
     if (here !== undefined) return this.#answered(at, 'hit', here)
+    return await this.#unlessAbsent(request, at, () => this.#getCold(request, at, ordinary))
+  }
+
+  async head(request: RegistryRequest, at: UpstreamRepository, ordinary: Handler): Promise<Reply> {
+    const here = await unlessUnknown(ordinary, request)
+    return here ?? (await this.#unlessAbsent(request, at, () => blobHeadReply(this.#passed(at), request)))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#fetches[Symbol.asyncDispose]()
+  }
+
+  /** What upstream has just said that it does not have, it is not asked for again: that would cost the database, too. */
+  async #unlessAbsent(
+    request: RegistryRequest,
+    at: UpstreamRepository,
+    answer: () => Promise<Reply>,
+  ): Promise<Reply> {
+    const digest = digestParamOf(request)
+    const key = `${at.repository}@${digest}`
+    if (this.#absences.has(key)) throw absentUpstream(at, 'blob', `The blob ${digest}`)
+    try {
+      return await answer()
+    } catch (error) {
+      if (isDomainError(error, 'not_found') && error.details.resource === 'blob')
+        this.#absences.note(key, at.upstream.settings.absentSeconds)
+      throw error
+    }
+  }
+
+  async #getCold(request: RegistryRequest, at: UpstreamRepository, ordinary: Handler): Promise<Reply> {
     const digest = digestParamOf(request)
     const until = performance.now() + this.#parts.settings.answerWithinMs
     const keeps = at.upstream.settings.store && this.#fetches.hasRoom
@@ -39,15 +73,7 @@ export class FetchedBlobs implements ProxiedBlobs {
       if (await isSoon(options => fetch.stored(options), until - performance.now(), request))
         return this.#answered(at, 'joined', await ordinary(request))
     }
-    return this.#answered(at, 'passed', await blobReply(this.#passed(at), request))
-  }
-
-  async head(request: RegistryRequest, at: UpstreamRepository, ordinary: Handler): Promise<Reply> {
-    return (await unlessUnknown(ordinary, request)) ?? (await blobHeadReply(this.#passed(at), request))
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#fetches[Symbol.asyncDispose]()
+    return this.#answered(at, 'passed', await blobReply(this.#passed(at), inOneRange(request)))
   }
 
   /** One that was over before this request came to it has nothing for it. */
@@ -85,6 +111,12 @@ export class FetchedBlobs implements ProxiedBlobs {
     this.#parts.observer?.answered?.(upstream, answer)
     return reply
   }
+}
+
+/** Of several ranges, each would have to be taken from the whole blob anew, so they are not heeded: RFC 9110, 14.2. */
+function inOneRange(request: RegistryRequest): RegistryRequest {
+  const { range, ...headers } = request.headers
+  return range?.includes(',') === true ? { ...request, headers } : request
 }
 
 /** What the ordinary handler answers, unless the repository does not have the blob. */

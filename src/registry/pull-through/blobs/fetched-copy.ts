@@ -4,7 +4,7 @@ import { type Abortable, orAbort } from '../../../storage/abortable.ts'
 import type { BlobInfo } from '../../../storage/blobs/blob-store.ts'
 import type { SpoolPlace } from '../../../storage/spool/spool.ts'
 import type { UpstreamRepository } from '../upstream.ts'
-import { grow } from './grow.ts'
+import { type GrowOptions, grow } from './grow.ts'
 import { GrowingBlob } from './growing-blob.ts'
 import type { BlobFetchSettings } from './settings.ts'
 
@@ -26,6 +26,7 @@ export class FetchedCopy {
   /** What has gone wrong with it; undefined when it is whole. Never rejects. */
   readonly ended: Promise<{ readonly failure: unknown } | undefined>
   readonly #signal: AbortSignal | undefined
+  #failure: unknown
   #deserted = Promise.withResolvers<void>()
 
   constructor(at: UpstreamRepository, options: FetchedCopyOptions) {
@@ -40,15 +41,18 @@ export class FetchedCopy {
         this.#leave()
       },
     })
-    this.ended = grow(this.growing, at, { body, retries: settings.retries, onBytes, signal }).finally(() =>
-      place?.downloaded(),
-    )
+    this.ended = this.#grow(at, { body, retries: settings.retries, onBytes, signal }, place)
+  }
+
+  /** What has gone wrong so far; undefined when nothing has. */
+  get failure(): unknown {
+    return this.#failure
   }
 
   /** It is stored: who reads it may do so for a while, to spare the store, and then has to go on there. */
   async linger(forMs: number): Promise<void> {
-    // It may have been stored by somebody else, and then it need not come.
-    this.growing.goNoFurther()
+    // Somebody else may have stored it. What clients were sent of this copy is not known to be right before its end.
+    if (this.growing.readers === 0) this.growing.goNoFurther()
     const enough = new AbortController()
     const signal = AbortSignal.any([enough.signal, ...(this.#signal === undefined ? [] : [this.#signal])])
     const pause = sleep(forMs, undefined, { signal }).catch(() => {})
@@ -62,6 +66,17 @@ export class FetchedCopy {
     const left = this.growing.isAwaited ? this.#deserted.promise : this.#untilDeserted()
     const ended = await Promise.race([this.ended.then(failed => failed ?? 'whole'), left])
     if (ended === 'whole') await this.#untilDeserted()
+  }
+
+  async #grow(
+    at: UpstreamRepository,
+    options: GrowOptions,
+    place: SpoolPlace | undefined,
+  ): Promise<{ readonly failure: unknown } | undefined> {
+    const failed = await grow(this.growing, at, options)
+    this.#failure = failed?.failure
+    place?.downloaded()
+    return failed
   }
 
   async #untilDeserted(): Promise<void> {

@@ -68,6 +68,12 @@ export class GrowingBlob implements AsyncDisposable {
     return !this.#isAwaited && this.#readers.size === 0
   }
 
+  /** Whether all bytes have come, and are right: the last one comes only then. */
+  get isWhole(): boolean {
+    const { size } = this.blob
+    return this.#state === 'complete' || (size > 0 && this.#window.end === size)
+  }
+
   /** Bytes that can be read, or could. */
   get written(): number {
     return this.#window.end
@@ -93,7 +99,7 @@ export class GrowingBlob implements AsyncDisposable {
     this.#wake()
   }
 
-  /** What has not come yet is elsewhere by now: readers have to go on there. */
+  /** What has not come yet is elsewhere by now: who has read nothing yet has to go there. */
   goNoFurther(): void {
     if (this.#state === 'growing') this.#state = 'ended'
     this.#wake()
@@ -112,6 +118,8 @@ export class GrowingBlob implements AsyncDisposable {
     const reader: GrowingReader = new GrowingReader(position, kind, {
       next: (from, memory, options) => this.#next(from, memory, options),
       moved: () => this.#moved(),
+      isWhole: () => this.isWhole,
+      confirmed: options => this.#confirmed(options),
       left: () => {
         this.#readers.delete(reader)
         this.#moved()
@@ -128,7 +136,7 @@ export class GrowingBlob implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#hasFile = false
     this.#window.clear()
-    this.#wake()
+    this.goNoFurther()
     await this.#file?.break()
   }
 
@@ -146,6 +154,13 @@ export class GrowingBlob implements AsyncDisposable {
       if (this.#state === 'ended') return 'gone'
       await orAbort(this.#changed.promise, signal)
     }
+  }
+
+  /** What was read is right when all is, which nobody knows before. */
+  async #confirmed({ signal }: Abortable): Promise<void> {
+    while (!this.isWhole && this.#state === 'growing') await orAbort(this.#changed.promise, signal)
+    if (this.isWhole) return
+    throw this.#state === 'failed' ? this.#failure : new DOMException('the blob grows no more', 'AbortError')
   }
 
   async #at(from: number, memory: () => Buffer): Promise<Uint8Array | undefined> {

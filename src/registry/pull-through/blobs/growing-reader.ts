@@ -13,6 +13,8 @@ interface ReaderParts {
     options: Abortable,
   ) => Promise<Uint8Array | 'end' | 'gone'>
   readonly moved: () => void
+  readonly isWhole: () => boolean
+  readonly confirmed: (options: Abortable) => Promise<void>
   readonly left: () => void
 }
 
@@ -51,6 +53,22 @@ export class GrowingReader implements Disposable {
     this.#position += chunk.length
     this.#parts.moved()
     return chunk
+  }
+
+  /** Whether the bytes that were read are known to be right. */
+  get isConfirmed(): boolean {
+    return this.#parts.isWhole()
+  }
+
+  /**
+   * Resolves once they are, which nobody knows before all of the blob has come. It holds nothing up meanwhile; nothing can
+   * be read afterwards.
+   * @throws what the blob has failed with; AbortError when it ends without being whole.
+   */
+  async confirmed(options: Abortable = {}): Promise<void> {
+    this.#position = Number.POSITIVE_INFINITY
+    this.#parts.moved()
+    await this.#parts.confirmed(options)
   }
 
   [Symbol.dispose](): void {

@@ -13,8 +13,9 @@ const spare = new SpareBuffers(chunkBytes, 16)
 export type GoOn = (range: ByteRange, signal: AbortSignal) => Promise<Readable>
 
 /**
- * A range of a blob that grows, as it comes. What the growing copy does not have any more is read from where it is
- * stored by then.
+ * A range of a blob that grows, as it comes, but for its last byte, which comes when the whole blob has turned out to be
+ * right: nobody is sent all of a range that is wrong. What the growing copy does not have any more is read from where it
+ * is stored by then.
  */
 export class GrowingStream extends Readable implements DirectReadable {
   readonly #reader: GrowingReader
@@ -65,15 +66,39 @@ export class GrowingStream extends Readable implements DirectReadable {
 
   async *#read(memory: () => Buffer): AsyncGenerator<Uint8Array, void> {
     const { signal } = this.#stop
+    const begun = this.#reader.position
     while (this.#reader.position <= this.#last) {
       const first = this.#reader.position
       const chunk = await this.#reader.next(memory, { signal })
-      if (chunk === 'end') return
-      if (chunk === 'gone') {
-        this.#reader[Symbol.dispose]()
-        return yield* abortWith(await this.#goOn({ first, last: this.#last }, signal), signal)
-      }
-      yield chunk.subarray(0, this.#last + 1 - first)
+      if (chunk === 'end') break
+      if (chunk === 'gone') return yield* this.#elsewhere(first, first > begun)
+      const wanted = chunk.subarray(0, this.#last + 1 - first)
+      if (this.#reader.position <= this.#last || this.#reader.isConfirmed) yield wanted
+      else return yield* this.#heldBack(wanted)
+    }
+    await this.#reader.confirmed({ signal })
+  }
+
+  /** The last bytes of a range. The very last of them is a copy: the others' memory is used again. */
+  async *#heldBack(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+    const last = Buffer.from(bytes.subarray(-1))
+    if (bytes.length > 1) yield bytes.subarray(0, -1)
+    await this.#reader.confirmed({ signal: this.#stop.signal })
+    yield last
+  }
+
+  /** @param isBegun whether some of the copy's bytes were sent, which then have to be those of what is stored. */
+  async *#elsewhere(first: number, isBegun: boolean): AsyncGenerator<Uint8Array, void> {
+    const { signal } = this.#stop
+    // Nobody waits for it any more.
+    this.#reader[Symbol.dispose]()
+    const rest = await this.#goOn({ first, last: this.#last }, signal)
+    const stream = abortWith(rest, signal)
+    try {
+      if (isBegun) await this.#reader.confirmed({ signal })
+      yield* stream
+    } finally {
+      stream.destroy()
     }
   }
 }

@@ -1,9 +1,8 @@
-import { DomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { BlobBody, BlobInfo, BlobProvider, OpenBlobOptions } from '../../../storage/blobs/blob-store.ts'
 import type { Digest } from '../../../storage/digest.ts'
 import type { UpstreamRepository } from '../upstream.ts'
-import { fetchFailure } from './fetch-failure.ts'
+import { fetchFailure, givenUp } from './fetch-failure.ts'
 import { grow } from './grow.ts'
 import { GrowingBlob } from './growing-blob.ts'
 import { GrowingProvider } from './growing-provider.ts'
@@ -51,7 +50,7 @@ export class PassedBlob implements BlobProvider {
       const provider = new GrowingProvider({
         growing,
         kind: 'only',
-        goOn: () => Promise.reject(gone(digest)),
+        goOn: () => Promise.reject(givenUp(digest)),
         answerWithinMs: this.#settings.answerWithinMs,
       })
       const opened = provider.open(digest, { range, signal })
@@ -75,11 +74,4 @@ export class PassedBlob implements BlobProvider {
     const failed = await grow(growing, this.#at, { body, retries: this.#settings.retries, onBytes, signal })
     this.#onEnd(failed === undefined, bytes)
   }
-}
-
-function gone(digest: Digest): DomainError {
-  return new DomainError('unavailable', `The blob ${digest} cannot be read any further; ask for it again.`, {
-    resource: 'blob',
-    name: digest,
-  })
 }

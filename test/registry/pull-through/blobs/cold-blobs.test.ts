@@ -155,16 +155,21 @@ describe('a cold blob', { timeout: 120_000 }, () => {
     assert.equal((await headBlob(registry.url, digestOf(Buffer.from('absent')))).statusCode, 404)
   })
 
-  it('that another repository has is linked when upstream has it, too', async () => {
-    await start()
-    const bytes = randomBytes(100_000)
-    const digest = upstream.add(bytes)
-    const other = registry.blobs.repository(parseRepositoryName('own/app'))
-    for (const content of [bytes, Buffer.from('secret')]) {
+  /** As another repository of ours has it. */
+  async function store(repository: string, ...contents: readonly Buffer[]): Promise<void> {
+    const other = registry.blobs.repository(parseRepositoryName(repository))
+    for (const content of contents) {
       await using writer = await other.create()
       await writer.write(Readable.from([content]))
       await writer.commit({ digest: digestOf(content) })
     }
+  }
+
+  it('that another repository below the prefix has is linked when upstream has it, too', async () => {
+    await start()
+    const bytes = randomBytes(100_000)
+    const digest = upstream.add(bytes)
+    await store('hub.test/other', bytes, Buffer.from('secret'))
     const { bytes: got } = await pull(registry.url, digest)
     assert.ok(got.equals(bytes))
     assert.equal(upstream.gets, 0)
@@ -173,6 +178,17 @@ describe('a cold blob', { timeout: 120_000 }, () => {
     const secret = await pull(registry.url, digestOf(Buffer.from('secret')))
     assert.equal(secret.status, 404)
     assert.equal(await isKept(digestOf(Buffer.from('secret'))), false)
+  })
+
+  it('that is ours comes from upstream all the same, which could say of anything that it has it', async () => {
+    await start()
+    const bytes = randomBytes(100_000)
+    const digest = upstream.add(bytes)
+    await store('own/app', bytes)
+    const { bytes: got } = await pull(registry.url, digest)
+    assert.ok(got.equals(bytes))
+    assert.equal(upstream.gets, 1)
+    assert.equal(upstream.heads, 0)
   })
 
   it('is passed on and not kept where the upstream is not kept', async () => {

@@ -12,6 +12,7 @@ import {
 import type { GrowingReader } from '../../../../src/registry/pull-through/blobs/growing-reader.ts'
 import { GrowingStream } from '../../../../src/registry/pull-through/blobs/growing-stream.ts'
 import { digestOf } from '../../../../src/storage/digest.ts'
+import type { ByteRange } from '../../../../src/storage/objects/object-store.ts'
 import { Spool } from '../../../../src/storage/spool/spool.ts'
 import type { SpoolFile } from '../../../../src/storage/spool/spool-file.ts'
 import { openFilesBelow } from '../../../support/open-files.ts'
@@ -129,15 +130,34 @@ describe('GrowingBlob', { timeout: 60_000 }, () => {
     assert.equal(growing.has(0), false)
   })
 
-  it('sends its readers elsewhere when it goes no further', async () => {
+  it('sends who has read nothing yet elsewhere when it goes no further, and breaks off who has', async () => {
     await using growing = growingBlob({ file: await file() })
     await growing.append(bytes.subarray(0, 60_000))
-    const reader = growing.attach(10, 'patient')
-    growing.goNoFurther()
-    const stream = new GrowingStream(reader, blob.size - 1, range =>
-      Promise.resolve(Readable.from([bytes.subarray(range.first, range.last + 1)])),
+    const goOn = (range: ByteRange): Promise<Readable> =>
+      Promise.resolve(Readable.from([bytes.subarray(range.first, range.last + 1)]))
+    const [begun, late] = [10, 70_000].map(
+      first => new GrowingStream(growing.attach(first, 'patient'), blob.size - 1, goOn),
     )
-    assert.ok((await buffer(stream)).equals(bytes.subarray(10)))
+    assert.ok(begun && late)
+    growing.goNoFurther()
+    assert.ok((await buffer(late)).equals(bytes.subarray(70_000)))
+    // What it was sent may be wrong, though what is stored elsewhere is right.
+    await assert.rejects(buffer(begun), { name: 'AbortError' })
+  })
+
+  it('sends who was too slow elsewhere, when all has turned out to be right', async () => {
+    await using growing = growingBlob()
+    await growing.append(bytes.subarray(0, 5000))
+    const goOn = (range: ByteRange): Promise<Readable> =>
+      Promise.resolve(Readable.from([bytes.subarray(range.first, range.last + 1)]))
+    const stream = new GrowingStream(growing.attach(0, 'patient'), blob.size - 1, goOn)
+    const got: Buffer[] = []
+    await stream.copyTo(async chunk => {
+      got.push(Buffer.from(chunk))
+      if (got.length === 1) await appendAll(growing, 5000)
+    })
+    assert.ok(Buffer.concat(got).equals(bytes))
+    assert.equal(got[1]?.length, 95_000)
   })
 
   it('tells when the last reader has left, once there was a client', async () => {

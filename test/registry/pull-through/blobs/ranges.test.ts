@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { digestOf } from '../../../../src/storage/digest.ts'
@@ -81,7 +82,7 @@ describe('ranges of a blob that grows', { timeout: 120_000 }, () => {
     assert.equal(upstream.heads, 0)
   })
 
-  it('are answered at once when their bytes are there, and wait for those that are not', async () => {
+  it('come at once but for their last byte, which waits until the whole blob is known to be right', async () => {
     const bytes = randomBytes(size)
     const digest = upstream.add(bytes)
     const opened = Promise.withResolvers<void>()
@@ -90,13 +91,55 @@ describe('ranges of a blob that grows', { timeout: 120_000 }, () => {
       await opened.promise
       await send(bytes.subarray(100_000))
     })
-    const first = await pull(registry.url, digest, { Range: 'bytes=10-19' })
-    assert.ok(first.bytes.equals(bytes.subarray(10, 20)))
-    const later = pull(registry.url, digest, { Range: 'bytes=150000-150009' })
+    const first = await beginPull(registry.url, digest, { Range: 'bytes=10-19' })
+    const [begun] = (await once(first, 'data')) as [Buffer]
+    assert.ok(begun.equals(bytes.subarray(10, 19)))
+    const [later, both] = ['bytes=150000-150009', 'bytes=0-0,150000-150009'].map(Range =>
+      pull(registry.url, digest, { Range }),
+    )
     const conditional = await pull(registry.url, digest, { 'If-None-Match': `"${digest}"` })
     assert.equal(conditional.status, 304)
+    assert.equal(first.complete, false)
     opened.resolve()
-    assert.ok((await later).bytes.equals(bytes.subarray(150_000, 150_010)))
+    const rest = await restOf(first)
+    assert.ok(rest.isComplete)
+    assert.ok(Buffer.concat([begun, rest.bytes]).equals(bytes.subarray(10, 20)))
+    assert.ok((await later)?.bytes.equals(bytes.subarray(150_000, 150_010)))
+    assert.equal((await both)?.isComplete, true)
     assert.equal(upstream.gets, 1)
+  })
+
+  for (const where of ['the spool', 'memory', 'nowhere'] as const)
+    it(`are never given whole when the blob is wrong, through ${where}`, async () => {
+      const wrong = randomBytes(size)
+      const digest = digestOf(Buffer.from('another blob'))
+      for (const Range of ['bytes=0-0', 'bytes=10-19', 'bytes=1-150000', 'bytes=0-0,10-19', 'bytes=-5']) {
+        await using own = await startProxiedRegistry(new BlobUpstreamSource(upstream.port), {
+          store: where !== 'nowhere',
+          ...(where === 'the spool' ? {} : { spool: { maxBytes: 1 }, settings: { roomWithinMs: 10 } }),
+        })
+        upstream.add(wrong, digest)
+        // Undefined: it was broken off before it had begun.
+        const answer = await pull(own.url, digest, { Range }).catch(() => undefined)
+        assert.ok(answer?.isComplete !== true || answer.status === 503, `${Range}: ${answer?.status}`)
+      }
+    })
+
+  it('of what is not kept cost upstream the blob once, however many they are', async () => {
+    await using own = await startProxiedRegistry(new BlobUpstreamSource(upstream.port), {
+      store: false,
+      spool: { maxBytes: 1 },
+      settings: { roomWithinMs: 10 },
+    })
+    const bytes = randomBytes(size)
+    const digest = upstream.add(bytes)
+    const several = await pull(own.url, digest, { Range: 'bytes=0-0,2-2,4-4,6-6' })
+    assert.equal(several.status, 200)
+    assert.ok(several.bytes.equals(bytes))
+    // One to see how large it is, which is why it has no room, and one for the client.
+    assert.ok(upstream.gets <= 2, String(upstream.gets))
+    const one = await pull(own.url, digest, { Range: 'bytes=2-5' })
+    assert.equal(one.status, 206)
+    assert.ok(one.bytes.equals(bytes.subarray(2, 6)))
   })
 })

@@ -39,6 +39,8 @@ describe('an upstream that sends something else', { timeout: 120_000 }, () => {
     await assert.rejects(registry.blobs.repository(proxiedName).stat(of), { code: 'not_found' })
     assert.equal(await registry.metadata.findTransfer(proxiedName, of), undefined)
     assert.deepEqual(openFilesBelow(`${registry.directory}/spool`), [])
+    // Whoever tries again and again would fill the disk with sessions that nobody goes on with.
+    assert.deepEqual(await registry.metadata.expiredUploads(new Date(8e15), 100), [])
   }
 
   async function untilOver(): Promise<void> {
