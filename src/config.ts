@@ -75,7 +75,9 @@ export function speaksUtf8(environment: ConfigInput['environment'] = process.env
 function check(tree: object, keys: readonly string[]): Settings {
   const result = schema.safeParse(withSections(tree))
   if (result.success) return result.data
-  const [issue] = result.error.issues
+  const { issues } = result.error
+  // What is misspelt is missing as well, and its own name says more.
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]
   const path = issue?.path.join('.') ?? ''
   if (issue?.code === 'unrecognized_keys') {
     const key = [path, issue.keys[0]].filter(Boolean).join('.')

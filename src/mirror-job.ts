@@ -74,10 +74,7 @@ const tagRules = z.strictObject({
   semver: z
     .string()
     .max(256)
-    .refine(
-      range => validRange(range, { loose: true }) !== null,
-      'not a range of versions, such as ^1.2',
-    )
+    .refine(range => validRange(range, { loose: true }) !== null, 'not a range of versions, such as ^1.2')
     .optional(),
   /**
    * Of those that fit (names not counted), this many: by version where `semver` is given, else by the time that the image

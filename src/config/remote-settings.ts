@@ -7,7 +7,7 @@ const addressRange = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], { err
 /** What looks like a range has to be one. */
 const passedBy = z.union([z.cidrv4(), z.cidrv6(), z.string().regex(/^[^/]+$/)], { error })
 
-/** Registries elsewhere, for mirroring, pull-through and `varve copy`. The importer has its own settings. */
+/** Registries elsewhere, for mirroring, pull-through and `varve copy`. The importer has its own settings, but for `privateRedirects`. */
 export const remoteSettings = z.strictObject({
   credentials: credentialsOf('A mirror job, an upstream or a copy may name them'),
   dockerConfigFile: z
@@ -48,6 +48,6 @@ export const remoteSettings = z.strictObject({
   privateRedirects: list()
     .pipe(z.array(addressRange))
     .describe(
-      'Addresses (CIDR) of private networks where a registry outside of them may send us to: by a redirect, for tokens, or for uploads. Comma-separated or a list.',
+      'Addresses (CIDR) of private networks where a registry outside of them may send us to: by a redirect, for tokens, or for uploads. The importer keeps to it as well. Comma-separated or a list.',
     ),
 })

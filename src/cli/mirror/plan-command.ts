@@ -24,8 +24,8 @@ export function planCommand(): Command {
     .addHelpText(
       'after',
       `
-It asks the job's source and target from here, as a run would, but pulls nothing. Exit code 1 says that a
-run would fail somewhere.`,
+It asks the job's source and target from here, as a run would, but copies nothing. (The newest by time, and
+those signed, take a look at manifests.) Exit code 1 says that a run would fail somewhere.`,
     )
     .action(async (job: string | undefined, { file, ...flags }: PlanFlags) => {
       const choice = jobChoice(job, file)

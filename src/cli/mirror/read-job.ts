@@ -14,7 +14,9 @@ export async function readMirrorJob(path: string): Promise<MirrorJob> {
   try {
     return parseMirrorJob(parse(text))
   } catch (cause) {
-    if (cause instanceof DomainError) throw cause
+    // Files are the caller's: what is wrong with them is wrong use.
+    if (cause instanceof DomainError)
+      throw new DomainError('invalid', cause.message, { resource: 'config', name: path }, { cause })
     throw invalid(path, `it is not YAML: ${String(cause).split('\n', 1)[0]}`, cause)
   }
 }

@@ -74,7 +74,7 @@ async function runThere({ name, file }: JobChoice, wait: boolean, flags: AdminFl
       { resource: 'config', name: '--file' },
     )
   await administer(flags, async ask => {
-    const [before] = (await ask('mirror.runs', { job: name, n: 1 })).items
+    const { last: before } = await ask('mirror.get', { job: name })
     const wish = await ask('mirror.run', { job: name })
     if (!wait) {
       printDone(flags, wish, `mirror job ${name} runs soon; varve mirror status ${name} shows how far it is`)
@@ -89,12 +89,15 @@ async function runThere({ name, file }: JobChoice, wait: boolean, flags: AdminFl
 /** Between looks at how far it is. */
 const waitMs = 1_000
 
-/** The first run that began after the wish, when it has ended; one that its registry begins anew is waited for as well. */
-async function ended(ask: Ask, job: string, before: MirrorRunView | undefined): Promise<MirrorRunView> {
+/**
+ * The first run that began after the wish, when it has ended; one that its registry begins anew is waited for as well.
+ * @throws DomainError `not_found` for a job that was deleted meanwhile.
+ */
+async function ended(ask: Ask, job: string, before: MirrorRunView | null): Promise<MirrorRunView> {
   // One that was going on when the wish came is not it.
   for (;;) {
-    const [newest] = (await ask('mirror.runs', { job, n: 1 })).items
-    const isOurs = newest !== undefined && newest.id !== before?.id
+    const { last: newest } = await ask('mirror.get', { job })
+    const isOurs = newest !== null && newest.id !== before?.id
     if (isOurs && !['running', 'paused', 'interrupted'].includes(newest.state)) return newest
     await sleep(waitMs)
   }

@@ -4,6 +4,7 @@ import type { MirrorObserver, MirrorTagPlace } from '../../registry/mirror/run-j
 import type { BlobInfo } from '../../storage/blobs/blob-store.ts'
 import type { CopyProgress } from '../../storage/images/copy-image.ts'
 import type { MirrorResult, MirrorTotals, NewMirrorRun } from '../../storage/metadata/mirror-records.ts'
+import { noTotals } from '../../storage/metadata/mirror-row.ts'
 import { formatBytes, formatDuration, shortDigest } from '../format.ts'
 import { printable, printableJson } from '../printable.ts'
 import { shownTotals } from './shown-totals.ts'
@@ -38,13 +39,18 @@ function jsonDisplay(output: NodeJS.WriteStream): MirrorDisplay {
       done: result => write('tag', result),
       paused: (until, reason) => write('paused', { until, reason }),
       resumed: () => write('resumed', {}),
-      totals: totals => write('totals', totals),
+      totals: totals => write('totals', allOf(totals)),
     },
     begun: run => write('begun', run),
-    done: ({ run, totals, outcome, reason }) =>
-      write('done', { run: run.id, job: run.job, outcome, reason, totals }),
+    done: ({ run, totals, outcome, reason = null }) =>
+      write('done', { run: run.id, job: run.job, outcome, reason, totals: allOf(totals) }),
     close: () => {},
   }
+}
+
+/** With null for what is not known, as administration answers it. */
+function allOf(totals: MirrorTotals): object {
+  return { ...totals, pullsLeft: totals.pullsLeft ?? null }
 }
 
 /** One bar for each blob on its way, what has been counted above them; what is done with scrolls by. */
@@ -55,6 +61,8 @@ function terminalDisplay(output: NodeJS.WriteStream): MirrorDisplay {
       barsize: 30,
       hideCursor: true,
       clearOnComplete: true,
+      // A run that is stopped still says how it ended, and gives the terminal back then.
+      gracefulExit: false,
       stream: output,
     },
     cliProgress.Presets.shades_grey,
@@ -64,21 +72,29 @@ function terminalDisplay(output: NodeJS.WriteStream): MirrorDisplay {
   const say = (line: string): void => bars.log(`${printable(line)}\n`)
   const close = (): void => {
     // Stopped twice, it would move the cursor up into what has been printed since.
-    if (isOpen) bars.stop()
+    if (!isOpen) return
     isOpen = false
+    // What was said since it was drawn last is printed by drawing, and only so.
+    bars.update()
+    bars.stop()
   }
-  let seen = 0
+  let known: MirrorTotals = noTotals
+  const seen = { copied: 0, unchanged: 0, skipped: 0, failed: 0, deleted: 0 }
+  const draw = (): void => count.update({ line: shownTotals({ ...known, ...seen }) })
   return {
     observer: {
       copying: place => blobBars(bars, place),
       done: result => {
-        seen += 1
-        count.update({ line: `${seen} tags` })
+        seen[result.outcome] += 1
+        draw()
         if (result.outcome !== 'unchanged') say(lineOf(result))
       },
       paused: (until, reason) => say(`paused until ${until.toISOString()}: ${reason}`),
       resumed: () => say('going on'),
-      totals: (totals: MirrorTotals) => count.update({ line: shownTotals(totals) }),
+      totals: totals => {
+        known = totals
+        draw()
+      },
     },
     begun: ({ job, id }) => say(`mirror job ${job}, run ${id}`),
     done: ({ run, totals, outcome, reason }) => {

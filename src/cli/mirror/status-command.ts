@@ -39,6 +39,7 @@ Examples:
     .action(async (job: string | undefined, flags: StatusFlags) => {
       await administer(flags, async ask => {
         if (job === undefined && flags.run === undefined) {
+          if (flags.results !== undefined) throw resultsOfNone(flags.results)
           await listRuns(ask, flags)
           return
         }
@@ -56,6 +57,16 @@ async function listRuns(ask: Ask, flags: StatusFlags): Promise<void> {
     ['RUN', 'JOB', 'BEGAN BY', 'STATE', 'DONE', 'REASON'],
     run => [run.id, run.job, beganBy(run), run.state, shownTotals(run.totals), run.reason ?? '-'],
     'no runs yet',
+  )
+}
+
+/** The name of a job after the option is taken for outcomes. */
+function resultsOfNone(given: string | true): DomainError {
+  const job = given === true ? 'JOB' : given
+  return new DomainError(
+    'invalid',
+    `--results are those of one run: name its job before the option (varve mirror status ${job} --results), or give --run.`,
+    { resource: 'config', name: '--results' },
   )
 }
 

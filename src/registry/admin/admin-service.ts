@@ -6,6 +6,7 @@ import type { AdminInput, Administration, AdminOperation, AdminOutput } from './
 import { checkInput } from './check-input.ts'
 import { requirePermission } from './permissions.ts'
 import { createAccountAdministration } from './service/accounts.ts'
+import { createGcAdministration } from './service/gc.ts'
 import { createMirrorAdministration } from './service/mirror.ts'
 import type { AdminParts, Implementations } from './service/parts.ts'
 import { createTenantAdministration } from './service/tenants.ts'
@@ -23,6 +24,7 @@ export class AdminService {
       ...createAccountAdministration(parts),
       ...createUpkeepAdministration(parts),
       ...createMirrorAdministration(parts),
+      ...createGcAdministration(parts),
     }
   }
 

@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import type { Abortable } from '../../storage/abortable.ts'
 import { accountOperations } from './operations/accounts.ts'
+import { gcOperations } from './operations/gc.ts'
 import { mirrorOperations } from './operations/mirror.ts'
 import { tenantOperations } from './operations/tenants.ts'
 import { upkeepOperations } from './operations/upkeep.ts'
@@ -11,6 +12,7 @@ export const adminOperations = {
   ...accountOperations,
   ...upkeepOperations,
   ...mirrorOperations,
+  ...gcOperations,
 } as const
 
 export type AdminOperation = keyof typeof adminOperations

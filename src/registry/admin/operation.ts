@@ -20,6 +20,8 @@ export interface AdminEndpoint<
   /** Undefined for those that answer nothing. */
   readonly output: Output
   readonly status: 200 | 201 | 204
+  /** Bytes of a request's body; 160 KiB unless given. */
+  readonly maxBody?: number
   /** Path of what was made. */
   location?(this: void, output: z.output<Output>): string
   /** Resources besides its own that it can fail to find, or clash with. */

@@ -77,6 +77,11 @@ export const permissions: Readonly<Record<AdminOperation, PermissionRow>> = {
   'mirror.runs': { who: 'admin' },
   'mirror.status': { who: 'admin' },
   'mirror.results': { who: 'admin' },
+  'gc.status': { who: 'admin' },
+  'gc.run': { who: 'admin' },
+  'gc.explain': { who: 'admin' },
+  'gc.pause': { who: 'admin' },
+  'gc.resume': { who: 'admin' },
 }
 
 /** What of an input decides who may. */

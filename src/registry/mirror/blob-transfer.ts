@@ -130,8 +130,10 @@ async function isOfNoUse(
   if (code === 'conflict' && details.resource === 'upload') return true
   // It has expired; or what it had become was unlinked, and then the source has not been asked for anything.
   const isGone = code === 'not_found' && (details.resource === 'upload' || writer.committed !== undefined)
-  if (code === 'size_mismatch') await writer.cancel().catch(ignoreDomainError)
-  if (isGone || code === 'digest_mismatch' || code === 'size_mismatch') await forget(target, blob)
+  const isWrong = code === 'digest_mismatch' || code === 'size_mismatch'
+  // Whoever finds that out before the store does has not ended the session.
+  if (isWrong) await writer.cancel().catch(ignoreDomainError)
+  if (isGone || isWrong) await forget(target, blob)
   return isGone || code === 'digest_mismatch'
 }
 

@@ -1,12 +1,14 @@
 import type * as z from 'zod'
-import { DomainError } from '../../errors.ts'
+import { DomainError, isDomainError } from '../../errors.ts'
 import { type MirrorJob, mirrorJobSchema } from '../../mirror-job.ts'
+import { checkRegistry } from '../../storage/remote/registry-address.ts'
 
 /** @throws DomainError `invalid` that names the first field that is wrong. */
 export function parseMirrorJob(given: unknown): MirrorJob {
   const { success, data, error } = mirrorJobSchema.safeParse(given)
   if (success) return data
-  const [issue] = error.issues
+  // A field that is misspelt is missing as well, and its own name says more.
+  const issue = error.issues.find(({ code }) => code === 'unrecognized_keys') ?? error.issues[0]
   const place = issue?.path.map(String).join('.').slice(0, 64) ?? ''
   throw invalidJob(nameIn(given), `${place === '' ? '' : `${place}: `}${reasonOf(issue)}`)
 }
@@ -29,6 +31,7 @@ export function checkMirrorJob(job: MirrorJob, credentials: readonly string[]): 
     ['source', source],
     ['target', target],
   ] as const) {
+    if (place.registry !== undefined) requireRegistry(name, end, place.registry)
     if (place.credentials === undefined) continue
     if (place.registry === undefined)
       throw invalidJob(name, `${end}.credentials: this registry's own content needs none`)
@@ -37,6 +40,16 @@ export function checkMirrorJob(job: MirrorJob, credentials: readonly string[]): 
         name,
         `${end}.credentials: remote.credentials has no ${place.credentials}; it has: ${credentials.join(', ') || 'none'}`,
       )
+  }
+}
+
+/** What cannot be asked would make every run fail. */
+function requireRegistry(name: string, end: string, registry: string): void {
+  try {
+    checkRegistry(registry)
+  } catch (error) {
+    if (!isDomainError(error)) throw error
+    throw invalidJob(name, `${end}.registry: ${error.message.replace(/\.$/, '')}`)
   }
 }
 
@@ -49,6 +62,7 @@ function placeOf(registry: string | undefined): string {
 function reasonOf(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === 'unrecognized_keys')
     return `${String(issue.keys[0]).slice(0, 64)} is no field of a mirror job`
+  if (issue?.code === 'invalid_type' && issue.message.endsWith('received undefined')) return 'it is missing'
   return issue?.message ?? 'it is invalid'
 }
 

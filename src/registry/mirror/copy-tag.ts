@@ -31,7 +31,7 @@ export async function copyTag(
   job: ReadyJob,
   repository: MirroredRepository,
   tag: Tag,
-  { action, digest, there }: TagVerdict,
+  { action, digest, info, there }: TagVerdict,
   options: CopyTagOptions,
 ): Promise<CopiedTag> {
   const { rules, platforms } = job
@@ -39,6 +39,7 @@ export async function copyTag(
   const { include, artifactTypes, legacyCosignTags } = rules.referrers
   const report = await options.copyImage(source, { kind: 'digest', digest }, target, {
     tags: [tag],
+    found: info,
     platforms: platforms.length === 0 ? undefined : { mode: rules.platformMode, only: platforms },
     referrers: include
       ? {

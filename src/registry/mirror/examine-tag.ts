@@ -43,7 +43,7 @@ export async function examineTag(
   const note = there === undefined ? undefined : await findNote()
   const wanted = await wantedOf(found, note)
   const facts = { found: found.digest, wanted, there: there?.digest, note, now: options.now }
-  const verdict = tagVerdict(rules, facts)
+  const verdict = { ...tagVerdict(rules, facts), info: found }
   if (verdict.action !== 'copy' || !rules.onlySigned) return verdict
   if (await isSigned(source, wanted ?? found.digest, repository.listed, options)) return verdict
   return {

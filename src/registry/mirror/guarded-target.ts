@@ -1,4 +1,5 @@
 import { DomainError } from '../../errors.ts'
+import type { RepositoryName } from '../../storage/reference.ts'
 import type { MirrorTarget } from './run-job.ts'
 
 export interface TargetGuard {
@@ -22,10 +23,12 @@ export function guardedTarget(own: MirrorTarget, { readOnly, upstreamPrefixes }:
         resource: 'mirror',
       },
     )
+  const prefixOf = (name: string): string | undefined =>
+    upstreamPrefixes.find(one => name.startsWith(`${one}/`))
   return {
     label: own.label,
     repository: name => {
-      const prefix = upstreamPrefixes.find(one => name.startsWith(`${one}/`))
+      const prefix = prefixOf(name)
       if (prefix === undefined) return own.repository(name)
       throw new DomainError(
         'denied',
@@ -33,6 +36,14 @@ export function guardedTarget(own: MirrorTarget, { readOnly, upstreamPrefixes }:
         { resource: 'repository', name },
       )
     },
-    repositories: options => own.repositories(options),
+    repositories: options => mayBeOfJobs(own.repositories(options), prefixOf),
   }
+}
+
+/** No job has made a copy of an upstream, so none is to be told that its source is gone. */
+async function* mayBeOfJobs(
+  names: AsyncIterable<RepositoryName>,
+  prefixOf: (name: RepositoryName) => string | undefined,
+): AsyncIterable<RepositoryName> {
+  for await (const name of names) if (prefixOf(name) === undefined) yield name
 }

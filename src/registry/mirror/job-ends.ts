@@ -1,6 +1,7 @@
 import type { MirrorJob } from '../../mirror-job.ts'
 import type { MirrorMetrics } from '../../mirror-metrics.ts'
 import type { TrafficObserver } from '../../storage/remote/remote-registries.ts'
+import { registryUrlOf } from '../../storage/remote/registry-address.ts'
 import type { MirrorTraffic } from './mirror-traffic.ts'
 import type { MirrorSource, MirrorTarget } from './run-job.ts'
 
@@ -21,18 +22,26 @@ export function measuredTraffic(
   { name, source, target }: MirrorJob,
   metrics: Pick<MirrorMetrics, 'request' | 'bytes' | 'quota'>,
 ): TrafficObserver {
+  const ends = new Map([...hostsOf(target, 'target'), ...hostsOf(source, 'source')])
   return {
-    request: ({ host, what, status }) =>
-      metrics.request(
-        name,
-        host === source.registry ? 'source' : host === target.registry ? 'target' : 'other',
-        what,
-        status,
-      ),
+    request: ({ host, what, status }) => metrics.request(name, ends.get(host) ?? 'other', what, status),
     bytes: (direction, count) => metrics.bytes(name, direction, count),
     quota: ({ remaining }) => {
-      // Of both ends only the source is pulled from.
       if (source.registry !== undefined) metrics.quota(source.registry, remaining)
     },
+  }
+}
+
+/** How requests tell where they go: as URLs write it, which is not as images' names do (`docker.io`). */
+function hostsOf({ registry }: MirrorJob['source'], end: 'source' | 'target'): [string, typeof end][] {
+  if (registry === undefined) return []
+  return [true, false].map(plainHttp => [registryUrlOf(registry, plainHttp).host, end])
+}
+
+/** What only the source may say is not heard of the target, which nothing is pulled from. */
+export function trafficOfTarget(traffic: TrafficObserver): TrafficObserver {
+  return {
+    request: request => traffic.request(request),
+    bytes: (direction, count) => traffic.bytes(direction, count),
   }
 }

@@ -73,9 +73,12 @@ export class JobRun {
   }
 
   async run(): Promise<MirrorRunEnd> {
-    let saving = Promise.resolve()
+    let saving: Promise<void> | undefined
     const timer = setInterval(() => {
-      saving = this.#save()
+      // A database that is slow is not asked once more meanwhile.
+      saving ??= this.#save().finally(() => {
+        saving = undefined
+      })
     }, saveEveryMs).unref()
     try {
       await inParallel(this.#tasks(), this.#job.rules.limits.concurrency, task => this.#perform(task))

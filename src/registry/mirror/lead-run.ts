@@ -43,6 +43,8 @@ export interface LeadOptions extends Abortable {
   readonly observer?: MirrorObserver | undefined
   /** Told which run it is before it does anything. */
   readonly onBegun?: ((run: NewMirrorRun) => void) | undefined
+  /** Told that it was stopped, before that is recorded: what is recorded as stopped is nobody's any more. Must not fail. */
+  readonly onStopped?: ((run: NewMirrorRun) => Promise<void>) | undefined
 }
 
 /** A run that has ended, as it is recorded. */
@@ -63,7 +65,7 @@ const lastSaveMs = 5_000
 export async function leadRun(
   job: MirrorJob,
   parts: LeadParts,
-  { beginning, observer, onBegun, signal }: LeadOptions,
+  { beginning, observer, onBegun, onStopped, signal }: LeadOptions,
 ): Promise<LedRun | undefined> {
   const name = parseMirrorJobName(job.name)
   await using lease = await JobLease.take({ ...parts, job: name }, { signal })
@@ -77,6 +79,7 @@ export async function leadRun(
   try {
     const end = await runUntilEnd(job, run, parts, observer, stop)
     const isLost = lease.lost.aborted
+    if (!isLost && end.outcome === 'stopped') await onStopped?.(run)
     if (!isLost) await record(run, end, parts)
     tell(run, end, isLost, parts)
     return { ...end, run, isLost }

@@ -25,6 +25,8 @@ interface Wait {
 
 /** Longest pause where the source asks to wait and does not say how long. */
 const maxUntoldMs = 3_600_000
+/** Likewise where it says so, again and again, and nothing comes of it. */
+const maxLongerMs = 600_000
 /** Waits, one after the other, without anything done between them. */
 const maxHolds = 20
 
@@ -68,10 +70,14 @@ export class RunGate {
       return
     }
     const { retryAfterSeconds } = details
+    // Who says "in a second" every time would be given up within seconds.
     const waitMs =
       retryAfterSeconds === undefined
         ? backoffMs(this.#holds, maxUntoldMs, 0, random())
-        : Math.min(Math.max(retryAfterSeconds, 1) * 1000, maxPauseMs)
+        : Math.max(
+            Math.min(retryAfterSeconds * 1000, maxPauseMs),
+            backoffMs(this.#holds, maxLongerMs, 0, random()),
+          )
     this.#held = { until: new Date(now().getTime() + waitMs), reason: message }
   }
 

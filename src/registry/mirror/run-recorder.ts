@@ -7,6 +7,9 @@ type RecorderContext = Pick<MirrorRunContext, 'run' | 'records' | 'traffic' | 'p
 
 /** Results that are written at once. */
 const batchSize = 100
+/** What is kept one by one of each of these; a job may find them again at each run. All are counted. */
+const maxKept = 10_000
+const recurring: ReadonlySet<MirrorResult['outcome']> = new Set(['skipped', 'failed'])
 /** Results that may wait while the database is away, before the run has to end. */
 const maxWaiting = 5000
 
@@ -25,8 +28,14 @@ export class RunRecorder {
   #waiting: MirrorResult[] = []
   #writing: Promise<void> = Promise.resolve()
 
-  constructor(context: RecorderContext) {
+  readonly #maxKept: number
+  /** What was saved last. */
+  #saved = ''
+
+  /** @param kept results that are kept of those skipped, and of those that failed; 10,000 unless given. */
+  constructor(context: RecorderContext, kept = maxKept) {
     this.#context = context
+    this.#maxKept = kept
   }
 
   get totals(): MirrorTotals {
@@ -43,6 +52,7 @@ export class RunRecorder {
       this.firstFailure ??= `${source}${tag === null ? '' : `:${tag}`}: ${reason}`
     }
     if (result.outcome === 'unchanged') return
+    if (recurring.has(result.outcome) && this.#counts[result.outcome] > this.#maxKept) return
     this.#waiting.push(result)
     if (this.#waiting.length % batchSize !== 0) return
     try {
@@ -65,13 +75,17 @@ export class RunRecorder {
     await writing
   }
 
-  /** Also writes how far it is. @throws what the records throw. */
+  /** Also writes how far it is, unless that has been written. @throws what the records throw. */
   async save(options: Abortable): Promise<void> {
     const { records, run, progress } = this.#context
-    const { totals } = this
-    progress?.totals?.(totals)
     await this.write(options)
-    await records.saveMirrorRun(run, { totals, ...this.paused }, options)
+    const far = { totals: this.totals, ...this.paused }
+    const text = JSON.stringify(far)
+    // A run may be paused for hours.
+    if (text === this.#saved) return
+    progress?.totals?.(far.totals)
+    await records.saveMirrorRun(run, far, options)
+    this.#saved = text
   }
 
   async #writeWaiting(options: Abortable): Promise<void> {

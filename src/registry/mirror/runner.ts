@@ -195,6 +195,8 @@ export class MirrorRunner implements AsyncDisposable {
     this.#running.set(name, running)
     running.ended = this.#run(known, watched, running).finally(() => {
       this.#running.delete(name)
+      // It was deleted meanwhile, and its run has told how it ended since.
+      if (!this.#watched.has(name)) this.#options.metrics.forget(name)
       // Another may have waited for its place.
       this.wake()
     })
@@ -210,10 +212,10 @@ export class MirrorRunner implements AsyncDisposable {
       const led = await leadRun(job, this.#options, {
         beginning: async options => await this.#isStillWanted(known, watched, options),
         observer: this.#givingWay(running),
+        onStopped: async run => await this.#goOnLater(run),
         signal,
       })
       if (led !== undefined) watched.retryAt = 0
-      if (led?.outcome === 'stopped' && !led.isLost) await this.#goOnLater(led.run)
     } catch (error) {
       if (signal.aborted) return
       if (isDomainError(error)) log.warn({ job: job.name, error }, 'mirror job cannot be run now')

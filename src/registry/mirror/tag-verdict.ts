@@ -1,5 +1,6 @@
 import type { MirrorJob } from '../../mirror-job.ts'
 import type { Digest } from '../../storage/digest.ts'
+import type { ManifestInfo } from '../../storage/metadata/metadata.ts'
 import type { MirroredTag } from '../../storage/metadata/mirror-records.ts'
 
 /** What is known of a tag at both ends. */
@@ -22,6 +23,8 @@ export interface TagVerdict {
   readonly action: 'copy' | 'recheck' | 'unchanged' | 'skip' | 'fail'
   /** What the source's tag names. */
   readonly digest: Digest
+  /** What the source has just said of it; undefined where it was not asked. */
+  readonly info?: ManifestInfo | undefined
   readonly there: Digest | undefined
   /** In one sentence. */
   readonly reason: string

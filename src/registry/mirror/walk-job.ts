@@ -1,6 +1,7 @@
 import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { ImageRegistry } from '../../storage/images/image-repository.ts'
+import { namePattern } from '../../storage/name-pattern.ts'
 import { parseRepositoryName, type RepositoryName, type Tag } from '../../storage/reference.ts'
 import type { CreationTimes } from './creation-times.ts'
 import type { MirroredRepository, ReadyJob } from './mirrored-repository.ts'
@@ -10,6 +11,7 @@ import {
   type RepositoryPair,
   type RepositoryProblem,
   repositorySelection,
+  targetNameOf,
 } from './repository-selection.ts'
 import type { MirrorSource, MirrorTarget } from './run-job.ts'
 import { newestVersions } from './tag-selection.ts'
@@ -51,11 +53,21 @@ export async function* walkJob(
   const wanted = new Set([...selection.literals, ...found.filter(name => selection.means(name))])
   const { pairs, problems } = pairRepositories(rules.target, [...wanted])
   for (const one of problems) yield problem(labelled(one, options))
+  if (catalog !== undefined && !(catalog instanceof DomainError))
+    for (const pattern of idlePatterns(rules.repositories, found))
+      yield skipped(
+        {
+          source: pattern,
+          target: targetNameOf(rules.target, pattern),
+          reason: "Nothing in the source's catalog fits it.",
+        },
+        options,
+      )
   for (const pair of pairs) yield* walkRepository(job, pair, options)
   if (rules.prune.mode === 'off' || catalog === undefined || catalog instanceof DomainError) return
   try {
     for await (const one of vanishedRepositories(rules.target, selection, new Set(found), options))
-      yield { kind: 'problem', outcome: 'skipped', ...labelled(one, options) }
+      yield skipped(one, options)
   } catch (error) {
     if (!isDomainError(error)) throw error
     const reason = `It is not known which repositories are gone at the source: ${error.message}`
@@ -67,6 +79,20 @@ export async function* walkJob(
       reason,
     }
   }
+}
+
+/** Patterns that are looked at: each is compared with every name. */
+const maxPatterns = 100
+
+/** Patterns that no name fits: whoever has misspelt one does not hear of it otherwise. */
+function idlePatterns(repositories: readonly string[], names: readonly string[]): string[] {
+  return repositories
+    .filter(name => name.includes('*'))
+    .slice(0, maxPatterns)
+    .filter(pattern => {
+      const fits = namePattern(pattern)
+      return !names.some(name => fits.test(name))
+    })
 }
 
 async function listCatalog(options: WalkOptions): Promise<readonly RepositoryName[] | DomainError> {
@@ -85,8 +111,12 @@ async function* walkRepository(
   options: WalkOptions,
 ): AsyncGenerator<MirrorTask, void, undefined> {
   const { rules, tags } = job
-  const source = options.source.repository(pair.source)
-  const target = options.target.repository(pair.target)
+  const ends = openPair(pair, options)
+  if (ends instanceof DomainError) {
+    yield problem(labelled({ ...pair, reason: ends.message }, options))
+    return
+  }
+  const { source, target } = ends
   const isPruned = rules.prune.mode !== 'off'
   const answer =
     tags.isOpen || isPruned
@@ -111,7 +141,23 @@ async function* walkRepository(
     return
   }
   for (const one of chosen) yield { kind: 'tag', repository, ...one }
+  // Of repositories of a pattern many may have none; one that is named is expected to have some.
+  if (chosen.length + tags.names.length === 0 && rules.repositories.includes(pair.source))
+    yield skipped({ ...pair, reason: noneOf(listed.size) }, options)
   if (isPruned) yield { kind: 'end', repository }
+}
+
+/** Where nothing may be stored under the name, the failure. */
+function openPair(
+  { source, target }: RepositoryPair,
+  options: WalkOptions,
+): Pick<MirroredRepository, 'source' | 'target'> | DomainError {
+  try {
+    return { source: options.source.repository(source), target: options.target.repository(target) }
+  } catch (error) {
+    if (isDomainError(error)) return error
+    throw error
+  }
 }
 
 /** Those that the source lists and that are not meant by name. */
@@ -167,6 +213,15 @@ function problem(about: RepositoryProblem): MirrorTask {
   return { kind: 'problem', outcome: 'failed', ...about }
 }
 
+function skipped(about: RepositoryProblem, options: WalkOptions): MirrorTask {
+  return { kind: 'problem', outcome: 'skipped', ...labelled(about, options) }
+}
+
+function noneOf(listed: number): string {
+  if (listed === 0) return 'The source has no tags in it.'
+  return `None of the tags that the source has in it (${listed}) is one that the job means (tags).`
+}
+
 /** As the labels of repositories have it; what is no name of a repository has no label. */
 function labelled(about: RepositoryProblem, { source, target }: WalkOptions): RepositoryProblem {
   return { ...about, source: labelOf(source, about.source), target: labelOf(target, about.target) }
@@ -176,7 +231,7 @@ function labelOf(registry: ImageRegistry, name: string): string {
   try {
     return registry.repository(parseRepositoryName(name)).label
   } catch (error) {
-    if (isDomainError(error, 'invalid')) return `${registry.label}/${name}`
+    if (isDomainError(error, 'invalid', 'denied')) return `${registry.label}/${name}`
     throw error
   }
 }

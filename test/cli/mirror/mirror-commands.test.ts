@@ -137,6 +137,24 @@ describe('varve mirror, on the database itself', () => {
     assert.match(await fails(5, 'run', 'kept'), /^varve: Another process runs the mirror job kept now; .+\n$/)
   })
 
+  it('is checked in the configuration before anything starts, and shown there in one line', async () => {
+    const check = async (jobs: readonly object[]): Promise<Ran> => {
+      const path = join(directory.path, 'config.json')
+      await writeFile(path, JSON.stringify({ mirror: { jobs } }))
+      return await runVarve(['config', 'check', '--config', path, '--data', data])
+    }
+    const job = { name: 'web', source: { registry: host }, target: {}, repositories: ['acme/web'] }
+    const good = await check([job])
+    assert.equal(good.code, 0)
+    const line = good.stdout.split('\n').find(one => one.startsWith('mirror.jobs ')) ?? assert.fail()
+    assert.match(line, /\[\{"name":"web",.{50,}… +file/)
+    const bad = await check([job, { ...job, name: 'hub', source: { registry: host, credentials: 'hub' } }])
+    assert.equal(bad.code, 2)
+    assert.match(bad.stderr, /^varve: The setting mirror\.jobs\.1 is not valid: .* has no hub; it has: none/)
+    const misspelt = await check([{ ...job, target: undefined, targt: {} }])
+    assert.match(misspelt.stderr, /^varve: The setting mirror\.jobs\.0\.targt does not exist/)
+  })
+
   it('refuses what is written wrongly in one sentence', async () => {
     for (const [text, why] of [
       ['name: x\n', /The mirror job x is not valid: source: /],
@@ -154,6 +172,8 @@ describe('varve mirror, on the database itself', () => {
       assert.equal(stderr.trim().split('\n').length, 1)
     }
     assert.match(await fails(2, 'put', join(directory.path, 'absent.yaml')), /cannot be read \(ENOENT\)/)
+    const misplaced = await fails(2, 'status', '--results', 'web')
+    assert.match(misplaced, /name its job before the option \(varve mirror status web --results\)/)
     await fails(2, 'run')
     await fails(2, 'run', 'web', '--file', 'x')
     await fails(2, 'plan')

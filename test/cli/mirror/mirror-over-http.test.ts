@@ -3,10 +3,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { noTotals } from '../../../src/storage/metadata/mirror-row.ts'
+import { parseMirrorJobName } from '../../../src/registry/mirror/job-name.ts'
 import { MirrorJobs } from '../../../src/registry/mirror/mirror-jobs.ts'
 import type { MirrorRunner } from '../../../src/registry/mirror/runner.ts'
 import { type AdminRegistry, startAdminRegistry } from '../../support/admin-registry.ts'
-import { endsWell, ScriptedRuns, startRunner } from '../../support/mirror-runners.ts'
+import { endsWell, eventually, ScriptedRuns, startRunner } from '../../support/mirror-runners.ts'
 import { type Ran, runVarve } from '../../support/run-varve.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temporary-directory.ts'
 
@@ -15,21 +16,24 @@ describe('varve mirror, for a registry elsewhere', () => {
   let registry: AdminRegistry
   let runner: MirrorRunner
   let tokenFile: string
+  let runs: ScriptedRuns
+  const slow = Promise.withResolvers<void>()
   before(async () => {
     directory = await temporaryDirectory()
     registry = await startAdminRegistry()
     const { token } = await registry.as('root').call('token.create', { account: 'root' })
     tokenFile = join(directory.path, 'token')
     await writeFile(tokenFile, token, { mode: 0o600 })
-    const runs = new ScriptedRuns(async job =>
-      job.name === 'good'
-        ? await endsWell()
-        : { totals: { ...noTotals, failed: 1 }, outcome: 'partial', reason: '1 tag failed.' },
-    )
+    runs = new ScriptedRuns(async job => {
+      if (job.name === 'slow') await slow.promise
+      if (job.name !== 'bad') return await endsWell()
+      return { totals: { ...noTotals, failed: 1 }, outcome: 'partial', reason: '1 tag failed.' }
+    })
     const jobs = new MirrorJobs({ configured: [], records: registry.metadata, credentials: [] })
     runner = startRunner(registry.metadata, runs, [], { jobs })
   })
   after(async () => {
+    slow.resolve()
     await runner[Symbol.asyncDispose]()
     await registry[Symbol.asyncDispose]()
     await directory.remove()
@@ -58,6 +62,18 @@ describe('varve mirror, for a registry elsewhere', () => {
     assert.match((await run('status', 'bad')).stdout, /began +\S+ \S+ by api \(root\)/)
     assert.equal((await run('rm', 'bad')).code, 0)
     assert.equal((await run('run', 'bad')).code, 3)
+  })
+
+  it('waits no longer for a job that is deleted meanwhile', async () => {
+    await put('slow')
+    const waiting = run('run', 'slow', '--wait')
+    await eventually('its run', async () => runs.begun.some(({ job }) => job === 'slow'))
+    await registry.metadata.deleteMirrorJob(parseMirrorJobName('slow'))
+    const { code, stderr } = await waiting
+    assert.deepEqual(
+      [code, stderr],
+      [3, 'varve: There is no mirror job slow; varve mirror list shows all of them.\n'],
+    )
   })
 
   it('runs no job there that is only in a file here', async () => {

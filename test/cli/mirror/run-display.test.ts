@@ -63,6 +63,8 @@ describe('What varve mirror run shows', () => {
         ['begun', 'copying', 'blob', 'blob', 'tag', 'tag', 'tag', 'paused', 'resumed', 'totals', 'done'],
       )
       assert.equal(records.at(-1)?.['outcome'], 'partial')
+      const last = records.at(-1)?.['totals'] as Record<string, unknown>
+      assert.equal(last['pullsLeft'], null)
       assert.ok(!text.includes('\u001b'))
     }
   })
@@ -70,6 +72,14 @@ describe('What varve mirror run shows', () => {
   it('is what was done and how it ended on a terminal, and nothing of the words of others acts there', () => {
     const text = shown(true)
     assert.ok(!text.includes('\u001b[2J'))
+    // Also what was done last, just before its end.
+    for (const line of [
+      /copied +quay\.io\/acme\/web:v1/,
+      /failed +quay\.io\/acme\/web:v1/,
+      /paused until /,
+      /going on/,
+    ])
+      assert.match(text, line)
     assert.match(text, /web: partial in .+: 1 copied, 1 failed; 4\.0 KiB\. 1 tag failed\.\n/)
   })
 })

@@ -111,6 +111,14 @@ for (const [where, open] of Object.entries(openers))
       await call('mirror.remove', { job: 'wished' })
     })
 
+    it('takes jobs with as many repositories as one may have', async () => {
+      const repositories = Array.from({ length: 10_000 }, (_, index) => `acme/project-${index}/web`)
+      const many = { ...definition, name: 'many', repositories }
+      const put = await call('mirror.put', { job: 'many', definition: many })
+      assert.equal((put.definition['repositories'] as string[]).length, 10_000)
+      await call('mirror.remove', { job: 'many' })
+    })
+
     it('tells of runs and their results in pages', async () => {
       const { metadata } = opened
       await call('mirror.put', { job: 'run', definition: { ...definition, name: 'run' } })
@@ -127,6 +135,8 @@ for (const [where, open] of Object.entries(openers))
       const { id } = (await metadata.listMirrorRuns({ limit: 1 }))[0] ?? assert.fail()
       const totals = { ...noTotals, failed: 5, pullsLeft: 12 }
       await metadata.saveMirrorRun(id, { totals, resumeAt, reason: 'The source asks for a pause.' })
+      const job = parseMirrorJobName('run')
+      await metadata.leaseMirrorJob(job, { holder: 'a', until: new Date(Date.now() + 60_000) })
       const shown = await call('mirror.status', { run: newest })
       assert.deepEqual(
         [shown.state, shown.resumeAt, shown.reason, shown.totals.failed, shown.totals.pullsLeft],
@@ -142,6 +152,16 @@ for (const [where, open] of Object.entries(openers))
       )
       assert.equal(next.next, null)
       assert.equal((await call('mirror.runs', {})).items.length, 3)
+
+      // As it is when the process that ran it was killed, and nobody begins it again.
+      await metadata.releaseMirrorJob(job, 'a')
+      const dead = await call('mirror.status', { run: newest })
+      assert.deepEqual(
+        [dead.state, dead.resumeAt, dead.endedAt, dead.reason],
+        ['interrupted', null, null, 'The process that ran it is gone.'],
+      )
+      assert.equal((await call('mirror.get', { job: 'run' })).last?.state, 'interrupted')
+      assert.equal((await call('mirror.runs', { n: 1 })).items[0]?.state, 'interrupted')
 
       const results = Array.from(
         { length: 5 },

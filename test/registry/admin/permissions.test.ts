@@ -92,6 +92,11 @@ const table: Readonly<Record<AdminOperation, { input: object; allowed: readonly 
   'mirror.run': { input: { job: 'debian' }, allowed: ['admin'] },
   'mirror.runs': { input: {}, allowed: ['admin'] },
   'mirror.status': { input: { run: '20300101T000000-000000000000' }, allowed: ['admin'] },
+  'gc.status': { input: {}, allowed: ['admin'] },
+  'gc.run': { input: {}, allowed: ['admin'] },
+  'gc.explain': { input: { digest: `sha256:${'0'.repeat(64)}` }, allowed: ['admin'] },
+  'gc.pause': { input: {}, allowed: ['admin'] },
+  'gc.resume': { input: {}, allowed: ['admin'] },
   'mirror.results': { input: { run: '20300101T000000-000000000000' }, allowed: ['admin'] },
 }
 

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
 import { DomainError } from '../../../src/errors.ts'
 import { guardedTarget } from '../../../src/registry/mirror/guarded-target.ts'
 import { openMirrorHook } from '../../../src/registry/mirror/hook-handler.ts'
 import type { WishMirrorRun } from '../../../src/registry/mirror/wishes.ts'
 import { OpenAccess } from '../../../src/registry/auth/open-access.ts'
-import { parseRepositoryName } from '../../../src/storage/reference.ts'
+import { parseRepositoryName, type RepositoryName } from '../../../src/storage/reference.ts'
 import { mirrorJob } from '../../support/mirror-runners.ts'
 import { rejectsWith } from '../../support/rejects.ts'
 import { serveStub } from '../../support/stub-registry.ts'
@@ -107,5 +108,12 @@ describe('The own stores as a target of jobs', () => {
       assert.throws(() => target.repository(parseRepositoryName(name)), /where the copies of an upstream are/)
     for (const name of ['docker.iota/x', 'acme/hubs', 'acme/web'])
       assert.throws(() => target.repository(parseRepositoryName(name)), /^Error: asked$/)
+  })
+
+  it('do not tell jobs of the copies of upstreams, which none of them has made', async () => {
+    const names = ['acme/web', 'docker.io/library/debian', 'docker.iota/x'].map(parseRepositoryName)
+    const all = { ...own, repositories: () => Readable.from(names) as AsyncIterable<RepositoryName> }
+    const target = guardedTarget(all, { readOnly: false, upstreamPrefixes: ['docker.io'] })
+    assert.deepEqual(await Array.fromAsync(target.repositories()), ['acme/web', 'docker.iota/x'])
   })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
+import { guardedTarget } from '../../../src/registry/mirror/guarded-target.ts'
 import type { MirrorObserver } from '../../../src/registry/mirror/run-job.ts'
 import { DomainError } from '../../../src/errors.ts'
 import { digestOf, hexOf } from '../../../src/storage/digest.ts'
@@ -131,6 +132,39 @@ describe('a run of a mirror job', () => {
     assert.deepEqual(bench.records.takeOutcomes(), ['bad failed', 'good copied', 'missing failed'])
   })
 
+  it('goes on past a repository that may not be stored, and asks the source nothing of it', async () => {
+    const { source, target, push } = scene()
+    push('1', 'v1')
+    const guarded = guardedTarget(target, { readOnly: false, upstreamPrefixes: ['docker.io'] })
+    const bench = new MirrorBench(source, guarded)
+    const run = await bench.run(mirrorJob({ repositories: ['docker.io/library/debian', 'acme/web'] }))
+    assert.deepEqual([run.outcome, run.totals.copied, run.totals.failed], ['partial', 1, 1])
+    const { tag, reason } = bench.records.results.find(({ outcome }) => outcome === 'failed') ?? assert.fail()
+    assert.equal(tag, null)
+    assert.match(reason ?? '', /^docker\.io\/library\/debian is below docker\.io\/, /)
+    assert.ok(!source.requests.some(request => JSON.stringify(request).includes('docker.io')))
+  })
+
+  it('tells of what it was given that nothing fits', async () => {
+    const { source, bench, push } = scene()
+    push('1', 'v1')
+    source.at('acme/empty')
+    const repositories = ['acme/w*', 'acm/*', 'acme/web', 'acme/empty']
+    const run = await bench.run(mirrorJob({ repositories, tags: { include: ['1.*'] } }))
+    assert.deepEqual([run.outcome, run.totals.copied], ['ok', 0])
+    const told = bench.records.results.map(one => [one.source, one.tag, one.outcome, one.reason])
+    assert.deepEqual(told, [
+      ['upstream.example/acm/*', null, 'skipped', "Nothing in the source's catalog fits it."],
+      [
+        'upstream.example/acme/web',
+        null,
+        'skipped',
+        'None of the tags that the source has in it (1) is one that the job means (tags).',
+      ],
+      ['upstream.example/acme/empty', null, 'skipped', 'The source has no tags in it.'],
+    ])
+  })
+
   it('keeps what is there, or fails, where the job says so', async () => {
     for (const [overwrite, outcome] of [
       ['keep', 'skipped'],
@@ -238,6 +272,20 @@ describe('a run and who holds it up', () => {
     const paused = bench.records.saved.find(({ resumeAt }) => resumeAt !== undefined)
     assert.equal(paused?.outcome, undefined)
     assert.equal(bench.records.saved.at(-1)?.resumeAt, undefined)
+  })
+
+  it('waits longer each time for who says "in a second" every time, and outlasts a minute of that', async () => {
+    const { source, bench, push } = scene()
+    push('1', 'v1')
+    const throttledUntil = bench.clock + 60_000
+    source.onRequest = () => {
+      if (bench.clock < throttledUntil) throw throttled(1)
+    }
+    assert.equal((await bench.run(mirrorJob())).outcome, 'ok')
+    assert.deepEqual(
+      bench.pauses.map(({ seconds }) => seconds),
+      [1, 1, 2, 4, 8, 16, 32],
+    )
   })
 
   it('is over when waiting never helps', async () => {

@@ -87,6 +87,38 @@ describe('The runner of mirror jobs', () => {
     await second[Symbol.asyncDispose]()
   })
 
+  it('leaves word before what it stops is recorded as stopped, for it may die in between', async () => {
+    const runs = new ScriptedRuns()
+    let left: unknown
+    const records: Metadata = {
+      ...metadata,
+      saveMirrorRun: async (id, progress, options) => {
+        if (progress.outcome === 'stopped') left = (await metadata.listMirrorWishes())[0]?.wish.by
+        await metadata.saveMirrorRun(id, progress, options)
+      },
+    }
+    const runner = startRunner(records, runs, [mirrorJob('a')])
+    await wish('a')
+    await eventually('the beginning', () => runs.begun.length === 1)
+    await runner[Symbol.asyncDispose]()
+    assert.equal(left, 'alice')
+  })
+
+  it('forgets what it measured of a job that is deleted while it runs', async () => {
+    const metrics = createMirrorMetrics()
+    const runs = new ScriptedRuns()
+    const name = parseMirrorJobName('a')
+    const definition = JSON.stringify(mirrorJob('a'))
+    await metadata.putMirrorJob({ name, definition, updatedAt: new Date() })
+    await using _runner = startRunner(metadata, runs, [], { metrics })
+    await wish('a')
+    await eventually('the beginning', () => runs.begun.length === 1)
+    await metadata.deleteMirrorJob(name)
+    await eventually('no gauge of it', async () => !(await metrics.text()).includes('running{job="a"}'))
+    await sleep(100)
+    assert.ok(!(await metrics.text()).includes('running{job="a"}'))
+  })
+
   it('begins again what was interrupted, when nobody leads it any more', async () => {
     const runs = new ScriptedRuns(endsWell)
     const job = parseMirrorJobName('a')

@@ -40,6 +40,26 @@ describe('A schedule', () => {
     assert.equal(shown(nextScheduled(berlin, at('2030-01-01T00:00:00Z'))), '2030-01-01T02:00:00.000Z')
   })
 
+  it('comes once on the day on which its hour is left out, and once on the one that has it twice', () => {
+    const berlin = scheduled({ cron: '30 2 * * *', timezone: 'Europe/Berlin' })
+    const comes = (after: string): (string | undefined)[] => {
+      const times: Date[] = []
+      for (let index = 0; index < 3; index++)
+        times.push(nextScheduled(berlin, times.at(-1) ?? at(after)) ?? assert.fail())
+      return times.map(shown)
+    }
+    assert.deepEqual(comes('2026-03-28T12:00:00Z'), [
+      '2026-03-29T01:00:00.000Z',
+      '2026-03-30T00:30:00.000Z',
+      '2026-03-31T00:30:00.000Z',
+    ])
+    assert.deepEqual(comes('2026-10-24T12:00:00Z'), [
+      '2026-10-25T00:30:00.000Z',
+      '2026-10-26T01:30:00.000Z',
+      '2026-10-27T01:30:00.000Z',
+    ])
+  })
+
   it('never comes where there is none, or its day does not exist', () => {
     assert.equal(nextScheduled(undefined, new Date()), undefined)
     assert.equal(nextScheduled(scheduled({ cron: '0 0 30 2 *' }), new Date()), undefined)
@@ -60,6 +80,22 @@ describe('A window', () => {
     assert.equal(notBefore(noon, at('2030-01-01T03:00:00Z')), undefined)
     assert.equal(shown(notBefore(noon, at('2030-01-01T03:30:00Z'))), '2030-01-02T02:30:00.000Z')
     assert.equal(shown(notBefore(noon, at('2030-01-01T02:00:00Z'))), '2030-01-01T02:30:00.000Z')
+  })
+
+  it('goes by clocks that are put forward and back, and is not for ever closed', () => {
+    const early = (window: string) => scheduled({ window, timezone: 'Europe/Berlin' })
+    // At 01:00 UTC it is 03:00 there, and has not been 02:30.
+    assert.equal(notBefore(early('02:30-06:00'), at('2026-03-29T01:00:00Z')), undefined)
+    assert.equal(
+      shown(notBefore(early('02:15-02:45'), at('2026-03-29T01:00:00Z'))),
+      '2026-03-30T00:15:00.000Z',
+    )
+    for (const time of ['00:30', '01:15', '01:59'])
+      assert.equal(notBefore(early('02:00-03:00'), at(`2026-10-25T${time}:00Z`)), undefined, time)
+    assert.equal(
+      shown(notBefore(early('02:00-03:00'), at('2026-10-25T02:00:00Z'))),
+      '2026-10-26T01:00:00.000Z',
+    )
   })
 
   it('that ends when it begins, or that is not there, is always open', () => {

@@ -3,8 +3,8 @@ import { readBounded } from '../../bounded-body.ts'
 import type { RegistryRequest } from '../../request.ts'
 import { type AdminEndpoint, hasBody, pathParametersOf } from '../operation.ts'
 
-/** Bytes. The longest is a trust policy, as a string in JSON. */
-const maxBody = 160 * 1024
+/** Bytes, unless the operation says more. The longest is a trust policy, as a string in JSON. */
+const usualMaxBody = 160 * 1024
 
 /**
  * All that an operation is asked with: the path's parameters with the fields of the body, or of the query where there
@@ -15,8 +15,10 @@ export async function readInput(
   endpoint: AdminEndpoint,
   request: RegistryRequest,
 ): Promise<Record<string, unknown>> {
-  const { resource, path } = endpoint
-  const fields = hasBody(endpoint) ? await readFields(request, resource) : queryFields(request, resource)
+  const { resource, path, maxBody = usualMaxBody } = endpoint
+  const fields = hasBody(endpoint)
+    ? await readFields(request, maxBody, resource)
+    : queryFields(request, resource)
   if (hasBody(endpoint) && request.query.size > 0)
     throw invalid(resource, 'What is asked for belongs into the body; this operation has no query.')
   const inPath = pathParametersOf(path)
@@ -30,7 +32,7 @@ export async function readInput(
  * Only with a Content-Type that web pages of others cannot send without being asked first: a browser that has the
  * password would send it along (OWASP, "Cross-Site Request Forgery Prevention", disallowing simple requests).
  */
-async function readFields(request: RegistryRequest, resource: Resource): Promise<object> {
+async function readFields(request: RegistryRequest, maxBody: number, resource: Resource): Promise<object> {
   const type = request.headers['content-type'] ?? ''
   if (!/^application\/json\s*(?:;\s*charset=utf-8\s*)?$/i.test(type))
     throw invalid(resource, 'This operation takes Content-Type: application/json.', 'Content-Type')

@@ -59,6 +59,8 @@ export const mirrorOperations = {
       }),
     output: wholeMirrorJobView,
     status: 200,
+    // Ten thousand names of repositories, most of which are short.
+    maxBody: 1024 * 1024,
     failures: ['conflict mirror'],
   }),
   'mirror.remove': adminEndpoint({

@@ -22,6 +22,14 @@ export function createMirrorAdministration({
   metadata,
   mirror,
 }: AdminParts): Implementations<keyof typeof mirrorOperations> {
+  /** One that has not ended and that nobody leads has died with its process. */
+  const shown = async (run: MirrorRun, options: Abortable) => {
+    if (run.outcome !== undefined || (await metadata.isMirrorJobLeased(run.job, options)))
+      return shownRun(run)
+    // It may have ended in between.
+    const now = await metadata.getMirrorRun(run.id, options)
+    return shownRun(now.outcome === undefined ? { ...now, ...interrupted } : now)
+  }
   const shownJob = async (known: KnownJob, wished: ReadonlySet<MirrorJobName>, options: Abortable) => {
     const { job, origin, updatedAt } = known
     const name = parseMirrorJobName(job.name)
@@ -36,7 +44,7 @@ export function createMirrorAdministration({
       nextStart: nextStart({ ...known, last, knownSince: new Date(), wish: undefined }) ?? null,
       isWished: wished.has(name),
       updatedAt,
-      last: last === undefined ? null : shownRun(last),
+      last: last === undefined ? null : await shown(last, options),
     }
   }
   const wishedJobs = async (options: Abortable) =>
@@ -56,9 +64,9 @@ export function createMirrorAdministration({
         input,
         mirrorJobView,
         async ({ limit, after = '' }) => {
-          const shown = known.filter(({ job }) => job.name > after).slice(0, limit)
+          const those = known.filter(({ job }) => job.name > after).slice(0, limit)
           const page = []
-          for (const one of shown) page.push(await shownJob(one, wished, options))
+          for (const one of those) page.push(await shownJob(one, wished, options))
           return page
         },
         ({ name }) => name,
@@ -85,12 +93,16 @@ export function createMirrorAdministration({
         n === undefined ? {} : { n },
         mirrorRunView,
         async ({ limit }) =>
-          (await metadata.listMirrorRuns({ job, limit, before }, options)).map(run => shownRun(run)),
+          await Promise.all(
+            (await metadata.listMirrorRuns({ job, limit, before }, options)).map(
+              async run => await shown(run, options),
+            ),
+          ),
         ({ id }) => id,
       )
     },
     'mirror.status': async ({ run }, options) =>
-      viewOf(mirrorRunView, shownRun(await metadata.getMirrorRun(run, options))),
+      viewOf(mirrorRunView, await shown(await metadata.getMirrorRun(run, options), options)),
     'mirror.results': async ({ run, n, last, outcomes }, options) => {
       await metadata.getMirrorRun(run, options)
       const after = last === undefined || last === '' ? undefined : serialIn(last)
@@ -103,6 +115,13 @@ export function createMirrorAdministration({
     },
   }
 }
+
+/** As the next run records it of the one before, if there is a next. */
+const interrupted = {
+  outcome: 'interrupted',
+  reason: 'The process that ran it is gone.',
+  resumeAt: undefined,
+} as const
 
 function shownRun(run: MirrorRun) {
   return {

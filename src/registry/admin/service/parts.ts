@@ -5,6 +5,7 @@ import type {
   CredentialRecords,
   SigningKey,
 } from '../../../storage/metadata/account-records.ts'
+import type { CollectRecords } from '../../../storage/metadata/collect-records.ts'
 import type { AuditRecords } from '../../../storage/metadata/audit-records.ts'
 import type { TagRuleRecords } from '../../../storage/metadata/tag-rule-records.ts'
 import type { TenantRecords } from '../../../storage/metadata/tenant-records.ts'
@@ -13,6 +14,7 @@ import type { MirrorJobRecords, MirrorRunRecords } from '../../../storage/metada
 import type { AccessPolicy } from '../../auth/access-policy.ts'
 import type { PasswordHasher } from '../../auth/identities/password.ts'
 import type { IdentityProvider } from '../../auth/identity.ts'
+import type { TickReport } from '../../collect/collector.ts'
 import type { MirrorJobs } from '../../mirror/mirror-jobs.ts'
 import type { WishMirrorRun } from '../../mirror/wishes.ts'
 import type { Actor, Standing } from '../actor.ts'
@@ -24,8 +26,18 @@ export type AdminMetadata = TenantRecords &
   Pick<UsageRecords, 'getUsage'> &
   TagRuleRecords &
   Pick<AuditRecords, 'listAudit'> &
-  Pick<MirrorJobRecords, 'listMirrorWishes'> &
-  Pick<MirrorRunRecords, 'getMirrorRun' | 'listMirrorRuns' | 'listMirrorResults'>
+  Pick<MirrorJobRecords, 'listMirrorWishes' | 'isMirrorJobLeased'> &
+  Pick<MirrorRunRecords, 'getMirrorRun' | 'listMirrorRuns' | 'listMirrorResults'> &
+  Pick<
+    CollectRecords,
+    | 'collectState'
+    | 'countWaiting'
+    | 'pauseCollection'
+    | 'resumeCollection'
+    | 'holdersOf'
+    | 'namersOf'
+    | 'findGarbageOf'
+  >
 
 /** What administration works on. */
 export interface AdminParts {
@@ -50,6 +62,12 @@ export interface AdminParts {
   readonly mirror: {
     readonly jobs: Pick<MirrorJobs, 'list' | 'get' | 'put' | 'remove'>
     readonly wish: WishMirrorRun
+  }
+  readonly collect: {
+    /** `collect.enabled`. */
+    readonly isEnabled: boolean
+    /** Collects what is due, whatever the time of day, for some seconds. */
+    readonly tick: (options: Abortable) => Promise<TickReport>
   }
 }
 
