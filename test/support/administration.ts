@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { AdminService } from '../../src/registry/admin/admin-service.ts'
 import type { Administration } from '../../src/registry/admin/administration.ts'
@@ -5,6 +6,7 @@ import type { AdminParts } from '../../src/registry/admin/service/parts.ts'
 import { AccessPolicy } from '../../src/registry/auth/access-policy.ts'
 import { bcryptHere } from '../../src/registry/auth/identities/bcrypt-here.ts'
 import type { Identity, IdentityProvider } from '../../src/registry/auth/identity.ts'
+import { Collector } from '../../src/registry/collect/collector.ts'
 import { MirrorJobs } from '../../src/registry/mirror/mirror-jobs.ts'
 import { wishesIn } from '../../src/registry/mirror/wishes.ts'
 import { SigningKeys } from '../../src/registry/auth/tokens/signing-keys.ts'
@@ -47,6 +49,21 @@ export function adminPartsOver(
     },
     checkTrustPolicy: async (text, tenant) => {
       parseTrustPolicies(text, tenant)
+    },
+    collect: {
+      isEnabled: true,
+      tick: async options => {
+        const settings = {
+          policy: { untaggedMs: undefined, referrers: 'delete' },
+          batch: 100,
+          tickMs: 10_000,
+          window: undefined,
+        } as const
+        const sweepGarbage = async () => ({ objects: 0, failures: [], isDone: true })
+        return await new Collector({ records: metadata, sweepGarbage, holder: randomUUID(), settings }).tick(
+          options,
+        )
+      },
     },
     mirror: {
       jobs: new MirrorJobs({ configured: [], records: metadata, credentials: ['hub'] }),

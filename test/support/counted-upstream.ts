@@ -76,6 +76,10 @@ function forward(url: string, incoming: IncomingMessage, response: ServerRespons
     headers: { ...incoming.headers, host: new URL(url).host },
   })
   onwards.on('response', answer => {
+    if (response.destroyed) {
+      answer.destroy()
+      return
+    }
     response.writeHead(answer.statusCode ?? 500, answer.headers)
     pipeline(answer, response, () => {})
   })

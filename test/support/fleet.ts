@@ -28,6 +28,8 @@ export interface FleetOptions {
   readonly registry?: Readonly<Record<string, unknown>> | undefined
   /** Settings of `storage`, such as `verifyReads`. */
   readonly storage?: Readonly<Record<string, unknown>> | undefined
+  /** Further sections, such as `upstreams`. */
+  readonly settings?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** Parts of the smallest size that S3 takes. */
@@ -39,12 +41,14 @@ export async function startFleet({
   objects: { endpoint, region, bucket, credentials },
   registry,
   storage,
+  settings: sections,
 }: FleetOptions): Promise<Fleet> {
   await using stack = new AsyncDisposableStack()
   const directory = stack.use(await temporaryDirectory())
   const config = join(directory.path, 'varve.yaml')
   const { accessKeyId, secretAccessKey } = credentials
   const settings = {
+    ...sections,
     registry: { partBytes: fleetPartBytes, drainSeconds: 1, ...registry },
     storage: { ...storage, driver: 's3', s3: { endpoint, region, bucket, accessKeyId, secretAccessKey } },
     database: { url: databaseUrl },

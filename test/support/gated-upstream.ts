@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
 /**
@@ -58,45 +57,38 @@ export async function gateUpstream(url: string): Promise<GatedUpstream> {
       return
     }
     const onward = request(url + path, { method, headers: { ...headers, host: new URL(url).host } })
-    const [[upstream]] = (await Promise.all([once(onward, 'response'), pipeline(incoming, onward)])) as [
-      [IncomingMessage],
-      void,
-    ]
+    const answered = once(onward, 'response') as Promise<[IncomingMessage]>
+    const [[upstream]] = await Promise.all([answered, pipeline(incoming, onward)])
     const { statusCode = 502 } = upstream
     note(statusCode)
     response.writeHead(statusCode, upstream.headers)
     const digest = statusCode < 300 && method === 'GET' ? /\/blobs\/([^/?]+)$/.exec(path)?.[1] : undefined
     if (digest === undefined) await pipeline(upstream, response)
-    else await pipeline(upstream, countedBlob(digest, firstByteOf(upstream)), response)
+    else await pipeline(countedBlob(digest, upstream, response), response)
   }
 
-  function countedBlob(digest: string, first: number): Transform {
-    let position = first
-    const count = (bytes: number): void => {
-      position += bytes
-      sentOf.set(digest, (sentOf.get(digest) ?? 0) + bytes)
+  async function* countedBlob(
+    digest: string,
+    upstream: IncomingMessage,
+    response: ServerResponse,
+  ): AsyncGenerator<Buffer> {
+    let position = firstByteOf(upstream)
+    const counted = (bytes: Buffer): Buffer => {
+      position += bytes.length
+      sentOf.set(digest, (sentOf.get(digest) ?? 0) + bytes.length)
+      return bytes
     }
-    return new Transform({
-      // What is counted has been taken by the client, but for what the system holds on the way.
-      highWaterMark: 0,
-      transform(chunk: Buffer, _encoding, done) {
-        const at = held.get(digest)
-        const now = at === undefined ? chunk.length : Math.max(0, Math.min(chunk.length, at.before - position))
-        this.push(chunk.subarray(0, now))
-        count(now)
-        if (at === undefined || now === chunk.length) {
-          done()
-          return
-        }
-        at.reached.resolve()
-        void at.released.promise.then(() => {
-          const rest = chunk.subarray(now)
-          // Whoever waited for it may be gone.
-          if (!this.destroyed) count(rest.length)
-          done(null, rest)
-        })
-      },
-    })
+    for await (const chunk of upstream as AsyncIterable<Buffer>) {
+      const at = held.get(digest)
+      const now = at === undefined ? chunk.length : Math.max(0, Math.min(chunk.length, at.before - position))
+      if (now > 0) yield counted(chunk.subarray(0, now))
+      if (at === undefined || now === chunk.length) continue
+      at.reached.resolve()
+      await at.released.promise
+      // Whoever waited for it may be gone.
+      if (response.destroyed) return
+      yield counted(chunk.subarray(now))
+    }
   }
 
   const server = createServer((incoming, response) => {

@@ -60,9 +60,7 @@ async function openMirror(hub: string, options: HubMirrorOptions): Promise<HubMi
   const { path: directory } = stack.use(await temporaryDirectory())
   const config = join(directory, 'varve.yaml')
   await writeFile(config, JSON.stringify({ ...options.settings, upstreams: hubUpstreams(hub, options) }))
-  const served: ServedRegistry = stack.use(
-    await serveRegistry(join(directory, 'data'), '--config', config),
-  )
+  const served: ServedRegistry = stack.use(await serveRegistry(join(directory, 'data'), '--config', config))
   const { url } = served
   const owned = stack.move()
   return {

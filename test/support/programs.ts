@@ -22,6 +22,7 @@ const debianPackageOf: Readonly<Record<string, string>> = {
   mke2fs: 'e2fsprogs',
   podman: 'podman',
   postgres: 'postgresql',
+  prlimit: 'util-linux',
   'qemu-system-x86_64': 'qemu-system-x86',
   setcap: 'libcap2-bin',
   setfacl: 'acl',

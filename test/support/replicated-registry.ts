@@ -16,7 +16,7 @@ export interface ReplicatedRegistry extends AsyncDisposable {
   readonly database: PostgresTestServer
 }
 
-export interface ReplicatedRegistryOptions extends Pick<FleetOptions, 'registry' | 'storage'> {
+export interface ReplicatedRegistryOptions extends Pick<FleetOptions, 'registry' | 'storage' | 'settings'> {
   /** 3 by default. */
   readonly replicas?: number
   /** Of the faults that are injected at random. */
@@ -33,13 +33,16 @@ export async function startReplicatedRegistry({
   seed,
   registry,
   storage,
+  settings,
 }: ReplicatedRegistryOptions = {}): Promise<ReplicatedRegistry> {
   await using stack = new AsyncDisposableStack()
   const database = stack.use(await startPostgres())
   const server = stack.use(await startS3Server('versitygw'))
   const s3 = stack.use(await startFaultyS3(server, seed === undefined ? {} : { seed }))
   const databaseUrl = await database.createDatabase({ locale: 'en-US' })
-  const fleet = stack.use(await startFleet({ replicas, databaseUrl, objects: s3, registry, storage }))
+  const fleet = stack.use(
+    await startFleet({ replicas, databaseUrl, objects: s3, registry, storage, settings }),
+  )
   const balancer = stack.use(await startRoundRobin(() => fleet.urls()))
   const owned = stack.move()
   return {
