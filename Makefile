@@ -1,7 +1,7 @@
 # make up · make test · make demo · make chaos: each does all its own set-up on a machine with npm.
 # The machine's own Node and npm may be old: they only install those that toolchain/ pins, which do all the rest.
 
-.PHONY: up test test-openzfs test-openzfs-if-built chaos fuzz demo check format build bench bench-import bench-clone crash-matrix clean
+.PHONY: up test test-openzfs test-openzfs-if-built chaos fuzz demo check format build bench bench-import bench-clone bench-pull-through bench-mirror bench-gc crash-matrix clean
 .DEFAULT_GOAL := help
 
 TOOLS := $(CURDIR)/toolchain/node_modules/.bin
@@ -21,6 +21,9 @@ help:
 	@echo 'make fuzz [COUNT=1000000] [SEED=1]                          archives, applied by us, by GNU tar and by bsdtar'
 	@echo 'make bench-import [ONLY=varve,tar] [IMAGES=large] [RUNS=3]      imports beside tar, umoci, podman and containerd'
 	@echo 'make bench-clone [LARGE=5000] [RUNS=5]                          clones beside cp -a and containerd, by size of image, and 400'
+	@echo 'make bench-pull-through [MIB=1024] [CLIENTS=64] [ONLY=varve,peer]   one cold image, pulled by many at once, beside docker-registry'
+	@echo 'make bench-mirror [ONLY=unchanged,first,large] [TAGS=1000] [RUNS=3] [AT_ONCE=3]   beside regsync, skopeo and crane'
+	@echo 'make bench-gc [ONLY=filesystem,versitygw] [BLOBS=100000]         garbage collection under pushes and pulls'
 	@echo 'make crash-matrix                                           writes docs/crash-matrix.md anew'
 	@echo 'make check | format | build | bench | clean'
 
@@ -67,6 +70,18 @@ bench-import: $(INSTALLED)
 # Installs zfs-fuse and containerd from Debian, and takes 12 GB of the temporary directory for a while.
 bench-clone: $(INSTALLED)
 	@LARGE="$(LARGE)" RUNS="$(RUNS)" $(NODE) bench/run.ts clone
+
+# Installs docker-registry and curl from Debian, and takes 4 times MIB of the temporary directory for a while.
+bench-pull-through: $(INSTALLED)
+	@MIB="$(MIB)" CLIENTS="$(CLIENTS)" ONLY="$(ONLY)" $(NODE) bench/run.ts pull-through
+
+# Installs docker-registry and skopeo from Debian, and builds regsync and crane by Go.
+bench-mirror: $(INSTALLED)
+	@ONLY="$(ONLY)" TAGS="$(TAGS)" RUNS="$(RUNS)" AT_ONCE="$(AT_ONCE)" CONTENDER="$(CONTENDER)" $(NODE) bench/run.ts mirror
+
+# Builds an S3 server by Go.
+bench-gc: $(INSTALLED)
+	@ONLY="$(ONLY)" BLOBS="$(BLOBS)" $(NODE) bench/run.ts gc
 
 # The tests of `make test` compare; this writes.
 crash-matrix: $(INSTALLED)

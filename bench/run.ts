@@ -12,6 +12,10 @@ const benchmarks: Readonly<Record<string, { readonly about: string; readonly run
       about: 'clones beside cp -a and containerd, by the size of the image, and 400 of one image',
       run: async () => await (await import('./clone.ts')).run(),
     },
+    'pull-through': {
+      about: 'one cold image that many pull at once, beside docker-registry and beside its upstream itself',
+      run: async () => await (await import('./pull-through.ts')).run(),
+    },
     registry: {
       about: 'the registry beside its peers',
       run: async () => await (await import('./registry.ts')).run(),
@@ -20,6 +24,14 @@ const benchmarks: Readonly<Record<string, { readonly about: string; readonly run
       about:
         'the registry that asks who is there, with tokens and with passwords, beside one that asks nobody',
       run: async () => await (await import('./authentication.ts')).run(),
+    },
+    mirror: {
+      about: 'mirrors and copies beside regsync, skopeo and crane, by time and by what the source is asked',
+      run: async () => await (await import('./mirror.ts')).run(),
+    },
+    gc: {
+      about: 'the garbage collection, and how long pushes and pulls take while it runs',
+      run: async () => await (await import('./gc.ts')).run(),
     },
     storage: {
       about: 'S3 beside docker-registry on the same server, databases and workers beside each other',

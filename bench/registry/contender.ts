@@ -40,8 +40,14 @@ export function varveWith(settings: Readonly<Record<string, unknown>>): StartCon
 export const startDockerRegistry: StartContender = directory =>
   dockerRegistryWith({ filesystem: { rootdirectory: directory } })(directory)
 
-/** @param storage the driver with its parameters, and what else belongs to `storage` in its config.yml. */
-export function dockerRegistryWith(storage: Readonly<Record<string, unknown>>): StartContender {
+/**
+ * @param storage the driver with its parameters, and what else belongs to `storage` in its config.yml.
+ * @param sections further ones of it.
+ */
+export function dockerRegistryWith(
+  storage: Readonly<Record<string, unknown>>,
+  sections: Readonly<Record<string, unknown>> = {},
+): StartContender {
   return async directory => {
     await ensurePrograms('docker-registry')
     const port = await freePort()
@@ -51,6 +57,7 @@ export function dockerRegistryWith(storage: Readonly<Record<string, unknown>>): 
       log: { level: 'info' },
       storage: { ...storage, delete: { enabled: true }, maintenance: { uploadpurging: { enabled: false } } },
       http: { addr: `127.0.0.1:${port}` },
+      ...sections,
     }
     await writeFile(config, stringify(settings), { mode: 0o600 })
     return await contend('docker-registry', 'docker-registry', ['serve', config], directory, port)
