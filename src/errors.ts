@@ -47,6 +47,7 @@ export type Resource =
   | 'rule'
   | 'quota'
   | 'mirror'
+  | 'garbage'
 
 /** RFC 6749, 5.2. */
 export type OAuthError = 'invalid_request' | 'invalid_grant' | 'unsupported_grant_type'

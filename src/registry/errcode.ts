@@ -93,7 +93,15 @@ const adminTable: Readonly<Partial<Record<ErrorCode, HttpFailure>>> = {
 }
 
 /** What administration is about: nothing of the protocol's, so its failures have codes of their own. */
-const adminResources: readonly Resource[] = ['tenant', 'account', 'credential', 'grant', 'rule', 'mirror']
+const adminResources: readonly Resource[] = [
+  'tenant',
+  'account',
+  'credential',
+  'grant',
+  'rule',
+  'mirror',
+  'garbage',
+]
 
 const bug: HttpFailure = { status: 500, code: 'UNKNOWN' }
 

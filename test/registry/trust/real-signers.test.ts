@@ -4,8 +4,9 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Digest } from '../../../src/storage/digest.ts'
-import { ensureGoProgram, skipWithoutGo } from '../../support/go.ts'
+import { ensureGoProgram } from '../../support/go.ts'
 import { exec } from '../../support/process.ts'
+import { cosignModule, notationModule, skipWithoutSigners } from '../../support/signers.ts'
 import {
   keylessAnnotations,
   keylessBundle,
@@ -16,9 +17,7 @@ import {
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temporary-directory.ts'
 import { startTrustRegistry, type TrustRegistry } from '../../support/trust-registry.ts'
 
-const cosignModule = ['github.com/sigstore/cosign/v3/cmd/cosign', 'v3.0.6'] as const
-const notationModule = ['github.com/notaryproject/notation/cmd/notation', 'v1.3.2'] as const
-const skip = await skipWithoutGo(cosignModule, notationModule)
+const skip = await skipWithoutSigners()
 
 const bundleType = 'application/vnd.dev.sigstore.bundle.v0.3+json'
 
