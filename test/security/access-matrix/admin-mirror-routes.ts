@@ -1,7 +1,8 @@
 import { newMirrorRunId, parseMirrorJobName } from '../../../src/registry/mirror/job-name.ts'
-import { type AdminRoute, admins, type Asker, way } from './admin-route.ts'
+import { type AdminRoute, type Asker, admins, way } from './admin-route.ts'
 
-const definition = { source: { registry: 'quay.io' }, target: {}, repositories: ['acme/debian'] }
+/** All that a job needs, but for its name. */
+export const definition = { source: { registry: 'quay.io' }, target: {}, repositories: ['acme/debian'] }
 const ofJob = '/api/v1/mirror/jobs/:job'
 
 /** Mirror jobs bring content under any name, and ask other registries with the operators' credentials. */

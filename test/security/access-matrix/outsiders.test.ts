@@ -1,9 +1,11 @@
 /** Whoever may not know of something gets the same answer as where there is nothing: the same bytes. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { newMirrorRunId, parseMirrorJobName } from '../../../src/registry/mirror/job-name.ts'
 import { parseAccountName, parseTenantName } from '../../../src/storage/accounts/names.ts'
-import { RegistryClient } from '../../support/registry-client.ts'
 import { connectRaw } from '../../support/raw-http.ts'
+import { RegistryClient } from '../../support/registry-client.ts'
+import { definition } from './admin-mirror-routes.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { developer, type Person, people } from './people.ts'
 import { fill, repositoryRoutes, spelledRoutes } from './protocol-routes.ts'
@@ -26,12 +28,22 @@ for (const mode of ['token', 'basic'] as const)
   describe(`With auth.mode ${mode}`, () => {
     let world: World
     let uploadId = ''
+    const run = newMirrorRunId(new Date())
+    const otherRun = newMirrorRunId(new Date())
     const known = new Map<string, Promise<readonly (string | undefined)[]>>()
     before(async () => {
       world = await openWorld(mode)
       const insider = new Shown(world.url, await world.loginOf(developer))
       const tenant = parseTenantName('acme')
       await world.metadata.createAccount({ name: parseAccountName('acme+robby'), kind: 'robot', tenant })
+      const job = parseMirrorJobName('mira')
+      const [startedAt, updatedAt] = [new Date(), new Date()]
+      await world.metadata.putMirrorJob({
+        name: job,
+        definition: JSON.stringify({ ...definition, name: job }),
+        updatedAt,
+      })
+      await world.metadata.beginMirrorRun({ id: run, job, trigger: 'api', by: null, startedAt })
       uploadId = (await insider.startUpload('acme/app')).split('?')[0]?.split('/').at(-1) ?? ''
     })
     after(() => world[Symbol.asyncDispose]())
@@ -69,9 +81,12 @@ for (const mode of ['token', 'basic'] as const)
               user: there ? 'gina' : 'gino',
               account: there ? 'gina' : 'gino',
               robot: there ? 'robby' : 'robin',
+              job: there ? 'mira' : 'nira',
+              run: there ? run : otherRun,
+              digest: (there ? 'a' : 'b').repeat(64).replace(/^/, 'sha256:'),
             }
             const target = path.replace(/[*:](\w+)/g, (_, key: string) => values[key] ?? 'x')
-            const answer = await bytesOf(method, target, login, bodyFor(method, path))
+            const answer = await bytesOf(method, target, login, bodyFor(method, path, values))
             assert.match(answer, /^HTTP\/1\.1 40[34] /)
             answers.add(Object.values(values).reduce((all, value) => all.replaceAll(value, 'NAME'), answer))
           }
@@ -122,8 +137,13 @@ for (const mode of ['token', 'basic'] as const)
   })
 
 /** Good for each of these operations, so that they are not refused for what is written wrongly. */
-function bodyFor(method: string, path: string): string | undefined {
+function bodyFor(
+  method: string,
+  path: string,
+  { job }: Readonly<Record<string, string>>,
+): string | undefined {
   if (method === 'GET' || method === 'DELETE') return undefined
+  if (path.endsWith('/jobs/:job')) return JSON.stringify({ definition: { ...definition, name: job } })
   if (path.endsWith('/robots')) return JSON.stringify({ name: 'new' })
   if (path.endsWith('/grants'))
     return JSON.stringify({ subject: 'pat', pattern: 'acme/x', actions: ['pull'] })
