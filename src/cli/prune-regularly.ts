@@ -2,8 +2,8 @@ import type { Config } from '../config.ts'
 import type { ImportService } from '../importer/import-service.ts'
 import { PruneSchedule } from '../importer/prune/prune-schedule.ts'
 import type { Logger } from '../log.ts'
+import { minuteMs } from '../storage/durations.ts'
 
-const minuteMs = 60_000
 const daySeconds = 24 * 60 * 60
 
 /** Starts what the settings say about images that nobody uses; undefined when they say nothing. */

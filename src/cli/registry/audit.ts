@@ -4,6 +4,7 @@ import type { Metrics } from '../../metrics.ts'
 import { AuditFile } from '../../registry/audit/audit-file.ts'
 import { AuditTrail } from '../../registry/audit/audit-trail.ts'
 import type { Abortable } from '../../storage/abortable.ts'
+import { dayMs } from '../../storage/durations.ts'
 import type { AuditRecords } from '../../storage/metadata/audit-records.ts'
 import { hourly } from './hourly.ts'
 
@@ -44,8 +45,6 @@ export async function openAudit(
     }),
   )
 }
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /** Entries that are deleted in one transaction. */
 const batchSize = 1000

@@ -6,10 +6,9 @@ import type { Logger } from '../../log.ts'
 import { Collector } from '../../registry/collect/collector.ts'
 import { parseWindow } from '../../registry/collect/window.ts'
 import { ObjectBlobStore } from '../../storage/blobs/object-blob-store.ts'
+import { hourMs } from '../../storage/durations.ts'
 import { every } from './hourly.ts'
 import type { Stores } from './stores.ts'
-
-const hourMs = 60 * 60 * 1000
 
 /** A tick is no longer, so that another process goes on soon after one that died in the middle. */
 const longestTickMs = 60_000

@@ -1,9 +1,8 @@
 import type { Logger } from '../../log.ts'
 import type { Abortable } from '../../storage/abortable.ts'
+import { dayMs } from '../../storage/durations.ts'
 import type { EventRecords } from '../../storage/metadata/event-records.ts'
 import { hourly } from './hourly.ts'
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /** Events that are deleted in one transaction. */
 const batchSize = 1000

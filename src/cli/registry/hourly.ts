@@ -1,6 +1,5 @@
 import type { Abortable } from '../../storage/abortable.ts'
-
-export const hourMs = 60 * 60 * 1000
+import { hourMs } from '../../storage/durations.ts'
 
 /**
  * Runs `work` now and every hour. What fails is told, and tried again an hour later; ending waits for what runs.

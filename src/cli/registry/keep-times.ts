@@ -1,8 +1,6 @@
 import type { Config } from '../../config.ts'
+import { hourMs, minuteMs } from '../../storage/durations.ts'
 import type { KeepTimes } from '../../storage/metadata/keep-times.ts'
-
-const minuteMs = 60 * 1000
-const hourMs = 60 * minuteMs
 
 /** What every process that opens the database must know. */
 export function keepTimesOf({ collect, storage }: Pick<Config, 'collect' | 'storage'>): KeepTimes {

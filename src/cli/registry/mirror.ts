@@ -7,6 +7,7 @@ import { CreationTimes } from '../../registry/mirror/creation-times.ts'
 import type { LeadParts } from '../../registry/mirror/lead-run.ts'
 import { MirrorRunner } from '../../registry/mirror/runner.ts'
 import type { Abortable } from '../../storage/abortable.ts'
+import { dayMs } from '../../storage/durations.ts'
 import type { MirrorRunRecords } from '../../storage/metadata/mirror-records.ts'
 import { every } from './hourly.ts'
 import { openMirrorEnds } from './mirror-ends.ts'
@@ -71,8 +72,6 @@ export function openLeadParts(
     log,
   }
 }
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /** Runs that are deleted in one transaction: each may have thousands of results. */
 const batchSize = 20

@@ -10,14 +10,13 @@ import { Evictor } from '../../registry/pull-through/evictor.ts'
 import { alsoMeant } from '../../registry/pull-through/upstream-names.ts'
 import type { PullThroughParts } from '../../registry/routes.ts'
 import { tenantOf } from '../../storage/accounts/names.ts'
+import { dayMs, hourMs } from '../../storage/durations.ts'
 import type { Metadata } from '../../storage/metadata/metadata.ts'
 import { parseRepositoryName, type RepositoryName } from '../../storage/reference.ts'
-import { hourly, hourMs } from './hourly.ts'
+import { hourly } from './hourly.ts'
 import type { PushedTo } from './limits.ts'
 import { parsedSetting } from './parsed-setting.ts'
 import type { TrustSources } from './trust.ts'
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /** @throws DomainError `invalid` that names the setting. */
 export function configuredUpstreams({ upstreams }: Pick<Config, 'upstreams'>): ConfiguredUpstream[] {

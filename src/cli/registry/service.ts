@@ -4,20 +4,21 @@ import { DomainError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { createMetrics, type Metrics } from '../../metrics.ts'
 import { createRegistryApp } from '../../registry/app.ts'
-import { addressRanges } from '../../storage/address-ranges.ts'
 import { PullRecorder } from '../../registry/events/pull-recorder.ts'
 import type { HealthChecks } from '../../registry/health.ts'
 import type { BlobRedirects } from '../../registry/redirects.ts'
 import { defaultServerTimeouts, listen } from '../../registry/server.ts'
+import { addressRanges } from '../../storage/address-ranges.ts'
 import { BlobCache } from '../../storage/blobs/blob-cache.ts'
 import type { BlobStoreSettings } from '../../storage/blobs/blob-store-parts.ts'
 import { BufferBudget } from '../../storage/blobs/buffer-budget.ts'
 import { ObjectBlobStore } from '../../storage/blobs/object-blob-store.ts'
+import { hourMs } from '../../storage/durations.ts'
 import { observedObjectStore } from '../../storage/objects/observed.ts'
 import { parseAddress } from '../address.ts'
-import { openSecurity } from './security.ts'
 import { withinQuotas } from './limits.ts'
 import { openPullThrough } from './pull-through.ts'
+import { openSecurity } from './security.ts'
 import type { Stores } from './stores.ts'
 import { clientCertificatesOf, serverTlsOf } from './tls.ts'
 
@@ -35,8 +36,6 @@ export interface ServiceOptions {
   /** Told when somebody wishes that a mirror job runs. */
   readonly onMirrorWish?: (() => void) | undefined
 }
-
-const hourMs = 60 * 60 * 1000
 
 /** The memory of one process. */
 export interface BlobMemory {

@@ -14,6 +14,7 @@ import { TokenService } from '../../registry/auth/tokens/token-service.ts'
 import { TokenVerifier } from '../../registry/auth/tokens/token-verifier.ts'
 import type { VerificationKeys } from '../../registry/auth/tokens/verification-keys.ts'
 import type { Route } from '../../registry/routes.ts'
+import { dayMs } from '../../storage/durations.ts'
 import type { SigningKeyRecords } from '../../storage/metadata/account-records.ts'
 import { meantBesides } from './pull-through.ts'
 import type { SecurityContext } from './security.ts'
@@ -30,8 +31,6 @@ export interface TokenAccessParts {
   readonly logins: Logins
   readonly uses: UseLog
 }
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /** `auth.mode: token`: with our own token service, or with another one whose tokens are taken instead. */
 export async function openTokenAccess(

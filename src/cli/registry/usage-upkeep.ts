@@ -1,5 +1,6 @@
 import type { Logger } from '../../log.ts'
 import type { Abortable } from '../../storage/abortable.ts'
+import { dayMs } from '../../storage/durations.ts'
 import type { Metadata } from '../../storage/metadata/metadata.ts'
 import { every, hourly } from './hourly.ts'
 
@@ -7,7 +8,6 @@ import { every, hourly } from './hourly.ts'
 const foldMs = 60_000
 const foldRows = 1000
 
-const dayMs = 24 * 60 * 60 * 1000
 const pageSize = 100
 
 /** Adds up what pushes have written down of what tenants use. */

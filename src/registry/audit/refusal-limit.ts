@@ -1,6 +1,5 @@
+import { minuteMs } from '../../storage/durations.ts'
 import { addressGroup } from '../auth/identities/address-group.ts'
-
-const minuteMs = 60_000
 
 /** Addresses that are counted apart; all others count as one. */
 const maxAddresses = 10_000

@@ -12,6 +12,7 @@ import type {
   MirrorTotals,
   NewMirrorRun,
 } from '../../storage/metadata/mirror-records.ts'
+import { noTotals } from '../../storage/metadata/mirror-row.ts'
 import type { CreationTimes } from './creation-times.ts'
 import type { Beginning } from './due.ts'
 import { measuredTraffic, type OpenJobEnds } from './job-ends.ts'
@@ -154,19 +155,6 @@ async function runUntilEnd(
 }
 
 const stopped = 'It was stopped.'
-
-const noTotals: MirrorTotals = Object.freeze({
-  copied: 0,
-  unchanged: 0,
-  skipped: 0,
-  failed: 0,
-  deleted: 0,
-  requests: 0,
-  bytesReceived: 0,
-  bytesSent: 0,
-  blobsCopied: 0,
-  blobsMounted: 0,
-})
 
 /** Also when everything ends: then somebody has to know how far it came. */
 async function record(run: NewMirrorRun, end: MirrorRunEnd, { records, log }: LeadParts): Promise<void> {

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Logger } from '../../log.ts'
 import type { Digest } from '../../storage/digest.ts'
+import { hourMs } from '../../storage/durations.ts'
 import type { PulledManifest, UpstreamRecords } from '../../storage/metadata/mirror-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import { BatchWriter } from '../batch-writer.ts'
@@ -14,7 +15,6 @@ export interface PullNotesOptions {
   readonly everyMs?: number | undefined
 }
 
-const hourMs = 60 * 60 * 1000
 const maxRemembered = 50_000
 
 /** Remembers what is pulled, so that what nobody pulls can be evicted: roughly, for eviction counts in days. */

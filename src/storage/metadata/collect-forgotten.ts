@@ -1,8 +1,7 @@
 import { sql, type Transaction } from 'kysely'
+import { dayMs } from '../durations.ts'
 import type { LinkWriter } from './link-writer.ts'
 import type { CollectStateRow, Schema } from './schema.ts'
-
-const dayMs = 24 * 60 * 60 * 1000
 
 type Place = Pick<CollectStateRow, 'forgotten_among' | 'forgotten_repository' | 'forgotten_digest'>
 

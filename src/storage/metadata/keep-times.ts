@@ -1,3 +1,5 @@
+import { hourMs } from '../durations.ts'
+
 /**
  * How long what nothing names stays. All processes that share a database must be told the same.
  *
@@ -10,8 +12,6 @@ export interface KeepTimes {
   /** For those who have begun to read a blob when it goes. */
   readonly objectDelayMs: number
 }
-
-const hourMs = 60 * 60 * 1000
 
 export const defaultKeepTimes: KeepTimes = Object.freeze({ graceMs: 24 * hourMs, objectDelayMs: hourMs })
 

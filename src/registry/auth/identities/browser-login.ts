@@ -9,6 +9,7 @@ import {
 import { DomainError, isDomainError } from '../../../errors.ts'
 import type { Logger } from '../../../log.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
+import { dayMs } from '../../../storage/durations.ts'
 import type { CredentialRecords } from '../../../storage/metadata/account-records.ts'
 import type { Identity } from '../identity.ts'
 import { makeAccountToken } from './account-token.ts'
@@ -44,8 +45,6 @@ export interface FinishedLogin {
   /** Value of `Set-Cookie`. */
   readonly cookie: string
 }
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /**
  * Lets people prove by a browser who they are at an OpenID provider, and gives them an API token for docker: the
