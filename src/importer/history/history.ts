@@ -60,8 +60,9 @@ export function describeLineages(
     clones: (clonesAt.get(location) ?? []).map(({ name }) => name),
     published: (publishedAt.get(chain) ?? []).map(({ dataset }) => dataset),
   })
+  const depthOf = depthsOf(lineages)
   return lineages
-    .toSorted((left, right) => begunAt(left) - begunAt(right))
+    .toSorted((left, right) => begunAt(left) - begunAt(right) || depthOf(left) - depthOf(right))
     .map(({ dataset, origin, unfinished, snapshots }) => ({
       dataset,
       origin,
@@ -73,4 +74,19 @@ export function describeLineages(
 /** One without a snapshot is only just being begun. */
 function begunAt({ snapshots }: ChainLineage): number {
   return snapshots[0]?.createdAt.getTime() ?? Number.MAX_SAFE_INTEGER
+}
+
+/**
+ * How many lineages each one rests on. Times are whole seconds on ZFS, so that a lineage and one that branches off it may
+ * have begun at the same time.
+ */
+function depthsOf(lineages: readonly ChainLineage[]): (lineage: ChainLineage) => number {
+  const holderOf = new Map(
+    lineages.flatMap(lineage => lineage.snapshots.map(({ location }) => [location, lineage] as const)),
+  )
+  return ({ origin }) => {
+    let depth = 0
+    for (let below = origin; below !== undefined; below = holderOf.get(below)?.origin) depth++
+    return depth
+  }
 }

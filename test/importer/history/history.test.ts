@@ -40,6 +40,21 @@ describe('history', () => {
     }
   })
 
+  it('tells a lineage before those that branch off it, though they began in the same second', () => {
+    const trunk = { dataset: 'b', unfinished: false, snapshots: [snapshotOf(bottom, 7, 'b@1')] }
+    const branch = {
+      dataset: 'a',
+      origin: 'b@1',
+      unfinished: false,
+      snapshots: [snapshotOf(side, 7, 'a@2')],
+    }
+    const told = describeLineages([branch, trunk], { images: [], clones: [], published: [] })
+    assert.deepEqual(
+      told.map(({ dataset }) => dataset),
+      ['b', 'a'],
+    )
+  })
+
   it('names images without a name by their digest, and tells a clone with the copy that it was made from', () => {
     const { manifestDigest, ...record } = imageRecord('x/bottom:1', [bottom])
     const nameless = { ...record, manifestDigest, names: [] }
