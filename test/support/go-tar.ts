@@ -10,6 +10,9 @@ import { ensureGoToolchain } from './go-toolchain.ts'
 import { exec } from './process.ts'
 import { withMachineLock } from './programs.ts'
 
+/** How much of a file's content is told, as in go-tar/main.go: a sparse file of a few blocks may claim to be any size. */
+export const toldContentBytes = 4 << 20
+
 /** An entry as Go's archive/tar reads it: the fields of its `Header`, bytes in base64. */
 export interface GoEntry {
   /** The type's character. */
@@ -23,7 +26,7 @@ export interface GoEntry {
   readonly Seconds: number
   readonly Nanos: number
   readonly Xattrs: Readonly<Record<string, string>>
-  /** At most 4 MiB of it, holes as zeros. */
+  /** At most {@link toldContentBytes} of it, holes as zeros. */
   readonly Content: string
 }
 

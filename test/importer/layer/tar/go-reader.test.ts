@@ -6,7 +6,13 @@ import type { Segment, Xattr } from '../../../../src/importer/layer/entry.ts'
 import { joinPath, parseEntryPath } from '../../../../src/importer/layer/entry-path.ts'
 import { isDomainError } from '../../../../src/errors.ts'
 import { defaultLayerLimits } from '../../../../src/importer/layer/limits.ts'
-import { type GoEntry, type GoReading, GoTar, skipWithoutGoTar } from '../../../support/go-tar.ts'
+import {
+  type GoEntry,
+  type GoReading,
+  GoTar,
+  skipWithoutGoTar,
+  toldContentBytes,
+} from '../../../support/go-tar.ts'
 import { archives } from './odd-archives.ts'
 import { read, type Seen } from './read.ts'
 
@@ -111,10 +117,10 @@ function ourEntry({ type, path, content, segments, target, xattrs, ...rest }: Se
 
 function expanded(stored: string, size: number, segments: readonly Segment[] | undefined): string {
   if (segments === undefined) return Buffer.from(stored, 'latin1').toString('base64')
-  const whole = Buffer.alloc(size)
+  const whole = Buffer.alloc(Math.min(size, toldContentBytes))
   let from = 0
   for (const { offset, length } of segments) {
-    whole.write(stored.slice(from, from + length), offset, 'latin1')
+    if (offset < whole.length) whole.write(stored.slice(from, from + length), offset, 'latin1')
     from += length
   }
   return whole.toString('base64')
