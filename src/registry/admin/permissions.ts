@@ -9,7 +9,7 @@ import { type AdminOperation, adminOperations } from './administration.ts'
  *
  * - `anyone`: every account, with narrowed tokens too.
  * - `account`: every account.
- * - `member`, `owner`: of the tenant, or of the repository's, that the input names.
+ * - `member`, `maintainer`, `owner`: at least that, of the tenant, or of the repository's, that the input names.
  * - `self`: the user that the input names.
  * - `self or robot's owner`: that account, or an owner of the tenant whose robot it is.
  * - `self or owner`: the account that the input names, or an owner of the repository's tenant.
@@ -18,6 +18,7 @@ export type Permission =
   | 'anyone'
   | 'account'
   | 'member'
+  | 'maintainer'
   | 'owner'
   | 'self'
   | "self or robot's owner"
@@ -127,6 +128,7 @@ export function requirePermission(operation: AdminOperation, input: object, stan
     case 'account':
       return 'every account may'
     case 'member':
+    case 'maintainer':
     case 'owner': {
       const own = role(tenant)
       if (own === undefined) throw unknownTenant(tenant)
@@ -136,7 +138,7 @@ export function requirePermission(operation: AdminOperation, input: object, stan
           `${field} can be changed by admins only.`,
           `no rule lets ${name} set ${field}`,
         )
-      if (row.who === 'member' || own === 'owner')
+      if (row.who === 'member' || own === 'owner' || own === row.who)
         return `${name} is ${own === 'owner' ? 'an' : 'a'} ${own} of ${tenant}`
       break
     }
@@ -166,6 +168,7 @@ const whoMay: Readonly<Record<Permission, string>> = {
   anyone: 'everybody',
   account: 'every account',
   member: 'members of the tenant',
+  maintainer: 'maintainers and owners of the tenant and admins',
   owner: 'owners of the tenant and admins',
   self: 'the user itself and admins',
   "self or robot's owner": 'the account itself, and for robots owners of their tenant and admins,',

@@ -11,6 +11,7 @@ import { audit } from './migrations/0006-audit.ts'
 import { usage } from './migrations/0007-usage.ts'
 import { mirror } from './migrations/0008-mirror.ts'
 import { collect } from './migrations/0009-collect.ts'
+import { lifeCycle } from './migrations/0010-life-cycle.ts'
 import type { Schema } from './schema.ts'
 
 type Migrate = (db: Kysely<unknown>, types: ColumnTypes) => Promise<void>
@@ -26,6 +27,7 @@ const migrations: Readonly<Record<string, Migrate>> = {
   '0007-usage': usage,
   '0008-mirror': mirror,
   '0009-collect': collect,
+  '0010-life-cycle': lifeCycle,
 }
 
 export interface MigrateOptions {

@@ -18,7 +18,9 @@ import type {
   MirrorTrigger,
   MirrorWish,
 } from './mirror-records.ts'
+import type { BlobFault } from './scrub-records.ts'
 import type { SettingName } from './setting-records.ts'
+import type { TagCause } from './history-records.ts'
 import type { GrantSubject } from './tenant-records.ts'
 
 /**
@@ -60,6 +62,14 @@ export interface Schema {
   upstream_tags: UpstreamTagRow
   pulled_manifests: PulledManifestRow
   collect_state: CollectStateRow
+  deleted_manifests: DeletedManifestRow
+  deleted_references: DeletedReferenceRow
+  tag_history: TagHistoryRow
+  retention_policies: RetentionPolicyRow
+  tag_expiries: TagExpiryRow
+  blob_faults: BlobFaultRow
+  stray_objects: StrayObjectRow
+  scrub_state: ScrubStateRow
 }
 
 export interface RepositoryRow {
@@ -67,6 +77,8 @@ export interface RepositoryRow {
   created_at: number
   /** When somebody looks whether it is empty; null while nothing was taken out of it. */
   review_at: Generated<number | null>
+  /** Since when nobody sees it: what is in it can be taken back, or goes. Null: it is there. */
+  deleted_at: Generated<number | null>
 }
 
 export interface ManifestRow {
@@ -87,6 +99,8 @@ export interface ManifestRow {
   released_at: number
   /** Whether its subject was there and was deleted. */
   lost_subject: Flag
+  /** Whether a rule dropped its last tag, so that it goes although what has no tag may stay. */
+  dropped: Generated<Flag>
 }
 
 /** One edge; what it points to need not exist. */
@@ -114,7 +128,8 @@ export interface BlobRow {
   digest: Digest
   object_key: ObjectKey
   size: number
-  state: 'stored'
+  /** `quarantined`: never served until somebody pushes its bytes again; `blob_faults` says why. */
+  state: 'stored' | 'quarantined'
   created_at: number
 }
 
@@ -336,8 +351,8 @@ export interface AuditSweepRow {
   before: number
 }
 
-/** What only one may do at a time: lead a mirror job, fetch a blob of an upstream, let go of copies, collect garbage. */
-export type LeaseKind = 'mirror-job' | 'fill' | 'evict' | 'collect'
+/** What only one may do at a time: lead a mirror job, fetch a blob of an upstream, let go of copies, collect garbage … */
+export type LeaseKind = 'mirror-job' | 'fill' | 'evict' | 'collect' | 'retention' | 'scrub' | 'backup'
 
 export interface LeaseRow {
   kind: LeaseKind
@@ -443,4 +458,94 @@ export interface CollectStateRow {
   repositories: number
   objects: number
   bytes: number
+}
+
+/** A manifest that was deleted and can be taken back. Not in `manifests`. */
+export interface DeletedManifestRow {
+  repository: RepositoryName
+  digest: Digest
+  media_type: ManifestMediaType
+  size: number
+  bytes: Uint8Array
+  created_at: number
+  deleted_at: number
+  /** An account. */
+  deleted_by: string | null
+  goes_at: number
+}
+
+/** What it names, its subject left out: that must stay as long as it can be taken back. */
+export interface DeletedReferenceRow {
+  repository: RepositoryName
+  manifest: Digest
+  digest: Digest
+}
+
+export interface TagHistoryRow {
+  /** In the order of the changes of one tag. */
+  serial: Generated<number>
+  /** Need not be in `repositories`. */
+  repository: RepositoryName
+  tag: Tag
+  cause: TagCause
+  /** What it names since then; null: it was deleted. */
+  digest: Digest | null
+  /** What it named before; null: it was not there. */
+  previous: Digest | null
+  at: number
+  account: string | null
+}
+
+export interface RetentionPolicyRow {
+  /** In the order in which they were added. */
+  serial: Generated<number>
+  id: string
+  tenant: TenantName
+  /** JSON. */
+  rules: string
+  created_at: number
+}
+
+export interface TagExpiryRow {
+  repository: RepositoryName
+  tag: Tag
+  /** It expires only while it names this. */
+  digest: Digest
+  expires_at: number
+  source: 'label' | 'request'
+}
+
+export interface BlobFaultRow {
+  digest: Digest
+  /** Of the object that is at fault. */
+  object_key: ObjectKey
+  kind: BlobFault['kind']
+  detail: string
+  found_at: number
+}
+
+/** An object that no row names. */
+export interface StrayObjectRow {
+  object_key: ObjectKey
+  size: number
+  /** Of its bytes, once they were read. */
+  digest: Digest | null
+  found_at: number
+}
+
+/** There is one. */
+export interface ScrubStateRow {
+  began_at: number | null
+  ended_at: number | null
+  /** What the pass that is under way looks at; null between passes. */
+  phase: 'blobs' | 'objects' | null
+  /** The last digest or object key that it has looked at. */
+  cursor: string | null
+  /** Since there was a database. */
+  blobs: number
+  bytes: number
+  corrupt: number
+  missing: number
+  strays: number
+  healed: number
 }

@@ -15,6 +15,16 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 /** Back to where nobody counted. */
 const undo = [
+  'drop table scrub_state',
+  'drop table stray_objects',
+  'drop table blob_faults',
+  'drop table tag_expiries',
+  'drop table retention_policies',
+  'drop table tag_history',
+  'drop table deleted_references',
+  'drop table deleted_manifests',
+  'alter table repositories drop column deleted_at',
+  'alter table manifests drop column dropped',
   'drop table collect_state',
   'drop index garbage_by_digest',
   ...['blob_links', 'manifests', 'repositories'].flatMap(table => [
