@@ -1,0 +1,147 @@
+import { join, resolve } from 'node:path'
+import type { Config } from '../../config.ts'
+import { DomainError } from '../../errors.ts'
+import { type ReconcileReport, reconcile } from '../../registry/scrub/reconcile.ts'
+import type { Abortable } from '../../storage/abortable.ts'
+import { openContent } from '../../storage/backups/backup-content.ts'
+import type { BackupRecord } from '../../storage/backups/backup-record.ts'
+import type { BackupStore } from '../../storage/backups/backup-store.ts'
+import type { BackupSummary } from '../../storage/backups/backup-text.ts'
+import type { SnapshotContent } from '../../storage/metadata/backup/snapshot.ts'
+import type { Metadata } from '../../storage/metadata/metadata.ts'
+import { FilesystemObjectStore } from '../../storage/objects/filesystem.ts'
+import { parseBackupId } from '../../storage/objects/keys.ts'
+import type { ObjectStore } from '../../storage/objects/object-store.ts'
+import { useDirectory } from '../use-directory.ts'
+import { createBackupStore } from './backup.ts'
+import { keepTimesOf } from './keep-times.ts'
+import { openObjects, openStores } from './stores.ts'
+
+export interface RestoreChoice {
+  /** An ID, `latest`, or a path with a `/` in it. */
+  readonly backup: string
+  /** A directory with backups; that of the objects unless given. */
+  readonly from: string | undefined
+  readonly replaces: boolean
+  readonly revokesTokens: boolean
+  readonly acceptsUnencrypted: boolean
+  /** Whether the database is compared with the object store. */
+  readonly reconciles: boolean
+}
+
+export interface RestoreReport {
+  readonly backup: string
+  /** RFC 3339. */
+  readonly madeAt: string
+  readonly rows: number
+  /** Bytes that it is stored in; null for a file. */
+  readonly size: number | null
+  /** Where the database is now that was there before. */
+  readonly movedTo: string | null
+  readonly reconciled: ReconcileReport | null
+}
+
+/** Between two looks at an object that is not there: nobody else is writing. */
+const pauseMs = 100
+
+/**
+ * Makes the database of the configuration from a backup. Nothing is changed before all of the backup has been read once.
+ *
+ * @throws DomainError `not_found`, `invalid`, `digest_mismatch`, `unsupported` for the backup; `conflict` for a database that
+ * has content or is open; `unavailable`.
+ */
+export async function restore(
+  config: Config,
+  choice: RestoreChoice,
+  options: Abortable = {},
+): Promise<RestoreReport> {
+  await using stack = new AsyncDisposableStack()
+  const { objects } = await openObjects(config, stack)
+  const { content, summary, record } = await chosen(config, choice, objects, options)
+  let reconciled: ReconcileReport | null = null
+  const finish = async (metadata: Metadata): Promise<void> => {
+    if (choice.reconciles)
+      reconciled = await reconcile({ records: metadata, objects }, { ...options, pauseMs })
+  }
+  const movedTo = await fill(config, choice, content, summary.header.id, finish, options)
+  return {
+    backup: summary.header.id,
+    madeAt: summary.header.madeAt,
+    rows: Object.values(summary.rows).reduce((sum, count) => sum + count, 0),
+    size: record?.size ?? null,
+    movedTo: movedTo ?? null,
+    reconciled,
+  }
+}
+
+/** @returns where the old database was moved to. */
+async function fill(
+  config: Config,
+  { replaces, revokesTokens }: RestoreChoice,
+  content: SnapshotContent,
+  name: string,
+  finish: (metadata: Metadata) => Promise<void>,
+  { signal }: Abortable,
+): Promise<string | undefined> {
+  const rules = { revokesTokens, now: Date.now(), keep: keepTimesOf(config), signal }
+  const { url } = config.database
+  if (url !== undefined) {
+    if (replaces)
+      throw new DomainError(
+        'invalid',
+        '--replace is for SQLite; create a new database in PostgreSQL, and name it in database.url.',
+        { resource: 'config', name: '--replace' },
+      )
+    const { restorePostgres } = await import('../../storage/metadata/backup/postgres-restore.ts')
+    await restorePostgres(url, content, { ...rules, name }, finish)
+    return undefined
+  }
+  const directory = join(config.data, 'registry')
+  await useDirectory(directory, '--data')
+  const { restoreSqlite } = await import('../../storage/metadata/backup/sqlite-restore.ts')
+  const path = join(directory, 'varve.db')
+  return (await restoreSqlite(path, content, { ...rules, replaces }, finish)).movedTo
+}
+
+interface Chosen {
+  readonly content: SnapshotContent
+  readonly summary: BackupSummary
+  /** Undefined for a file. */
+  readonly record: BackupRecord | undefined
+}
+
+async function chosen(
+  config: Config,
+  { backup, from, acceptsUnencrypted }: RestoreChoice,
+  objects: ObjectStore,
+  options: Abortable,
+): Promise<Chosen> {
+  const place = from === undefined ? objects : await FilesystemObjectStore.open(resolve(from), options)
+  const backups = createBackupStore(config, place, { acceptsUnencrypted })
+  if (backup.includes('/'))
+    return {
+      ...(await openContent((use, given) => backups.readFile(resolve(backup), use, given), options)),
+      record: undefined,
+    }
+  const record =
+    backup === 'latest'
+      ? await latestOf(backups, options)
+      : await backups.find(parseBackupId(backup), options)
+  return { ...(await openContent((use, given) => backups.read(record, use, given), options)), record }
+}
+
+async function latestOf(backups: BackupStore, options: Abortable): Promise<BackupRecord> {
+  const newest = (await backups.list(options))[0]
+  if (newest !== undefined) return newest
+  throw new DomainError(
+    'not_found',
+    'There is no backup in the object store of the configuration; name one with --from DIRECTORY, or by the path of its data.',
+    { resource: 'backup' },
+  )
+}
+
+/** Compares the database of the configuration with its object store, both ways, after one of them was put back. */
+export async function reconcileStores(config: Config, options: Abortable = {}): Promise<ReconcileReport> {
+  await using stores = await openStores(config, { migrate: config.database.migrate, ...options })
+  return await reconcile({ records: stores.metadata, objects: stores.objects }, { ...options, pauseMs })
+}

@@ -1,0 +1,27 @@
+import type { Config } from '../../config.ts'
+import type { Logger } from '../../log.ts'
+import type { AdminParts } from '../../registry/admin/service/parts.ts'
+import { LongRun } from '../../registry/backup/long-run.ts'
+import type { Stores } from './stores.ts'
+
+/** Backups for requests: what takes long goes on without them. */
+export function servedBackups(
+  config: Config,
+  stores: Stores,
+  log: Logger,
+): AdminParts['backup'] & AsyncDisposable {
+  // They are asked for now and then.
+  const load = () => import('./backup.ts')
+  const run = new LongRun(
+    async options => await (await load()).createBackupRuns(config, stores).run(options),
+    error => log.error({ error }, 'a backup that somebody has asked for could not be made'),
+  )
+  return {
+    everyHours: config.backup.everyHours,
+    list: async options => await (await load()).createBackupStore(config, stores.objects).list(options),
+    run: options => run.start(options),
+    verify: async (id, options) =>
+      await (await load()).createBackupStore(config, stores.objects).verify(id, options),
+    [Symbol.asyncDispose]: () => run[Symbol.asyncDispose](),
+  }
+}

@@ -1,0 +1,65 @@
+import { unfinishedRestore } from '../setting-records.ts'
+import type { Row, TableShape, Value } from './snapshot.ts'
+
+export interface RestoreRules {
+  /** Whether all tokens end: what was revoked after the backup would be good again otherwise. */
+  readonly revokesTokens: boolean
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+/**
+ * Positions given between the backup and its restoring are fewer than this: a thousand events a second for eleven days.
+ */
+const positionStep = 1_000_000_000
+
+type Fields = Readonly<Record<string, Value>>
+type Rule = (fields: Fields, rules: RestoreRules) => Fields | undefined
+
+const drop: Rule = () => undefined
+
+/**
+ * What becomes of rows that were about a moment that is over.
+ *
+ * Sessions of uploads are dropped, and their objects are not made garbage: an upload may have ended after the backup, and
+ * its object be a blob's. Then it is a stray, which a reconciliation finds; parts that were never put together are swept
+ * as those of any other upload that nobody knows. Wishes for runs of mirror jobs stay: a run too many does no harm.
+ *
+ * Events move to positions that were never given before, all by the same step, and so do the endpoints that have been told
+ * of them: who has read events that the backup does not have is told that the place is gone, and misses nothing.
+ */
+const rulesOf: Readonly<Record<string, Rule>> = {
+  leases: drop,
+  uploads: drop,
+  transfers: drop,
+  audit_sweeps: drop,
+  events: moved('position'),
+  event_sequence: moved('newest'),
+  event_endpoints: fields => ({
+    ...moved('position')(fields),
+    holder: null,
+    lease_until: null,
+  }),
+  credentials: (fields, { revokesTokens, now }) =>
+    revokesTokens && fields['revoked_at'] === null ? { ...fields, revoked_at: now } : fields,
+  signing_keys: (fields, { revokesTokens }) => (revokesTokens ? undefined : fields),
+  settings: fields => (fields['name'] === unfinishedRestore ? undefined : fields),
+}
+
+/** The row as it is restored, in the same order of columns; undefined when it is not. */
+export function restoredRow(table: TableShape, row: Row, rules: RestoreRules): Row | undefined {
+  const rule = Object.hasOwn(rulesOf, table.name) ? rulesOf[table.name] : undefined
+  if (rule === undefined) return row
+  const fields = rule(
+    Object.fromEntries(table.columns.map(({ name }, index) => [name, row[index] ?? null])),
+    rules,
+  )
+  return fields && table.columns.map(({ name }) => fields[name] ?? null)
+}
+
+function moved(column: string): (fields: Fields) => Fields {
+  return fields => {
+    const position = fields[column]
+    return typeof position === 'number' ? { ...fields, [column]: position + positionStep } : fields
+  }
+}

@@ -1,0 +1,212 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { open, readdir, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setImmediate as others } from 'node:timers/promises'
+import { Kysely } from 'kysely'
+import { DomainError } from '../../../errors.ts'
+import type { Abortable } from '../../abortable.ts'
+import { syncDirectory } from '../../objects/durable-files.ts'
+import { sqliteColumnTypes } from '../column-types.ts'
+import { checkMigrations, migrate } from '../migrate.ts'
+import type { Metadata } from '../metadata.ts'
+import type { Schema } from '../schema.ts'
+import { openSqliteMetadata, type SqliteMetadataOptions } from '../sqlite.ts'
+import { NodeSqliteDialect } from '../sqlite-dialect.ts'
+import { fromSqlite } from '../sqlite-errors.ts'
+import { checkShape } from './check-shape.ts'
+import { type RestoreRules, restoredRow } from './restored-row.ts'
+import type { SnapshotContent, TableShape } from './snapshot.ts'
+import { sqliteTables } from './sqlite-catalog.ts'
+import { contentTableNames, quoted } from './tables.ts'
+
+export interface SqliteRestoreOptions extends Abortable, RestoreRules, Pick<SqliteMetadataOptions, 'keep'> {
+  /** Whether a file with content is moved aside; refused otherwise. */
+  readonly replaces: boolean
+}
+
+export interface SqliteRestored {
+  /** Where the file went that was there before; undefined when there was none, or an empty one. */
+  readonly movedTo: string | undefined
+}
+
+/**
+ * Fills a new file, lets `finish` work on it, and gives it its name in the end: whatever happens before changes nothing.
+ *
+ * @throws DomainError `conflict` when a process has the database open, or it has content; `unsupported` for a backup of a
+ * newer Varve; `invalid` for one that does not fit together.
+ */
+export async function restoreSqlite(
+  path: string,
+  content: SnapshotContent,
+  options: SqliteRestoreOptions,
+  finish: (metadata: Metadata) => Promise<void>,
+): Promise<SqliteRestored> {
+  options.signal?.throwIfAborted()
+  checkMigrations(content.shape.migrations, 'The backup')
+  const unfinished = await newFileBeside(path)
+  try {
+    checkReplaceable(path, options.replaces)
+    await fill(unfinished, content, options)
+    {
+      await using metadata = await openSqliteMetadata(unfinished, {
+        keep: options.keep,
+        signal: options.signal,
+      })
+      await finish(metadata)
+    }
+    settle(unfinished)
+    await syncFile(unfinished)
+    options.signal?.throwIfAborted()
+    return { movedTo: await putInPlace(unfinished, path, options) }
+  } catch (error) {
+    throw fromSqlite(error, path)
+  } finally {
+    for (const suffix of suffixes) await rm(`${unfinished}${suffix}`, { force: true })
+  }
+}
+
+const suffixes = ['', '-journal', '-wal', '-shm']
+const restoreSuffix = '-restore-'
+
+/** What earlier attempts have left behind when they were killed goes. */
+async function newFileBeside(path: string): Promise<string> {
+  const prefix = `${basename(path)}${restoreSuffix}`
+  for (const name of await readdir(dirname(path)))
+    if (name.startsWith(prefix)) await rm(join(dirname(path), name), { force: true })
+  return `${path}${restoreSuffix}${randomBytes(6).toString('hex')}`
+}
+
+/** Before the work, so that it is not in vain; and once more when the file is moved. */
+function checkReplaceable(path: string, replaces: boolean): void {
+  if (!existsSync(path)) return
+  using _held = hold(path, replaces)
+}
+
+async function putInPlace(
+  unfinished: string,
+  path: string,
+  { replaces, now }: Pick<SqliteRestoreOptions, 'replaces' | 'now'>,
+): Promise<string | undefined> {
+  let movedTo: string | undefined
+  if (existsSync(path)) {
+    // Held until the new file has the name: who comes meanwhile waits, and then finds the new one.
+    using held = hold(path, replaces)
+    if (held.hasContent) {
+      movedTo = `${path}-replaced-${new Date(now).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}`
+      await rename(path, movedTo)
+    }
+    await rename(unfinished, path)
+  } else await rename(unfinished, path)
+  await syncDirectory(dirname(path))
+  return movedTo
+}
+
+interface Held extends Disposable {
+  readonly hasContent: boolean
+}
+
+/** Nobody else has the file open then, and all of it is in that one file. */
+function hold(path: string, replaces: boolean): Held {
+  let database: DatabaseSync | undefined
+  try {
+    database = new DatabaseSync(path, { timeout: 0 })
+    // Only possible when no other connection has it open: sqlite.org/pragma.html#pragma_journal_mode.
+    database.exec('pragma journal_mode = delete; begin exclusive')
+    const held = database
+    const hasContent = hasContentIn(held)
+    if (hasContent && !replaces)
+      throw new DomainError(
+        'conflict',
+        `The database ${path} has content; with --replace it is moved aside, and nothing of it is deleted.`,
+        { resource: 'database', name: path },
+      )
+    return { hasContent, [Symbol.dispose]: () => held.close() }
+  } catch (error) {
+    database?.close()
+    if (!isBusy(error)) throw error
+    throw new DomainError(
+      'conflict',
+      `The database ${path} is open in another process; stop the registry, then restore.`,
+      { resource: 'database', name: path },
+      { cause: error },
+    )
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
+    ? (error.errcode & 0xff) === 5
+    : false
+}
+
+function hasContentIn(database: DatabaseSync): boolean {
+  return sqliteTables(database)
+    .filter(({ name }) => contentTableNames.includes(name))
+    .some(({ name }) => database.prepare(`select 1 from ${quoted(name)} limit 1`).get() !== undefined)
+}
+
+async function fill(path: string, content: SnapshotContent, options: SqliteRestoreOptions): Promise<void> {
+  const database = new DatabaseSync(path, { enableForeignKeyConstraints: false })
+  const kysely = new Kysely<Schema>({ dialect: new NodeSqliteDialect(database) })
+  try {
+    // Nobody sees this file before it is whole, and then it is synced.
+    database.exec('pragma journal_mode = memory; pragma synchronous = off')
+    await migrate(kysely, {
+      name: path,
+      types: sqliteColumnTypes,
+      mayChange: true,
+      only: content.shape.migrations,
+    })
+    const tables = sqliteTables(database)
+    checkShape(content.shape.tables, tables)
+    database.exec('begin immediate')
+    for (const { name } of tables.toReversed()) database.exec(`delete from ${quoted(name)}`)
+    for await (const { table, rows } of content.rows(options)) {
+      const insert = database.prepare(insertInto(table))
+      for (const row of rows) {
+        const restored = restoredRow(table, row, options)
+        if (restored !== undefined) insert.run(...restored)
+      }
+      await others(undefined, { signal: options.signal })
+    }
+    const broken = database.prepare('pragma foreign_key_check').get()
+    if (broken !== undefined) throw inconsistent(String(broken['table']))
+    database.exec('commit')
+  } finally {
+    await kysely.destroy()
+  }
+}
+
+function insertInto({ name, columns }: TableShape): string {
+  const names = columns.map(column => quoted(column.name)).join(', ')
+  return `insert into ${quoted(name)} (${names}) values (${columns.map(() => '?').join(', ')})`
+}
+
+function inconsistent(table: string): DomainError {
+  return new DomainError(
+    'invalid',
+    `The backup does not fit together: rows of ${table} name what is not there.`,
+    { resource: 'backup' },
+  )
+}
+
+/** The log of what was written last goes into the file, so that it is all of the database. */
+function settle(path: string): void {
+  const database = new DatabaseSync(path)
+  try {
+    database.exec('pragma journal_mode = delete')
+  } finally {
+    database.close()
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
