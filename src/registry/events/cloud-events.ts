@@ -1,4 +1,9 @@
-import type { EventAction, EventKind, RegistryEvent } from '../../storage/metadata/event-records.ts'
+import {
+  type EventAction,
+  type EventKind,
+  isContentEvent,
+  type RegistryEvent,
+} from '../../storage/metadata/event-records.ts'
 import type { Envelope } from './envelope.ts'
 
 /** CloudEvents 1.0, JSON format, sections 3 and 4. */
@@ -11,10 +16,14 @@ const verbs: Readonly<Record<EventAction, string>> = {
   mount: 'mounted',
   delete: 'deleted',
   tag: 'set',
+  start: 'started',
+  end: 'ended',
+  block: 'blocked',
+  free: 'freed',
 }
 
 /**
- * CloudEvents 1.0 in structured mode, such as `io.varve.manifest.pushed` and `io.varve.tag.set`. `sequence` is the
+ * CloudEvents 1.0 in structured mode, such as `io.varve.manifest.pushed`, `io.varve.tag.set` and `io.varve.mirror.ended`. `sequence` is the
  * position, in a form that sorts as text (the extension of that name).
  *
  * @param source URI of the registry; the same for all replicas, or a receiver could not tell repeats.
@@ -32,18 +41,35 @@ export function cloudEventsEnvelope(source: string, isBatch: boolean): Envelope 
 }
 
 function toDocument(event: RegistryEvent, source: string): object {
-  const { repository, digest, tag, mediaType, size, previous, from, by } = event
   return {
     specversion: '1.0',
     id: event.id,
     source,
     type: typeOf(event.kind, event.action),
-    subject: event.kind === 'tag' ? `${repository}:${tag}` : `${repository}@${digest}`,
+    subject: subjectOf(event),
     time: event.at.toISOString(),
     sequence: String(event.position).padStart(16, '0'),
     datacontenttype: 'application/json',
-    data: { repository, digest, tag, mediaType, size, previous, from, by },
+    data: dataOf(event),
   }
+}
+
+/** What it happened to: one tag, manifest or blob, one job, one upstream. */
+function subjectOf(event: RegistryEvent): string {
+  if (event.kind === 'mirror') return event.job
+  if (event.kind === 'upstream') return event.upstream
+  const { kind, repository, digest, tag } = event
+  return kind === 'tag' ? `${repository}:${tag}` : `${repository}@${digest}`
+}
+
+/** What is neither in the type nor in another attribute. */
+function dataOf(event: RegistryEvent): object {
+  if (isContentEvent(event)) {
+    const { repository, digest, tag, mediaType, size, previous, from, by } = event
+    return { repository, digest, tag, mediaType, size, previous, from, by }
+  }
+  const { id: _id, position: _position, at: _at, kind: _kind, action: _action, ...facts } = event
+  return facts
 }
 
 function typeOf(kind: EventKind, action: EventAction): string {

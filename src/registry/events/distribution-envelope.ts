@@ -1,4 +1,9 @@
-import type { EventAction, RegistryEvent } from '../../storage/metadata/event-records.ts'
+import {
+  type ContentEvent,
+  type EventAction,
+  isContentEvent,
+  type RegistryEvent,
+} from '../../storage/metadata/event-records.ts'
 import { blobPath, manifestPath } from '../locations.ts'
 import type { Envelope } from './envelope.ts'
 
@@ -14,24 +19,26 @@ const envelopeType = 'application/vnd.docker.distribution.events.v2+json'
 /**
  * As distribution tells of events: {"events": [{id, timestamp, action, target, request, actor, source}]}. It knows no
  * tags apart from pushes: each tag that is set is a push that names it, and a push by digest one that names none. A
- * deletion names a tag or a digest, never both.
+ * deletion names a tag or a digest, never both. It has no place for what is not of the content.
  */
 export function distributionEnvelope(source: EventSource): Envelope {
   return {
     actionOf,
     wrap: events => ({
       type: envelopeType,
-      body: JSON.stringify({ events: events.map(event => toRecord(event, source)) }),
+      body: JSON.stringify({ events: events.filter(isContentEvent).map(event => toRecord(event, source)) }),
     }),
   }
 }
 
-function actionOf({ kind, action, tag }: RegistryEvent): EventAction | undefined {
+function actionOf(event: RegistryEvent): EventAction | undefined {
+  if (!isContentEvent(event)) return undefined
+  const { kind, action, tag } = event
   if (kind === 'manifest' && action === 'push' && tag !== undefined) return undefined
   return action === 'tag' ? 'push' : action
 }
 
-function toRecord(event: RegistryEvent, source: EventSource): object {
+function toRecord(event: ContentEvent, source: EventSource): object {
   const { by } = event
   return {
     id: event.id,
@@ -60,7 +67,7 @@ function targetOf({
   size,
   from,
   by,
-}: RegistryEvent): object {
+}: ContentEvent): object {
   if (kind === 'tag' && action === 'delete') return { repository, tag }
   const path = kind === 'blob' ? blobPath(repository, digest) : manifestPath(repository, digest)
   return {

@@ -1,4 +1,4 @@
-import type { EventAction } from '../../storage/metadata/event-records.ts'
+import type { ContentAction, EventKind } from '../../storage/metadata/event-records.ts'
 
 /** A webhook: who is told of events, of which, and how. */
 export interface EventEndpoint {
@@ -6,10 +6,11 @@ export interface EventEndpoint {
   readonly name: string
   readonly url: string
   readonly format: 'distribution' | 'cloudevents'
-  /** Patterns of repository names (`storage/name-pattern.ts`). */
+  readonly kinds: readonly EventKind[]
+  /** Of the content: patterns of repository names (`storage/name-pattern.ts`). */
   readonly repositories: readonly string[]
-  /** As the format calls them. */
-  readonly actions: readonly EventAction[]
+  /** Of the content: as the format calls them. */
+  readonly actions: readonly ContentAction[]
   /** Events of one request, at most. */
   readonly batch: number
   /** For one request, until the receiver has answered. */

@@ -1,4 +1,4 @@
-import type { RegistryEvent } from '../../storage/metadata/event-records.ts'
+import { isContentEvent, type RegistryEvent } from '../../storage/metadata/event-records.ts'
 import { namePattern } from '../../storage/name-pattern.ts'
 import type { EventEndpoint } from './endpoint.ts'
 import type { Envelope } from './envelope.ts'
@@ -12,13 +12,17 @@ export interface EventBatch {
 
 /** Cuts a page of events into requests, and leaves out what the endpoint does not want to hear of. */
 export function eventBatches(
-  endpoint: Pick<EventEndpoint, 'repositories' | 'actions' | 'batch'>,
+  endpoint: Pick<EventEndpoint, 'kinds' | 'repositories' | 'actions' | 'batch'>,
   envelope: Pick<Envelope, 'actionOf'>,
 ): (events: readonly RegistryEvent[]) => EventBatch[] {
   const patterns = endpoint.repositories.map(namePattern)
+  const kinds: ReadonlySet<string> = new Set(endpoint.kinds)
+  const actions: ReadonlySet<string> = new Set(endpoint.actions)
   const wants = (event: RegistryEvent): boolean => {
     const action = envelope.actionOf(event)
-    if (action === undefined || !endpoint.actions.includes(action)) return false
+    if (action === undefined || !kinds.has(event.kind)) return false
+    if (!isContentEvent(event)) return true
+    if (!actions.has(action)) return false
     return patterns.some(pattern => pattern.test(event.repository))
   }
   return events => {

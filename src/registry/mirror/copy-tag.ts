@@ -5,7 +5,7 @@ import type { CopyImage, CopyProgress, CopyReport } from '../../storage/images/c
 import type { MirrorRecords } from '../../storage/metadata/mirror-records.ts'
 import type { Tag } from '../../storage/reference.ts'
 import type { MirroredRepository, ReadyJob } from './mirrored-repository.ts'
-import { isRemembered, type TagVerdict } from './tag-verdict.ts'
+import { scopeOf, type TagVerdict } from './tag-verdict.ts'
 
 export interface CopyTagOptions extends Abortable {
   readonly copyImage: CopyImage
@@ -31,7 +31,7 @@ export async function copyTag(
   job: ReadyJob,
   repository: MirroredRepository,
   tag: Tag,
-  { action, digest, info, there }: TagVerdict,
+  { action, digest, info, there, repairs = false }: TagVerdict,
   options: CopyTagOptions,
 ): Promise<CopiedTag> {
   const { rules, platforms } = job
@@ -49,21 +49,22 @@ export async function copyTag(
         }
       : undefined,
     thorough: action === 'recheck',
+    repairs,
     flights: options.flights,
     repository: pair.target,
     progress: options.progress,
     signal: options.signal,
   })
   const stored = report.manifest.digest
-  if (isRemembered(rules))
-    await options.records.noteMirroredTag(
-      job.name,
-      target.label,
-      tag,
-      { digest, ...(stored !== digest && { stored }), referrersAt: options.now },
-      { signal: options.signal },
-    )
-  const hasChanged = stored !== there || report.manifestsCopied + report.referrersCopied > 0
+  await options.records.noteMirroredTag(
+    job.name,
+    target.label,
+    tag,
+    { digest, ...(stored !== digest && { stored }), referrersAt: options.now, scope: scopeOf(rules) },
+    { signal: options.signal },
+  )
+  const blobsCame = repairs ? report.blobsCopied + report.blobsMounted : 0
+  const hasChanged = stored !== there || report.manifestsCopied + report.referrersCopied + blobsCame > 0
   return { report, hasChanged }
 }
 

@@ -1,4 +1,5 @@
 import type { MirrorRun, MirrorTrigger, MirrorWish } from '../../storage/metadata/mirror-records.ts'
+import { hourMs } from '../../storage/durations.ts'
 import type { KnownJob } from './mirror-jobs.ts'
 import { nextScheduled } from './schedule.ts'
 
@@ -29,19 +30,33 @@ export function beginningOf(state: JobState, now: Date, jitterMs: number): Begin
   if (wish !== undefined) return { trigger: wish.trigger, by: wish.by }
   if (!job.enabled) return undefined
   if (last !== undefined && last.outcome === undefined) return { trigger: last.trigger, by: last.by }
-  const next = nextStart(state)
+  const next = nextStart(state, now)
   if (next === undefined || next.getTime() + jitterMs > now.getTime()) return undefined
   return { trigger: 'schedule', by: null }
 }
 
-/** When the schedule wants the job next, without jitter; in the past for one that was missed. Undefined: never. */
-export function nextStart({ job, last, knownSince, updatedAt }: JobState): Date | undefined {
+/**
+ * When the schedule wants the job next, without jitter; in the past for one that was missed. Undefined: never. What is said
+ * to have been far in the future was said by a clock that was wrong, and does not count: else the job would wait for it.
+ */
+export function nextStart({ job, last, knownSince, updatedAt }: JobState, now: Date): Date | undefined {
   if (!job.enabled) return undefined
   // A schedule that is new does not ask for what was before it.
-  const since = last === undefined ? knownSince : laterOf(last.startedAt, updatedAt ?? last.startedAt)
-  return nextScheduled(job.schedule, since)
+  const since = last === undefined ? knownSince : latestOf([last.startedAt, updatedAt], now)
+  return nextScheduled(job.schedule, since ?? knownSince)
 }
 
-function laterOf(one: Date, other: Date): Date {
-  return one > other ? one : other
+/** By how much clocks of replicas may differ without a run too many. */
+const maxSkewMs = hourMs
+
+/** Of those that can be believed. */
+function latestOf(moments: readonly (Date | null)[], now: Date): Date | undefined {
+  const until = now.getTime() + maxSkewMs
+  return moments
+    .filter(moment => moment !== null)
+    .filter(moment => moment.getTime() <= until)
+    .reduce<Date | undefined>(
+      (latest, moment) => (latest === undefined || moment > latest ? moment : latest),
+      undefined,
+    )
 }

@@ -3,7 +3,7 @@ import type { BlobBody, BlobInfo, OpenBlobOptions } from '../../storage/blobs/bl
 import type { Descriptor } from '../../storage/descriptor.ts'
 import type { Digest } from '../../storage/digest.ts'
 import type { ReadableRepository } from '../../storage/images/image-repository.ts'
-import type { ManifestInfo, StoredManifest } from '../../storage/metadata/metadata.ts'
+import type { ManifestInfo, StoredManifest } from '../../storage/metadata/manifest-records.ts'
 import type { Reference, RepositoryName, Tag } from '../../storage/reference.ts'
 import type { MirrorSource } from './run-job.ts'
 

@@ -21,6 +21,7 @@ import { newMirrorRunId, parseMirrorJobName } from './job-name.ts'
 import { MirrorTraffic } from './mirror-traffic.ts'
 import { observers } from './observers.ts'
 import type { MirrorObserver, MirrorRunEnd, RunMirrorJob } from './run-job.ts'
+import { logging, measuring, tellEnd } from './run-told.ts'
 import { waitUntil } from './wait-until.ts'
 import { notBefore } from './window.ts'
 
@@ -82,7 +83,7 @@ export async function leadRun(
     const isLost = lease.lost.aborted
     if (!isLost && end.outcome === 'stopped') await onStopped?.(run)
     if (!isLost) await record(run, end, parts)
-    tell(run, end, isLost, parts)
+    tellEnd(run, end, isLost, parts)
     return { ...end, run, isLost }
   } finally {
     parts.metrics.state(name, 'idle')
@@ -170,46 +171,6 @@ async function record(run: NewMirrorRun, end: MirrorRunEnd, { records, log }: Le
     if (isDomainError(error, 'not_found', 'conflict')) return
     // Whoever leads the job next finds a run that has not ended, and begins it again.
     log.warn({ job: run.job, run: run.id, error }, 'the end of a mirror run could not be recorded')
-  }
-}
-
-function tell(run: NewMirrorRun, end: MirrorRunEnd, isLost: boolean, { metrics, log }: LeadParts): void {
-  const { totals, outcome, reason } = end
-  const ms = Date.now() - run.startedAt.getTime()
-  const facts = { job: run.job, run: run.id, outcome, reason, ms, ...totals }
-  if (isLost) {
-    log.warn(facts, 'mirror run was stopped, for another process leads its job now')
-    return
-  }
-  metrics.ended(run.job, outcome)
-  if (outcome === 'ok') metrics.succeeded(run.job, new Date())
-  if (outcome === 'failed' || outcome === 'partial') log.warn(facts, 'mirror run has ended')
-  else log.info(facts, 'mirror run has ended')
-}
-
-function measuring({ job }: NewMirrorRun, metrics: MirrorMetrics): MirrorObserver {
-  return {
-    done: ({ tag, outcome }) => {
-      if (tag !== null || outcome === 'failed') metrics.tag(job, outcome)
-    },
-    paused: () => metrics.state(job, 'paused'),
-    resumed: () => metrics.state(job, 'running'),
-  }
-}
-
-/** Failures that are logged one by one; all are recorded. */
-const maxLogged = 100
-
-function logging({ job, id }: NewMirrorRun, log: Logger): MirrorObserver {
-  let failures = 0
-  return {
-    done: ({ source, target, tag, outcome, reason }) => {
-      if (outcome !== 'failed') return
-      failures += 1
-      if (failures <= maxLogged) log.warn({ job, run: id, source, target, tag, reason }, 'not mirrored')
-    },
-    paused: (until, reason) => log.info({ job, run: id, until, reason }, 'mirror run is paused'),
-    resumed: () => log.info({ job, run: id }, 'mirror run goes on'),
   }
 }
 

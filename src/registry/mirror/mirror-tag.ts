@@ -85,7 +85,8 @@ async function carryOut(
   const { bytes, manifestsAbsent, manifest } = report
   const about = { digest: manifest.digest, bytes, report }
   if (!hasChanged) return { outcome: 'unchanged', reason: null, ...about }
-  const why = action === 'recheck' ? 'More belongs to it than before.' : verdict.reason
+  const why =
+    action === 'recheck' && verdict.repairs !== true ? 'More belongs to it than before.' : verdict.reason
   const lack =
     manifestsAbsent > 0 ? ` The source lacks ${manifestsAbsent} of the manifests that it names.` : ''
   return { outcome: 'copied', reason: why + lack, ...about }

@@ -10,7 +10,11 @@ import type {
   PutBlobOptions,
   WritableRepository,
 } from '../../storage/images/image-repository.ts'
-import type { ManifestInfo, ReferrerPosition, StoredManifest } from '../../storage/metadata/metadata.ts'
+import type {
+  ManifestInfo,
+  ReferrerPosition,
+  StoredManifest,
+} from '../../storage/metadata/manifest-records.ts'
 import {
   parseRepositoryName,
   type Reference,
@@ -127,6 +131,10 @@ export class OwnRepository implements WritableRepository {
     const { metadata, by, requireReferences } = this.#stores
     const sent = { bytes, mediaType, digest, tags }
     await storeManifest(metadata, this.#name, sent, { requireReferences, by, signal })
+  }
+
+  lacksBlobs(options?: Abortable): Promise<boolean> {
+    return this.#stores.metadata.hasFaults(this.#name, options)
   }
 
   deleteTag(tag: Tag, { signal }: Abortable = {}): Promise<void> {

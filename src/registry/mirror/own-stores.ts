@@ -1,12 +1,11 @@
 import type { BlobStore } from '../../storage/blobs/blob-store.ts'
 import type { RequiredReferences } from '../../storage/manifest.ts'
-import type {
-  BlobRecords,
-  ManifestRecords,
-  RepositoryRecords,
-  TagRecords,
-} from '../../storage/metadata/metadata.ts'
+import type { BlobRecords } from '../../storage/metadata/blob-records.ts'
+import type { ManifestRecords } from '../../storage/metadata/manifest-records.ts'
 import type { TransferRecords } from '../../storage/metadata/mirror-records.ts'
+import type { RepositoryRecords } from '../../storage/metadata/repository-records.ts'
+import type { BlobFaultRecords } from '../../storage/metadata/scrub-records.ts'
+import type { TagRecords } from '../../storage/metadata/tag-records.ts'
 import type { Requester } from '../../storage/requester.ts'
 import type { Turns } from '../../storage/turns.ts'
 import type { TransferTimes } from './transfer-session.ts'
@@ -18,6 +17,7 @@ export type OwnRecords = Pick<
   TagRecords &
   Pick<BlobRecords, 'repositoriesWithBlob'> &
   Pick<RepositoryRecords, 'listRepositories'> &
+  Pick<BlobFaultRecords, 'hasFaults'> &
   TransferRecords
 
 /**

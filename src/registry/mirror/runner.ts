@@ -181,7 +181,7 @@ export class MirrorRunner implements AsyncDisposable {
   }
 
   #jitterOf(state: JobState, watched: Watched): number {
-    const start = nextStart(state)?.getTime()
+    const start = nextStart(state, this.#now())?.getTime()
     if (start === undefined) return 0
     if (watched.jitter?.start !== start)
       watched.jitter = { start, ms: this.#random() * (state.job.schedule?.jitterSeconds ?? 0) * 1000 }

@@ -1,6 +1,6 @@
 import type { MirrorJob } from '../../mirror-job.ts'
-import type { Digest } from '../../storage/digest.ts'
-import type { ManifestInfo } from '../../storage/metadata/metadata.ts'
+import { type Digest, digestOf, hexOf } from '../../storage/digest.ts'
+import type { ManifestInfo } from '../../storage/metadata/manifest-records.ts'
 import type { MirroredTag } from '../../storage/metadata/mirror-records.ts'
 
 /** What is known of a tag at both ends. */
@@ -14,7 +14,10 @@ export interface TagFacts {
   readonly wanted: Digest | undefined
   /** What the target's tag names; undefined where there is none. */
   readonly there: Digest | undefined
+  /** None of a job that took something else with a tag. */
   readonly note: MirroredTag | undefined
+  /** Whether the job took something else with it the last time. */
+  readonly isRedefined: boolean
   readonly now: Date
 }
 
@@ -26,11 +29,14 @@ export interface TagVerdict {
   /** What the source has just said of it; undefined where it was not asked. */
   readonly info?: ManifestInfo | undefined
   readonly there: Digest | undefined
+  /** Whether the target has lost blobs of the repository, so that those of a tag that is the same are looked for, too. */
+  readonly repairs?: boolean | undefined
   /** In one sentence. */
   readonly reason: string
 }
 
 type Rules = Pick<MirrorJob, 'overwrite' | 'referrers' | 'platforms'>
+type ScopeRules = Pick<MirrorJob, 'platforms' | 'platformMode' | 'referrers'>
 
 /** What is to be done with a tag, but for its signatures. */
 export function tagVerdict(rules: Rules, facts: TagFacts): TagVerdict {
@@ -54,13 +60,27 @@ export function tagVerdict(rules: Rules, facts: TagFacts): TagVerdict {
   return verdict('copy', wanted === undefined ? 'It has not been compared yet.' : `${differs}.`)
 }
 
-/** Whether anything beside the tag is worth a second look, so that it is worth noting when it had one. */
-export function isRemembered({ referrers, platforms }: Pick<Rules, 'referrers' | 'platforms'>): boolean {
+/** One word for all that a job takes with a tag: when that changes, tags that have not changed are looked at again. */
+export function scopeOf({ platforms, platformMode, referrers }: ScopeRules): string {
+  const { include, artifactTypes, legacyCosignTags } = referrers
+  const facts = [
+    [...platforms].sort(),
+    platforms.length > 0 && platformMode,
+    include && [[...artifactTypes].sort(), legacyCosignTags],
+  ]
+  return hexOf(digestOf(Buffer.from(JSON.stringify(facts)))).slice(0, 16)
+}
+
+/** Whether anything beside the tag is worth a second look. */
+function isRemembered({ referrers, platforms }: Pick<Rules, 'referrers' | 'platforms'>): boolean {
   return referrers.include || platforms.length > 0
 }
 
-function isDue(rules: Rules, { found, note, now }: Pick<TagFacts, 'found' | 'note' | 'now'>): boolean {
+function isDue(rules: Rules, { found, note, isRedefined, now }: DueFacts): boolean {
+  if (isRedefined) return true
   if (!isRemembered(rules)) return false
   if (note === undefined || note.digest !== found) return true
   return now.getTime() - note.referrersAt.getTime() >= rules.referrers.recheckHours * 3_600_000
 }
+
+type DueFacts = Pick<TagFacts, 'found' | 'note' | 'isRedefined' | 'now'>

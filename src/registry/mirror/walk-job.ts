@@ -1,25 +1,23 @@
 import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
-import type { ImageRegistry } from '../../storage/images/image-repository.ts'
-import { namePattern } from '../../storage/name-pattern.ts'
-import { parseRepositoryName, type RepositoryName, type Tag } from '../../storage/reference.ts'
+import type { RepositoryName, Tag } from '../../storage/reference.ts'
 import type { CreationTimes } from './creation-times.ts'
 import type { MirroredRepository, ReadyJob } from './mirrored-repository.ts'
 import { type FoundTag, newestByTime } from './newest-by-time.ts'
 import {
   pairRepositories,
   type RepositoryPair,
-  type RepositoryProblem,
   repositorySelection,
   targetNameOf,
 } from './repository-selection.ts'
 import type { MirrorSource, MirrorTarget } from './run-job.ts'
 import { newestVersions } from './tag-selection.ts'
 import { vanishedRepositories } from './vanished-repositories.ts'
+import { idlePatterns, labelled, noneOf, type ProblemTask, problem, skipped } from './walk-problems.ts'
 
 /** What is to be done for a job, one after the other; the tags of a repository come before its end. */
 export type MirrorTask =
-  | ({ readonly kind: 'problem'; readonly outcome: 'failed' | 'skipped' } & RepositoryProblem)
+  | ProblemTask
   | ({ readonly kind: 'tag'; readonly repository: MirroredRepository } & FoundTag)
   /** Only where the tags of the source are known, and something may have to go at the target. */
   | { readonly kind: 'end'; readonly repository: MirroredRepository }
@@ -79,20 +77,6 @@ export async function* walkJob(
       reason,
     }
   }
-}
-
-/** Patterns that are looked at: each is compared with every name. */
-const maxPatterns = 100
-
-/** Patterns that no name fits: whoever has misspelt one does not hear of it otherwise. */
-function idlePatterns(repositories: readonly string[], names: readonly string[]): string[] {
-  return repositories
-    .filter(name => name.includes('*'))
-    .slice(0, maxPatterns)
-    .filter(pattern => {
-      const fits = namePattern(pattern)
-      return !names.some(name => fits.test(name))
-    })
 }
 
 async function listCatalog(options: WalkOptions): Promise<readonly RepositoryName[] | DomainError> {
@@ -205,33 +189,6 @@ async function asked<Answer>(question: () => Promise<Answer>): Promise<Answer | 
     return await question()
   } catch (error) {
     if (isDomainError(error)) return error
-    throw error
-  }
-}
-
-function problem(about: RepositoryProblem): MirrorTask {
-  return { kind: 'problem', outcome: 'failed', ...about }
-}
-
-function skipped(about: RepositoryProblem, options: WalkOptions): MirrorTask {
-  return { kind: 'problem', outcome: 'skipped', ...labelled(about, options) }
-}
-
-function noneOf(listed: number): string {
-  if (listed === 0) return 'The source has no tags in it.'
-  return `None of the tags that the source has in it (${listed}) is one that the job means (tags).`
-}
-
-/** As the labels of repositories have it; what is no name of a repository has no label. */
-function labelled(about: RepositoryProblem, { source, target }: WalkOptions): RepositoryProblem {
-  return { ...about, source: labelOf(source, about.source), target: labelOf(target, about.target) }
-}
-
-function labelOf(registry: ImageRegistry, name: string): string {
-  try {
-    return registry.repository(parseRepositoryName(name)).label
-  } catch (error) {
-    if (isDomainError(error, 'invalid', 'denied')) return `${registry.label}/${name}`
     throw error
   }
 }

@@ -2,25 +2,31 @@ import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Tag } from '../reference.ts'
 import type { Database } from './database.ts'
+import type { EventWriter } from './event-writer.ts'
 import { Leases } from './leases.ts'
-import type { Page } from './metadata.ts'
 import type {
+  MirroredTag,
   MirrorJobName,
   MirrorJobRecords,
   MirrorLease,
   MirrorWish,
-  MirroredTag,
   StoredMirrorJob,
 } from './mirror-records.ts'
 import { plainText } from './mirror-row.ts'
+import { MirrorRunEnds } from './mirror-run-ends.ts'
+import type { Page } from './page.ts'
 import { assertStorable, storablePrefix } from './storable-text.ts'
 
 export class KyselyMirrorJobs implements MirrorJobRecords {
   readonly #database: Database
   readonly #leases: Leases
+  readonly #ends: MirrorRunEnds
+  readonly #now: () => number
 
-  constructor(database: Database, now: () => number) {
+  constructor(database: Database, { events }: { readonly events: EventWriter }, now: () => number) {
     this.#database = database
+    this.#ends = new MirrorRunEnds(events)
+    this.#now = now
     this.#leases = new Leases(database, 'mirror-job', now)
   }
 
@@ -66,6 +72,12 @@ export class KyselyMirrorJobs implements MirrorJobRecords {
           name,
         })
       await db.deleteFrom('mirror_wishes').where('job', '=', name).execute()
+      // Whoever was told that it has begun is told that it has ended.
+      await this.#ends.endAll(db, name, {
+        outcome: 'stopped',
+        reason: 'The job was deleted.',
+        endedAt: this.#now(),
+      })
       await db.deleteFrom('mirror_runs').where('job', '=', name).execute()
       await db.deleteFrom('mirror_tags').where('job', '=', name).execute()
     })
@@ -119,7 +131,7 @@ export class KyselyMirrorJobs implements MirrorJobRecords {
     const row = await this.#database.read(options, db =>
       db
         .selectFrom('mirror_tags')
-        .select(['digest', 'stored', 'referrers_at'])
+        .select(['digest', 'stored', 'referrers_at', 'scope'])
         .where('job', '=', job)
         .where('target', '=', target)
         .where('tag', '=', tag)
@@ -130,6 +142,7 @@ export class KyselyMirrorJobs implements MirrorJobRecords {
         digest: row.digest,
         ...(row.stored !== null && { stored: row.stored }),
         referrersAt: new Date(row.referrers_at),
+        ...(row.scope !== null && { scope: row.scope }),
       }
     )
   }
@@ -138,10 +151,15 @@ export class KyselyMirrorJobs implements MirrorJobRecords {
     job: MirrorJobName,
     target: string,
     tag: Tag,
-    { digest, stored, referrersAt }: MirroredTag,
+    { digest, stored, referrersAt, scope }: MirroredTag,
     options?: Abortable,
   ): Promise<void> {
-    const columns = { digest, stored: stored ?? null, referrers_at: referrersAt.getTime() }
+    const columns = {
+      digest,
+      stored: stored ?? null,
+      referrers_at: referrersAt.getTime(),
+      scope: scope ?? null,
+    }
     await this.#database.write(options, db =>
       db
         .insertInto('mirror_tags')

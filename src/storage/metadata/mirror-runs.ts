@@ -3,6 +3,7 @@ import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { batches } from './batches.ts'
 import type { Database } from './database.ts'
+import type { EventWriter } from './event-writer.ts'
 import type {
   MirrorJobName,
   MirrorProgress,
@@ -15,34 +16,34 @@ import type {
   NewMirrorRun,
   NumberedMirrorResult,
 } from './mirror-records.ts'
+import { MirrorRunEnds, startEvent } from './mirror-run-ends.ts'
 import { plainText, toResult, toResultRow, toRun, toRunRow } from './mirror-row.ts'
 import type { Schema } from './schema.ts'
 
 export class KyselyMirrorRuns implements MirrorRunRecords {
   readonly #database: Database
+  readonly #ends: MirrorRunEnds
+  readonly #events: EventWriter
   readonly #now: () => number
 
-  constructor(database: Database, now: () => number) {
+  constructor(database: Database, { events }: { readonly events: EventWriter }, now: () => number) {
     this.#database = database
+    this.#ends = new MirrorRunEnds(events)
+    this.#events = events
     this.#now = now
   }
 
   async beginMirrorRun(run: NewMirrorRun, options?: Abortable): Promise<void> {
     await this.#database.write(options, async db => {
       await lockWish(db, run)
-      await db
-        .updateTable('mirror_runs')
-        .set({
-          outcome: 'interrupted',
-          reason: 'The process that ran it is gone.',
-          ended_at: this.#now(),
-          resume_at: null,
-        })
-        .where('job', '=', run.job)
-        .where('outcome', 'is', null)
-        .execute()
+      await this.#ends.endAll(db, run.job, {
+        outcome: 'interrupted',
+        reason: 'The process that ran it is gone.',
+        endedAt: this.#now(),
+      })
       await db.insertInto('mirror_runs').values(toRunRow(run)).execute()
       await db.deleteFrom('mirror_wishes').where('job', '=', run.job).execute()
+      await this.#events.write(db, [startEvent(run)])
     })
   }
 
@@ -51,7 +52,7 @@ export class KyselyMirrorRuns implements MirrorRunRecords {
     await this.#database.write(options, async db => {
       const before = await db
         .selectFrom('mirror_runs')
-        .select('outcome')
+        .selectAll()
         .where('id', '=', id)
         .forUpdate()
         .executeTakeFirst()
@@ -69,6 +70,8 @@ export class KyselyMirrorRuns implements MirrorRunRecords {
         })
         .where('id', '=', id)
         .execute()
+      if (outcome === undefined || before.outcome !== null) return
+      await this.#ends.tell(db, [{ ...toRun(before), totals, outcome, reason, endedAt: new Date(ended) }])
     })
   }
 

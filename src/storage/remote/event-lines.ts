@@ -10,16 +10,29 @@ export interface StreamedEvent {
   readonly tag?: Tag | undefined
 }
 
-/** One line of a stream. A line that makes no sense still has its place: positions are without gaps. */
-export type EventLine = StreamedEvent | 'malformed'
+/** What is not of the content, runs of mirror jobs for instance: only that it is there. */
+export interface OtherEvent {
+  readonly position: number
+  readonly kind: string
+  readonly action: string
+  readonly repository?: undefined
+}
 
-const schema = z.object({
+/** One line of a stream. A line that makes no sense still has its place: positions are without gaps. */
+export type EventLine = StreamedEvent | OtherEvent | 'malformed'
+
+const place = z.object({
   position: z.int().positive(),
   kind: z.string().max(64),
   action: z.string().max(64),
+})
+const ofContent = place.extend({
   repository: z.string().transform(parseRepositoryName),
   tag: z.string().transform(parseTag).optional(),
 })
+
+const ofNothing = place.extend({ repository: z.undefined().optional() })
+const schema = z.union([ofContent, ofNothing])
 
 /** An event is some hundred bytes; the longest has a user agent of a few KiB. Bytes. */
 const maxLineBytes = 64 * 1024

@@ -5,11 +5,12 @@ import type { Ask } from './ask.ts'
 import { ClientCache } from './client-cache.ts'
 import type { RemoteConnections } from './connections.ts'
 import type { ChosenCredentials, RegistryCredentialStore } from './credentials/credentials.ts'
+import { viaOf } from './hops.ts'
 import { HttpRepository } from './http-repository.ts'
 import { remoteCatalog } from './name-lists.ts'
 import { maxPingBytes, RegistryClient } from './registry-client.ts'
 import { type RegistryPatience, RegistryTransport } from './registry-transport.ts'
-import type { PullQuota, RemoteOptions, RemoteRegistry } from './remote-registries.ts'
+import type { PassedOn, PullQuota, RemoteOptions, RemoteRegistry } from './remote-registries.ts'
 import { defaultRetries } from './retries.ts'
 import { type Sleep, Traffic } from './traffic.ts'
 
@@ -50,12 +51,15 @@ export class HttpRegistry implements RemoteRegistry {
     return this.#traffic.comeBackAt
   }
 
-  repository(name: RepositoryName): HttpRepository {
+  repository(name: RepositoryName, { hops }: PassedOn = { hops: [] }): HttpRepository {
+    const via = hops.length === 0 ? undefined : viaOf(hops)
     return new HttpRepository(this.label, name, async options => {
       const { credentials } = this.#parts
       const image = { registry: this.label, repository: name }
       const wanted = this.#options.credentials
-      return this.#clientFor(wanted === null ? undefined : await credentials.choose(image, wanted, options))
+      const chosen = wanted === null ? undefined : await credentials.choose(image, wanted, options)
+      const client = this.#clientFor(chosen)
+      return via === undefined ? client : client.passingOn(via)
     })
   }
 

@@ -1,7 +1,7 @@
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { algorithmOf } from '../digest.ts'
-import type { StoredManifest } from '../metadata/metadata.ts'
+import type { StoredManifest } from '../metadata/manifest-records.ts'
 import { formatReference, type Reference } from '../reference.ts'
 import { pushAccess } from './access.ts'
 import type { Ask } from './ask.ts'

@@ -32,6 +32,8 @@ export interface RegistryClientOptions {
   /** Milliseconds of a clock that never goes back. */
   readonly now?: (() => number) | undefined
   readonly sleep?: Sleep | undefined
+  /** What is sent as `Via` with what is asked of the registry; nothing unless given. */
+  readonly via?: string | undefined
 }
 
 /** What `GET /v2/` answers is not looked at. Bytes. */
@@ -43,6 +45,7 @@ export const maxPingBytes = 64 * 1024
  */
 export class RegistryClient {
   readonly registry: string
+  readonly #options: RegistryClientOptions
   readonly #base: URL
   readonly #chosen: ChosenCredentials | undefined
   readonly #transport: RegistryTransport
@@ -50,8 +53,9 @@ export class RegistryClient {
   readonly #retries: RemoteRetries
   readonly sleep: Sleep
 
-  constructor(options: RegistryClientOptions) {
+  constructor(options: RegistryClientOptions, authenticator?: Authenticator) {
     const { registry, plainHttp, credentials, transport, retries, now, sleep } = options
+    this.#options = options
     this.registry = registry
     this.#base = registryUrlOf(registry, plainHttp ?? false)
     this.#chosen = credentials
@@ -59,13 +63,14 @@ export class RegistryClient {
     this.#retries = retries ?? noRetries
     this.sleep = sleep ?? defaultSleep
     const base = this.#base
-    this.#authenticator = new Authenticator({
-      registry,
-      base,
-      transport,
-      credentials: credentials?.credentials,
-      now,
-    })
+    this.#authenticator =
+      authenticator ??
+      new Authenticator({ registry, base, transport, credentials: credentials?.credentials, now })
+  }
+
+  /** The same one, with the same tokens, that says by whom it is asked for something. */
+  passingOn(via: string): RegistryClient {
+    return new RegistryClient({ ...this.#options, via }, this.#authenticator)
   }
 
   get traffic(): Traffic {
@@ -159,13 +164,18 @@ export class RegistryClient {
 
   #requestOf(ask: Ask, authorization: string | undefined): TransportRequest {
     const { access, what, path, method, headers, body, stream, follow } = ask
+    const { via } = this.#options
     const below = access.repository === undefined ? '' : `${access.repository}/`
     return {
       url: path instanceof URL ? path : new URL(`/v2/${below}${path}`, this.#base),
       registry: this.#base,
       what,
       method,
-      headers: authorization === undefined ? headers : { ...headers, authorization },
+      headers: {
+        ...headers,
+        ...(via !== undefined && { via }),
+        ...(authorization !== undefined && { authorization }),
+      },
       body: stream ?? body,
       follow: follow ?? (method === undefined || method === 'GET'),
     }

@@ -51,6 +51,13 @@ export function failureOf(request: FailedRequest, answer: FailedAnswer, body: Ui
       `The registry ${registry}${where} asks to slow down (429)${said}; try again later.`,
       ofRegistry,
     )
+  // RFC 5842, 7.2; another Varve answers it (hops.ts).
+  if (status === 508 && where === '')
+    return new DomainError(
+      'unsupported',
+      `The registry ${registry} says that ${what} is asked for in a circle (508)${said}.`,
+      { ...ofRegistry, isLoop: true },
+    )
   if (status === 416) return new DomainError('out_of_range', `${sentence}.`, ofImage)
   if (status === 409 || status === 412) return new DomainError('conflict', `${sentence}.`, ofImage)
   if (status === 413) return new DomainError('too_large', `${sentence}.`, ofImage)

@@ -1,5 +1,7 @@
 import type { Abortable } from '../abortable.ts'
 import type { ImageRegistry, WritableRepository } from '../images/image-repository.ts'
+import type { RepositoryName } from '../reference.ts'
+import type { HopId } from './hops.ts'
 
 /** CONTRACT. Registries elsewhere, over connections that all share. Disposing it closes them. */
 export interface RemoteRegistries extends AsyncDisposable {
@@ -12,12 +14,19 @@ export interface RemoteRegistries extends AsyncDisposable {
 }
 
 export interface RemoteRegistry extends ImageRegistry<WritableRepository> {
+  /** @param passed where what is asked for is somebody else's question. */
+  repository(name: RepositoryName, passed?: PassedOn): WritableRepository
   /** What the registry last said of how much may still be pulled (Docker Hub's `ratelimit-…`); undefined until it does. */
   readonly pullQuota: PullQuota | undefined
   /** Until when it has asked us to leave it alone (`Retry-After` with 429 or 503); undefined when it has not, or that is over. */
   readonly comeBackAt: Date | undefined
   /** Whether it answers at all: `GET /v2/`. @throws DomainError `unavailable`, `unauthorized`, `throttled`. */
   ping(options?: Abortable): Promise<void>
+}
+
+export interface PassedOn {
+  /** Registries that have passed it on, this one the last: each is told, so that one that has been asked already can see it. */
+  readonly hops: readonly HopId[]
 }
 
 export interface RemoteOptions {

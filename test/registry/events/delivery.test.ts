@@ -9,9 +9,11 @@ import type { DeliveryTimes } from '../../../src/registry/events/delivery-turn.t
 import { distributionEnvelope } from '../../../src/registry/events/distribution-envelope.ts'
 import type { EventEndpoint } from '../../../src/registry/events/endpoint.ts'
 import { eventBatches } from '../../../src/registry/events/event-filter.ts'
+import { newMirrorRunId, parseMirrorJobName } from '../../../src/registry/mirror/job-name.ts'
 import { WebhookSender } from '../../../src/registry/events/webhook-sender.ts'
 import type { Metadata } from '../../../src/storage/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../../src/storage/metadata/sqlite.ts'
+import { noTotals } from '../../../src/storage/metadata/mirror-row.ts'
 import { parseRepositoryName } from '../../../src/storage/reference.ts'
 import { keepLog } from '../../support/log-lines.ts'
 import { looseManifest } from '../../support/records.ts'
@@ -42,6 +44,7 @@ describe('Delivery of events', () => {
       name: 'hook',
       url: receiver.url,
       format: 'distribution',
+      kinds: ['manifest', 'blob', 'tag'],
       repositories: ['**'],
       actions: ['push', 'pull', 'mount', 'delete', 'tag'],
       batch: 1,
@@ -205,6 +208,32 @@ describe('Delivery of events', () => {
       assert.ok(type === 'io.varve.tag.set' && subject.startsWith('team/'), `${type} ${subject}`)
     const [{ headers } = assert.fail()] = receiver.messages
     assert.equal(headers['content-type'], 'application/cloudevents-batch+json; charset=utf-8')
+  })
+
+  it('sends runs of mirror jobs where they are wanted, in the order of all events', async () => {
+    const job = parseMirrorJobName('debian')
+    const run = {
+      id: newMirrorRunId(new Date()),
+      job,
+      trigger: 'api',
+      by: 'ann',
+      startedAt: new Date(),
+    } as const
+    await metadata.beginMirrorRun(run)
+    await push(1)
+    await metadata.saveMirrorRun(run.id, { totals: { ...noTotals, copied: 1 }, outcome: 'ok' })
+    deliver({ format: 'cloudevents', kinds: ['mirror'], repositories: ['team/a'] })
+    await receiver.until(messages => messages.length >= 2)
+    const documents = receiver.messages.map(
+      ({ body }) => JSON.parse(body) as { type: string; subject: string; data: { run: string } },
+    )
+    assert.deepEqual(
+      documents.map(({ type, subject, data }) => [type, subject, data.run]),
+      [
+        ['io.varve.mirror.started', 'debian', run.id],
+        ['io.varve.mirror.ended', 'debian', run.id],
+      ],
+    )
   })
 
   it('says which events were too old before they could be delivered', async () => {

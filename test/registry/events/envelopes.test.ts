@@ -7,14 +7,16 @@ import { cloudEventsEnvelope } from '../../../src/registry/events/cloud-events.t
 import { distributionEnvelope } from '../../../src/registry/events/distribution-envelope.ts'
 import type { EventEndpoint } from '../../../src/registry/events/endpoint.ts'
 import { eventBatches } from '../../../src/registry/events/event-filter.ts'
+import { parseMirrorJobName, parseMirrorRunId } from '../../../src/registry/mirror/job-name.ts'
 import { signatureHeaders } from '../../../src/registry/events/webhook-signature.ts'
 import { digestOf } from '../../../src/storage/digest.ts'
-import type { RegistryEvent } from '../../../src/storage/metadata/event-records.ts'
+import type { ContentEvent, RegistryEvent, RunEvent } from '../../../src/storage/metadata/event-records.ts'
+import { noTotals } from '../../../src/storage/metadata/mirror-row.ts'
 import { parseRepositoryName, parseTag } from '../../../src/storage/reference.ts'
 
 const digest = digestOf(Buffer.from('content'))
 
-function event(change: Partial<RegistryEvent> = {}): RegistryEvent {
+function event(change: Partial<ContentEvent> = {}): ContentEvent {
   return {
     position: 42,
     id: '0b7f7a2e-0000-4000-8000-000000000000',
@@ -39,10 +41,39 @@ function event(change: Partial<RegistryEvent> = {}): RegistryEvent {
 
 const tag = parseTag('latest')
 
+const { id, at } = event()
+const ended: RunEvent = {
+  position: 1,
+  id,
+  at,
+  kind: 'mirror',
+  action: 'end',
+  job: parseMirrorJobName('debian'),
+  run: parseMirrorRunId('20260102T030000-0123456789ab'),
+  trigger: 'schedule',
+  wishedBy: null,
+  startedAt: new Date(Date.UTC(2026, 0, 2, 3)),
+  outcome: 'partial',
+  reason: '1 of 3 failed',
+  totals: { ...noTotals, copied: 2, failed: 1, bytesReceived: 99, pullsLeft: 7 },
+}
+const blocked: RunEvent = {
+  position: 42,
+  id,
+  at,
+  kind: 'upstream',
+  action: 'block',
+  upstream: 'docker.io',
+  why: 'throttled',
+  reason: 'docker.io answers 429',
+  until: new Date(at.getTime() + 60_000),
+  pullsLeft: 0,
+}
+
 describe("distribution's envelope", () => {
   const source = { addr: 'host:5000', instanceID: 'one' }
   const envelope = distributionEnvelope(source)
-  const targetOf = (change: Partial<RegistryEvent>) => {
+  const targetOf = (change: Partial<ContentEvent>) => {
     const { events } = JSON.parse(envelope.wrap([event(change)]).body) as { events: { target: object }[] }
     return events[0]?.target
   }
@@ -168,6 +199,41 @@ describe('CloudEvents', () => {
   })
 })
 
+describe('CloudEvents of what Varve does by itself', () => {
+  const documentOf = (given: RunEvent): Record<string, unknown> =>
+    JSON.parse(cloudEventsEnvelope('urn:test', false).wrap([given]).body) as Record<string, unknown>
+
+  it('tell how a run of a mirror job has ended', () => {
+    const { type, subject, sequence, data } = documentOf(ended)
+    assert.deepEqual([type, subject, sequence], ['io.varve.mirror.ended', 'debian', '0000000000000001'])
+    assert.deepEqual(data, {
+      job: 'debian',
+      run: '20260102T030000-0123456789ab',
+      trigger: 'schedule',
+      wishedBy: null,
+      startedAt: '2026-01-02T03:00:00.000Z',
+      outcome: 'partial',
+      reason: '1 of 3 failed',
+      totals: { ...noTotals, copied: 2, failed: 1, bytesReceived: 99, pullsLeft: 7 },
+    })
+  })
+
+  it('tell that an upstream is left alone, and that it is asked again', () => {
+    const { type, subject, data } = documentOf(blocked)
+    assert.deepEqual([type, subject], ['io.varve.upstream.blocked', 'docker.io'])
+    assert.deepEqual(data, {
+      upstream: 'docker.io',
+      why: 'throttled',
+      reason: 'docker.io answers 429',
+      until: '2026-01-02T03:05:05.006Z',
+      pullsLeft: 0,
+    })
+    const { position, id, at } = blocked
+    const freed = documentOf({ position, id, at, kind: 'upstream', action: 'free', upstream: 'docker.io' })
+    assert.deepEqual([freed['type'], freed['data']], ['io.varve.upstream.freed', { upstream: 'docker.io' }])
+  })
+})
+
 describe('A signature', () => {
   it('is that of Standard Webhooks', () => {
     const key = Buffer.from('a key of twenty-four byte')
@@ -184,12 +250,13 @@ describe('A signature', () => {
 })
 
 describe('The filter of an endpoint', () => {
-  const rules: Pick<EventEndpoint, 'repositories' | 'actions' | 'batch'> = {
+  const rules: Pick<EventEndpoint, 'kinds' | 'repositories' | 'actions' | 'batch'> = {
+    kinds: ['manifest', 'blob', 'tag'],
     repositories: ['team/*', 'exact'],
     actions: ['push', 'delete'],
     batch: 2,
   }
-  const named = (position: number, name: string, action: RegistryEvent['action'] = 'push') =>
+  const named = (position: number, name: string, action: ContentEvent['action'] = 'push') =>
     event({ position, repository: parseRepositoryName(name), action })
   const batchesOf = (given: typeof rules, ...events: readonly RegistryEvent[]) =>
     eventBatches(given, { actionOf: each => each.action })(events).map(({ events: told, upTo }) => [
@@ -213,6 +280,23 @@ describe('The filter of an endpoint', () => {
     ])
     assert.deepEqual(batchesOf({ ...rules, repositories: [] }, ...events), [[[], 6]])
     assert.deepEqual(batchesOf(rules), [])
+  })
+
+  it('passes runs and upstreams by their kind, whatever repositories and actions it names', () => {
+    const events = [ended, { ...blocked, position: 2 }, named(3, 'team/app')]
+    assert.deepEqual(batchesOf({ ...rules, batch: 9 }, ...events), [[[3], 3]])
+    const nothing = { repositories: [], actions: [], batch: 9 }
+    assert.deepEqual(batchesOf({ ...nothing, kinds: ['mirror'] }, ...events), [
+      [[1], 1],
+      [[], 3],
+    ])
+    assert.deepEqual(batchesOf({ ...nothing, kinds: ['mirror', 'upstream', 'tag'] }, ...events), [
+      [[1, 2], 2],
+      [[], 3],
+    ])
+    const envelope = distributionEnvelope({ addr: 'host:5000', instanceID: 'one' })
+    const cut = eventBatches({ ...nothing, kinds: ['mirror', 'upstream'] }, envelope)
+    assert.deepEqual(cut([ended, blocked]), [{ events: [], upTo: blocked.position }])
   })
 })
 

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { DomainError } from '../../../src/errors.ts'
 import { PullRecorder } from '../../../src/registry/events/pull-recorder.ts'
 import { digestOf } from '../../../src/storage/digest.ts'
-import type { NewEvent } from '../../../src/storage/metadata/event-records.ts'
+import type { NewContentEvent } from '../../../src/storage/metadata/event-records.ts'
 import { openSqliteMetadata } from '../../../src/storage/metadata/sqlite.ts'
 import { parseRepositoryName } from '../../../src/storage/reference.ts'
 import { eventsAfter } from '../../contract/metadata-events.ts'
@@ -14,7 +14,7 @@ import { manifestOf, RegistryClient } from '../../support/registry-client.ts'
 
 describe('Pulls', () => {
   it('are events: GETs of manifests and blobs, and nothing else', async () => {
-    const pulls: NewEvent[] = []
+    const pulls: NewContentEvent[] = []
     await using registry = await startRegistry({ pulls: { record: event => pulls.push(event) } })
     const client = new RegistryClient(registry.url)
     const layer = Buffer.from('layer')
@@ -78,7 +78,7 @@ describe('Pulls', () => {
     )
   })
 
-  const pullOf = (index: number): NewEvent => ({
+  const pullOf = (index: number): NewContentEvent => ({
     kind: 'blob',
     action: 'pull',
     repository: parseRepositoryName('a'),
@@ -86,10 +86,10 @@ describe('Pulls', () => {
     size: index,
     at: new Date(),
   })
-  const sizes = (events: readonly NewEvent[]) => events.map(({ size }) => size)
+  const sizes = (events: readonly NewContentEvent[]) => events.map(({ size }) => size)
 
   it('are written a moment later, many at once, and the last ones at the end', async () => {
-    const batches: (readonly NewEvent[])[] = []
+    const batches: (readonly NewContentEvent[])[] = []
     const { promise: first, resolve } = Promise.withResolvers<void>()
     const recorder = new PullRecorder({
       records: {
@@ -116,7 +116,7 @@ describe('Pulls', () => {
   it('wait while the database is away, as many as there is room for', async () => {
     let isAway = true
     let dropped = 0
-    const written: NewEvent[] = []
+    const written: NewContentEvent[] = []
     const kept = keepLog()
     const { promise: back, resolve } = Promise.withResolvers<void>()
     const recorder = new PullRecorder({

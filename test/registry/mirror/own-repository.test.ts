@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
+import { eventsAfter } from '../../contract/metadata-events.ts'
 import { DomainError } from '../../../src/errors.ts'
 import { QuotaBlobStore } from '../../../src/registry/limits/quota-blob-store.ts'
 import { putWithinQuota } from '../../../src/registry/limits/quota-manifests.ts'
@@ -72,7 +73,7 @@ describe('Our own repositories, as a place to copy to', () => {
     const { newest } = await opened.metadata.eventBounds()
     assert.equal(await closed.mountBlob(blob, [elsewhere, from]), true)
     assert.equal(await closed.hasBlob(blob), true)
-    const [event] = await opened.metadata.listEvents({ after: newest, limit: 9 })
+    const [event] = await eventsAfter(opened.metadata, newest)
     assert.deepEqual([event?.action, event?.by?.account], ['mount', 'varve-mirror'])
     const open = registry({ mountsFrom: 'anywhere' }).repository(elsewhere)
     assert.equal(await open.mountBlob(blob, [], confirmed), true)
@@ -157,7 +158,7 @@ describe('Our own repositories, as a place to copy to', () => {
     const { newest } = await opened.metadata.eventBounds()
     const ours = registry({ mountsFrom: 'anywhere', by }).repository(to)
     assert.equal(await ours.mountBlob(blob, [], confirmed), true)
-    const [event] = await opened.metadata.listEvents({ after: newest, limit: 9 })
+    const [event] = await eventsAfter(opened.metadata, newest)
     assert.equal(event?.action, 'mount')
     assert.ok(!JSON.stringify(event).includes(theirs))
   })
@@ -405,7 +406,7 @@ describe('Our own repositories, as a place to copy to', () => {
     const sparse = indexOf([absent], 'none')
     const { newest } = await opened.metadata.eventBounds()
     await place.putManifest(sparse, ['v1', 'v2'].map(parseTag))
-    const events = await opened.metadata.listEvents({ after: newest, limit: 9 })
+    const events = await eventsAfter(opened.metadata, newest)
     assert.deepEqual(
       events.map(event => [event.kind, event.by?.userAgent]),
       [

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
+import { DomainError } from '../../../src/errors.ts'
 import { guardedTarget } from '../../../src/registry/mirror/guarded-target.ts'
 import type { MirrorObserver } from '../../../src/registry/mirror/run-job.ts'
-import { DomainError } from '../../../src/errors.ts'
 import { digestOf, hexOf } from '../../../src/storage/digest.ts'
-import type { StoredManifest } from '../../../src/storage/metadata/metadata.ts'
+import type { StoredManifest } from '../../../src/storage/metadata/manifest-records.ts'
 import { ImageGraph } from '../../support/image-graph.ts'
 import { MemoryRegistry } from '../../support/memory-images.ts'
 import { MirrorBench, mirrorJob } from '../../support/mirror-run.ts'
@@ -230,6 +230,50 @@ describe('a run of a mirror job', () => {
     const none = { platforms: ['linux/s390x'], platformMode: 'single', name: 'third' }
     const missing = await bench.run(mirrorJob(none))
     assert.match(missing.reason ?? '', /linux\/s390x/)
+  })
+
+  it('of a job that takes something else now looks at unchanged tags again, once', async () => {
+    const { source, target, bench } = scene()
+    const graph = new ImageGraph()
+    const [amd, arm] = [graph.image({ layers: ['amd64'] }), graph.image({ layers: ['arm64'] })]
+    const index = graph.index([
+      { child: amd, platform: { os: 'linux', architecture: 'amd64' } },
+      { child: arm, platform: { os: 'linux', architecture: 'arm64' } },
+    ])
+    const web = source.at('acme/web')
+    web.take(graph)
+    web.tag('v1', index)
+    const run = async (rules: object): Promise<string> => {
+      const { outcome, totals } = await bench.run(mirrorJob({ tags: { names: ['v1'] }, ...rules }))
+      assert.equal(outcome, 'ok')
+      return totals.copied > 0 ? 'copied' : 'unchanged'
+    }
+    const has = () => [amd, arm, index].map(({ digest }) => target.at('acme/web').manifests.has(digest))
+    const without = { referrers: { include: false } }
+    for (const referrers of [{}, without]) {
+      target.content.clear()
+      bench.records.notes.clear()
+      const single = { ...referrers, platforms: ['linux/amd64'], platformMode: 'single' }
+      assert.equal(await run(single), 'copied')
+      assert.deepEqual(has(), [true, false, false])
+      assert.equal(await run({ ...single, platforms: ['linux/arm64'] }), 'copied')
+      assert.deepEqual(has(), [true, true, false])
+      const sparse = { ...referrers, platforms: ['linux/arm64'] }
+      assert.equal(await run(sparse), 'copied')
+      target.at('acme/web').manifests.delete(amd.digest)
+      // The same index: what was left out of it comes when all of it is wanted.
+      assert.equal(await run(referrers), 'copied')
+      assert.deepEqual(has(), [true, true, true])
+      source.takeCounts()
+      assert.equal(await run(referrers), 'unchanged')
+      assert.deepEqual(source.takeCounts(), { head: 1 })
+    }
+    // In another order it is the same.
+    const types = ['application/a', 'application/b']
+    await run({ referrers: { artifactTypes: types } })
+    source.takeCounts()
+    await run({ referrers: { artifactTypes: types.toReversed(), recheckHours: 48 } })
+    assert.deepEqual(source.takeCounts(), { head: 1 })
   })
 
   it('takes the newest by version, and by time with two requests for each image that is not known', async () => {

@@ -187,7 +187,21 @@ describe('Whether a job begins', () => {
       updatedAt: at('2030-01-01T12:00:00Z'),
     })
     assert.equal(begins(given, '2030-01-01T13:00:00Z'), undefined)
-    assert.equal(shown(nextStart(given)), '2030-01-02T03:00:00.000Z')
+    assert.equal(shown(nextStart(given, at('2030-01-01T13:00:00Z'))), '2030-01-02T03:00:00.000Z')
+  })
+
+  it('by its schedule after a run of a clock that was years ahead, once for each time', () => {
+    const ahead = run('2099-01-01T00:00:00Z')
+    assert.equal(begins(state({ last: ahead }), '2030-01-01T02:59:59Z'), undefined)
+    assert.equal(begins(state({ last: ahead }), '2030-01-01T03:00:00Z'), 'schedule')
+    // What was put then, too: the run that has begun since counts all the same.
+    const put = { origin: 'administration', updatedAt: at('2099-01-01T00:00:00Z') } as const
+    assert.equal(begins(state({ ...put, last: ahead }), '2030-01-01T03:00:00Z'), 'schedule')
+    const last = run('2030-01-01T03:00:00Z')
+    assert.equal(begins(state({ ...put, last }), '2030-01-01T23:00:00Z'), undefined)
+    assert.equal(begins(state({ ...put, last }), '2030-01-02T03:00:00Z'), 'schedule')
+    // A clock that is a little ahead is no reason for a run too many.
+    assert.equal(begins(state({ last: run('2030-01-01T03:00:20Z') }), '2030-01-01T03:00:01Z'), undefined)
   })
 
   it('at once when somebody wishes it, disabled or not', () => {
@@ -206,6 +220,6 @@ describe('Whether a job begins', () => {
   it('never by the schedule of one that is disabled', () => {
     const disabled = state({ job: job({ schedule: daily, enabled: false }) })
     assert.equal(begins(disabled, '2031-01-01T03:00:00Z'), undefined)
-    assert.equal(nextStart(disabled), undefined)
+    assert.equal(nextStart(disabled, new Date()), undefined)
   })
 })

@@ -22,6 +22,43 @@ describe('the gate of an upstream', () => {
   }
   const fails = (error: Error) => () => Promise.reject(error)
 
+  it('tells once that it leaves upstream alone for longer than a moment, and once that it answers again', async () => {
+    const told: string[] = []
+    let time = 0
+    const one = new UpstreamGate({
+      name: 'there',
+      now: () => time,
+      random: () => 1,
+      onBlocked: ({ code }, forMs) => told.push(`${code} ${forMs}`),
+      onFreed: () => told.push('freed'),
+    })
+    const ask = (answer: () => Promise<unknown>) => one.ask(answer).catch(() => {})
+    const passes = (): void => {
+      time += one.closedSeconds * 1000
+    }
+    // A moment, and another one, are nothing to tell of.
+    for (const expected of [[], [], [], ['unavailable 8000'], ['unavailable 8000']]) {
+      await ask(fails(failure('unavailable')))
+      assert.deepEqual(told, expected)
+      passes()
+    }
+    await ask(fails(failure('throttled', 40)))
+    assert.deepEqual(told, ['unavailable 8000'])
+    passes()
+    // Whatever it says.
+    await ask(fails(failure('not_found')))
+    await ask(() => Promise.resolve())
+    assert.deepEqual(told, ['unavailable 8000', 'freed'])
+    await Promise.all([ask(fails(failure('throttled', 40))), ask(fails(failure('throttled', 50)))])
+    passes()
+    await ask(() => Promise.resolve())
+    assert.deepEqual(told.slice(2), ['throttled 40000', 'freed'])
+    // What asks in a circle has been answered.
+    const loop = new DomainError('unsupported', 'It is a circle.', { resource: 'registry', isLoop: true })
+    await ask(fails(loop))
+    assert.equal(one.closedSeconds, 0)
+  })
+
   async function askedOf(one: UpstreamGate): Promise<boolean> {
     let isAsked = false
     await one
