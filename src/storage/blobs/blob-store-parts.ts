@@ -1,5 +1,7 @@
 import { isDomainError } from '../../errors.ts'
-import type { BlobRecords, GarbageRecords, UploadRecords } from '../metadata/metadata.ts'
+import type { BlobRecords, StoredBlob } from '../metadata/blob-records.ts'
+import type { GarbageRecords } from '../metadata/garbage-records.ts'
+import type { UploadRecords } from '../metadata/upload-records.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import type { Presigner } from '../objects/presigner.ts'
@@ -17,6 +19,8 @@ export interface BlobStoreParts {
   readonly buffers: BufferBudget
   /** Small blobs that were read last, if any are kept. */
   readonly cache: BlobCache | undefined
+  /** Told of a blob whose object turned out not to have its bytes when it was read. */
+  readonly onDamaged: ((blob: StoredBlob) => void) | undefined
   /** Milliseconds since 1970. */
   readonly now: () => number
 }

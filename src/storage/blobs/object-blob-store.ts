@@ -1,8 +1,10 @@
+import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
-import type { StoredBlob } from '../metadata/metadata.ts'
+import type { StoredBlob } from '../metadata/blob-records.ts'
 import { mayContinue, unknownUpload } from '../metadata/upload-errors.ts'
 import { selectRange } from '../objects/byte-range.ts'
+import type { ObjectBody } from '../objects/object-store.ts'
 import type { Presigner } from '../objects/presigner.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { ChangeOptions } from '../requester.ts'
@@ -26,6 +28,7 @@ import type {
 import { type BlobStoreParts, type BlobStoreSettings, defaultBlobStoreSettings } from './blob-store-parts.ts'
 import { BufferBudget } from './buffer-budget.ts'
 import { ObjectBlobWriter } from './object-blob-writer.ts'
+import { trustedBody } from './trusted-body.ts'
 import { UploadSession } from './upload-session.ts'
 import {
   type GarbageReport,
@@ -34,7 +37,6 @@ import {
   sweepGarbage,
   sweepUploads,
 } from './upload-sweep.ts'
-import { trustedBody } from './trusted-body.ts'
 
 export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' | 'metadata'> {
   readonly presigner?: Presigner | undefined
@@ -43,6 +45,8 @@ export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' |
   readonly buffers?: BufferBudget | undefined
   /** Small blobs that were read last; none are kept unless given. */
   readonly cache?: BlobCache | undefined
+  /** Told of a blob whose object turned out not to have its bytes when it was read; must not throw. */
+  readonly onDamaged?: ((blob: StoredBlob) => void) | undefined
   readonly now?: (() => number) | undefined
 }
 
@@ -64,6 +68,7 @@ export class ObjectBlobStore implements BlobStore {
     settings: given,
     buffers,
     cache,
+    onDamaged,
     now = Date.now,
   }: ObjectBlobStoreOptions) {
     const settings = { ...defaultBlobStoreSettings, ...given }
@@ -75,6 +80,7 @@ export class ObjectBlobStore implements BlobStore {
       settings,
       buffers: buffers ?? new BufferBudget({ limitBytes: 8 * partBytes, partBytes }),
       cache,
+      onDamaged,
       now,
     }
   }
@@ -116,33 +122,35 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
   }
 
   async open(digest: Digest, options?: OpenBlobOptions): Promise<BlobBody> {
-    const { size, objectKey } = await this.#parts.metadata.findBlob(this.#name, digest, options)
+    const blob = await this.#parts.metadata.findBlob(this.#name, digest, options)
+    const { size } = blob
     const { first, length } = selectRange(size, options?.range, { resource: 'blob', name: digest })
     const { cache } = this.#parts
     if (cache?.takes(size)) {
-      const bytes = cache.find(digest) ?? (await this.#readSmall({ digest, size, objectKey }, cache, options))
+      const bytes = cache.find(digest) ?? (await this.#readSmall(blob, cache, options))
       const wanted = new BytesStream(bytes.subarray(first, first + length))
       return { digest, size, stream: abortWith(wanted, options?.signal) }
     }
-    const object = await this.#parts.objects.get(objectKey, options)
+    const object = await this.#get(blob, options)
     const body = trustedBody(
       { digest, size, stream: object.stream },
-      { storedSize: object.size, verifies: this.#parts.settings.verifyReads && options?.range === undefined },
+      {
+        storedSize: object.size,
+        verifies: this.#parts.settings.verifyReads && options?.range === undefined,
+        onDamaged: () => this.#parts.onDamaged?.(blob),
+      },
     )
     if (!isDirect(body.stream)) await untilReadable(body.stream)
     return body
   }
 
   /** Whole and checked, whatever part of it is wanted: that costs the store as much as a part. */
-  async #readSmall(
-    { digest, size, objectKey }: StoredBlob,
-    cache: BlobCache,
-    options?: Abortable,
-  ): Promise<Uint8Array> {
-    const object = await this.#parts.objects.get(objectKey, { signal: options?.signal })
+  async #readSmall(blob: StoredBlob, cache: BlobCache, options?: Abortable): Promise<Uint8Array> {
+    const { digest, size } = blob
+    const object = await this.#get(blob, { signal: options?.signal })
     const { stream } = trustedBody(
       { digest, size, stream: object.stream },
-      { storedSize: object.size, verifies: true },
+      { storedSize: object.size, verifies: true, onDamaged: () => this.#parts.onDamaged?.(blob) },
     )
     const bytes = await readInto(Buffer.allocUnsafeSlow(size), stream).catch((error: unknown) => {
       options?.signal?.throwIfAborted()
@@ -150,6 +158,22 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
     })
     cache.keep(digest, bytes)
     return bytes
+  }
+
+  /** A blob that is there, and whose object is not, is the store's failure, not the reader's. */
+  async #get(blob: StoredBlob, options: OpenBlobOptions | undefined): Promise<ObjectBody> {
+    try {
+      return await this.#parts.objects.get(blob.objectKey, options)
+    } catch (error) {
+      if (!isDomainError(error, 'not_found')) throw error
+      this.#parts.onDamaged?.(blob)
+      throw new DomainError(
+        'unavailable',
+        `The object store does not have the bytes of the blob ${blob.digest}; look at the store if that goes on.`,
+        { resource: 'blob', name: blob.digest },
+        { cause: error },
+      )
+    }
   }
 
   async presign(digest: Digest, expiresInSeconds: number, options?: Abortable): Promise<URL | undefined> {

@@ -1,7 +1,7 @@
 import { isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
-import type { UploadProgress } from '../metadata/metadata.ts'
 import { unknownUpload } from '../metadata/upload-errors.ts'
+import type { UploadProgress } from '../metadata/upload-records.ts'
 import type { MultipartUpload, UploadedPart } from '../objects/object-store.ts'
 import type { BlobStoreParts } from './blob-store-parts.ts'
 import { PartBuffer } from './part-buffer.ts'

@@ -10,6 +10,8 @@ export interface TrustOptions {
   readonly storedSize: number
   /** Whether the body is the whole blob, and to be checked. */
   readonly verifies: boolean
+  /** Told when they are not the blob's. */
+  readonly onDamaged?: (() => void) | undefined
 }
 
 /** The whole of a smaller blob may be in the first chunk: piped, it fails before its first byte has been sent. */
@@ -23,16 +25,18 @@ const directFromBytes = 256 * 1024
  */
 export function trustedBody(
   { digest, size, stream }: BlobBody,
-  { storedSize, verifies }: TrustOptions,
+  { storedSize, verifies, onDamaged }: TrustOptions,
 ): BlobBody {
   const what = { resource: 'blob', name: digest } as const
-  const asFailure = (cause?: DomainError) =>
-    new DomainError(
+  const asFailure = (cause?: DomainError) => {
+    onDamaged?.()
+    return new DomainError(
       'unavailable',
       `The object store does not give the bytes of the blob ${digest} as they were stored; look at the store if that goes on.`,
       what,
       { cause },
     )
+  }
   if (storedSize !== size) {
     stream.on('error', () => {}).destroy()
     throw asFailure()

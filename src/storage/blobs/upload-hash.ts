@@ -8,7 +8,7 @@ import {
   type ResumableDigester,
   resumeDigester,
 } from '../digest.ts'
-import type { UploadRecord } from '../metadata/metadata.ts'
+import type { UploadRecord } from '../metadata/upload-records.ts'
 
 /** What is known of the bytes up to an offset. */
 export interface HashMark {

@@ -1,7 +1,7 @@
 import { setImmediate as others } from 'node:timers/promises'
 import { type DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
-import type { UploadRecord } from '../metadata/metadata.ts'
+import type { UploadRecord } from '../metadata/upload-records.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { UnfinishedWrite } from '../objects/object-store.ts'
 import type { BlobStoreParts } from './blob-store-parts.ts'

@@ -1,7 +1,7 @@
 import type { Abortable } from '../abortable.ts'
 import type { BlobInfo } from '../blobs/blob-store.ts'
 import type { Digest } from '../digest.ts'
-import type { ManifestInfo } from '../metadata/metadata.ts'
+import type { ManifestInfo } from '../metadata/manifest-records.ts'
 import type { Platform } from '../platform.ts'
 import type { Reference, RepositoryName, Tag } from '../reference.ts'
 import { BlobCopier } from './blob-copier.ts'
@@ -31,6 +31,8 @@ export interface CopyOptions extends Abortable {
    * platforms, or what it names may have been deleted. The source is asked for no more than is missing.
    */
   readonly thorough?: boolean | undefined
+  /** With `thorough`: looks also for the blobs of the images that the target has. */
+  readonly repairs?: boolean | undefined
   /** Repositories at the target's place that may have the blobs already. */
   readonly mountFrom?: readonly RepositoryName[] | undefined
   /** Blobs at once. */

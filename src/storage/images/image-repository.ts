@@ -2,7 +2,7 @@ import type { Abortable } from '../abortable.ts'
 import type { BlobBody, BlobInfo, OpenBlobOptions } from '../blobs/blob-store.ts'
 import type { Descriptor } from '../descriptor.ts'
 import type { Digest } from '../digest.ts'
-import type { ManifestInfo, StoredManifest } from '../metadata/metadata.ts'
+import type { ManifestInfo, StoredManifest } from '../metadata/manifest-records.ts'
 import type { Reference, RepositoryName, Tag } from '../reference.ts'
 
 /**
@@ -57,6 +57,11 @@ export interface WritableRepository extends ReadableRepository {
    * where the place takes sparse indexes. @throws DomainError `missing_reference`, `denied`, `conflict`.
    */
   putManifest(manifest: StoredManifest, tags: readonly Tag[], options?: Abortable): Promise<void>
+  /**
+   * Whether what is there lacks blobs that it had, because they were damaged. Without it nobody can tell, and what is there
+   * is taken to be whole.
+   */
+  lacksBlobs?(options?: Abortable): Promise<boolean>
   /** @throws DomainError `not_found`, `denied`, `unsupported`. */
   deleteTag(tag: Tag, options?: Abortable): Promise<void>
 }

@@ -2,7 +2,7 @@ import type { Descriptor } from '../descriptor.ts'
 import type { Digest } from '../digest.ts'
 import { edgesOf, type ImageIndex, type ImageManifest, parseManifest } from '../manifest.ts'
 import { isManifestMediaType, manifestKindOf } from '../media-types.ts'
-import type { ManifestInfo, StoredManifest } from '../metadata/metadata.ts'
+import type { ManifestInfo, StoredManifest } from '../metadata/manifest-records.ts'
 import type { Platform } from '../platform.ts'
 import type { Tag } from '../reference.ts'
 import type { BlobCopier } from './blob-copier.ts'
@@ -57,7 +57,8 @@ export class ManifestCopier {
     progress.manifest?.(wanted.digest, 'begun')
     const present = options.present ?? (await this.#findPresent(wanted))
     if (present !== undefined) progress.manifest?.(wanted.digest, 'present')
-    if (present !== undefined && manifestKindOf(present.mediaType) === 'image')
+    const isBelieved = this.#scope.options.repairs !== true
+    if (present !== undefined && isBelieved && manifestKindOf(present.mediaType) === 'image')
       return this.#ready({ info: present, stored: undefined, isPresent: true })
 
     const place = present === undefined ? source : target

@@ -1,7 +1,7 @@
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { algorithmOf, type Digest, digestOf } from '../digest.ts'
-import type { StoredManifest } from '../metadata/metadata.ts'
+import type { StoredManifest } from '../metadata/manifest-records.ts'
 import type { ReadableRepository } from './image-repository.ts'
 
 export interface WantedManifest {

@@ -1,7 +1,7 @@
 import type { Descriptor } from '../descriptor.ts'
 import type { Digest } from '../digest.ts'
 import { isManifestMediaType } from '../media-types.ts'
-import type { ManifestInfo } from '../metadata/metadata.ts'
+import type { ManifestInfo } from '../metadata/manifest-records.ts'
 import type { Tag } from '../reference.ts'
 import { copyLimits, defaultConcurrency } from './copy-limits.ts'
 import type { CopyScope } from './copy-scope.ts'

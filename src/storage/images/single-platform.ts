@@ -1,7 +1,7 @@
 import { DomainError } from '../../errors.ts'
 import { parseManifest } from '../manifest.ts'
 import { manifestKindOf } from '../media-types.ts'
-import type { ManifestInfo } from '../metadata/metadata.ts'
+import type { ManifestInfo } from '../metadata/manifest-records.ts'
 import type { Platform } from '../platform.ts'
 import { childFor, noSuchPlatform } from './chosen-children.ts'
 import { copyLimits } from './copy-limits.ts'

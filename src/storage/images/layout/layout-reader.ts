@@ -4,7 +4,7 @@ import type { BlobBody, BlobInfo, OpenBlobOptions } from '../../blobs/blob-store
 import type { Descriptor } from '../../descriptor.ts'
 import { algorithmOf, type Digest, digestOf } from '../../digest.ts'
 import { artifactTypeOf, type Manifest, maxManifestBytes, parseManifest } from '../../manifest.ts'
-import type { ManifestInfo, StoredManifest } from '../../metadata/metadata.ts'
+import type { ManifestInfo, StoredManifest } from '../../metadata/manifest-records.ts'
 import { selectRange } from '../../objects/byte-range.ts'
 import { FileRangeStream } from '../../objects/file-range-stream.ts'
 import { formatReference, type Reference, type Tag } from '../../reference.ts'

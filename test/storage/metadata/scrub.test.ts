@@ -1,0 +1,17 @@
+import { after, before, describe } from 'node:test'
+import { scrubContract } from '../../contract/metadata-scrub.ts'
+import { openPostgresTwice, openSqliteTwice } from '../../support/open-metadata.ts'
+import { type PostgresTestServer, startPostgres } from '../../support/postgres.ts'
+import { skipWithout } from '../../support/programs.ts'
+
+scrubContract('SQLite', openSqliteTwice)
+
+describe('PostgreSQL', { skip: await skipWithout('postgres') }, () => {
+  let server: PostgresTestServer
+  before(async () => {
+    server = await startPostgres()
+  })
+  after(() => server[Symbol.asyncDispose]())
+
+  scrubContract('PostgreSQL', now => openPostgresTwice(server, now))
+})
