@@ -1,6 +1,7 @@
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
+import type { HopId } from '../../storage/remote/hops.ts'
 import type { PullQuota, RemoteRegistries, RemoteRegistry } from '../../storage/remote/remote-registries.ts'
 import type { Upstream, UpstreamRepository, UpstreamSettings, Upstreams } from './upstream.ts'
 import { type AskOutcome, UpstreamGate } from './upstream-gate.ts'
@@ -19,6 +20,17 @@ export interface UpstreamObserver {
   asked?(upstream: string, outcome: AskOutcome): void
   /** What upstream has said of how much may still be pulled. */
   quota?(upstream: string, quota: PullQuota): void
+  /** It is left alone from now on. */
+  blocked?(upstream: string, block: UpstreamBlock): void
+  /** It has answered again. */
+  freed?(upstream: string): void
+}
+
+export interface UpstreamBlock {
+  readonly by: DomainError
+  readonly forMs: number
+  /** What it has last said. */
+  readonly pullQuota: PullQuota | undefined
 }
 
 export interface UpstreamState {
@@ -36,17 +48,21 @@ const maxWaitMs = 3_000
 export class ConfiguredUpstreams implements Upstreams {
   readonly #upstreams: readonly OpenedUpstream[]
 
-  /** @throws DomainError `invalid`, `denied` for credentials that there are not, or that are for another registry. */
+  /**
+   * @param self what this registry is called where its questions are passed on; nothing unless given.
+   * @throws DomainError `invalid`, `denied` for credentials that there are not, or that are for another registry.
+   */
   constructor(
     upstreams: readonly ConfiguredUpstream[],
     remote: Pick<RemoteRegistries, 'open'>,
     observer: UpstreamObserver = {},
+    self?: HopId,
   ) {
-    this.#upstreams = upstreams.map(upstream => new OpenedUpstream(upstream, remote, observer))
+    this.#upstreams = upstreams.map(upstream => new OpenedUpstream(upstream, remote, observer, self))
   }
 
-  of(repository: RepositoryName): UpstreamRepository | undefined {
-    return upstreamOf(this.#upstreams, repository)?.repository(repository)
+  of(repository: RepositoryName, hops: readonly HopId[] = []): UpstreamRepository | undefined {
+    return upstreamOf(this.#upstreams, repository)?.repository(repository, hops)
   }
 
   states(): readonly UpstreamState[] {
@@ -59,6 +75,7 @@ class OpenedUpstream implements Upstream {
   readonly prefix: RepositoryName
   readonly settings: UpstreamSettings
   readonly #names: UpstreamNames
+  readonly #self: HopId | undefined
   readonly #gate: UpstreamGate
   readonly #registry: RemoteRegistry
 
@@ -66,12 +83,19 @@ class OpenedUpstream implements Upstream {
     { name, credentials, settings, ...names }: ConfiguredUpstream,
     remote: Pick<RemoteRegistries, 'open'>,
     observer: UpstreamObserver,
+    self: HopId | undefined,
   ) {
+    this.#self = self
     this.name = name
     this.prefix = names.prefix
     this.settings = settings
     this.#names = names
-    this.#gate = new UpstreamGate({ name, onAnswer: outcome => observer.asked?.(name, outcome) })
+    this.#gate = new UpstreamGate({
+      name,
+      onAnswer: outcome => observer.asked?.(name, outcome),
+      onBlocked: (by, forMs) => observer.blocked?.(name, { by, forMs, pullQuota: this.#registry.pullQuota }),
+      onFreed: () => observer.freed?.(name),
+    })
     this.#registry = remote.open(names.registry, {
       credentials,
       retries: { attempts, maxWaitMs },
@@ -92,9 +116,11 @@ class OpenedUpstream implements Upstream {
   }
 
   /** @throws DomainError `not_found`. */
-  repository(repository: RepositoryName): UpstreamRepository {
+  repository(repository: RepositoryName, hops: readonly HopId[]): UpstreamRepository {
     const name = sourceNameOf(this.#names, repository)
-    if (name !== undefined) return { upstream: this, repository, source: this.#registry.repository(name) }
+    const passed = { hops: this.#self === undefined ? hops : [...hops, this.#self] }
+    if (name !== undefined)
+      return { upstream: this, repository, hops, source: this.#registry.repository(name, passed) }
     throw new DomainError(
       'not_found',
       `${repository} is not here: its name would be too long at ${this.name}.`,

@@ -1,7 +1,7 @@
 import { isDomainError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { Abortable } from '../../storage/abortable.ts'
-import type { ManifestRecords } from '../../storage/metadata/metadata.ts'
+import type { ManifestRecords } from '../../storage/metadata/manifest-records.ts'
 import type { PulledManifest, UpstreamRecords } from '../../storage/metadata/mirror-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import { pullThroughRequester } from './requester.ts'
@@ -90,7 +90,7 @@ async function remove(
   options: Abortable,
 ): Promise<Fate> {
   try {
-    await records.deleteManifest(repository, digest, { ...options, by: pullThroughRequester })
+    await records.deleteManifest(repository, digest, { ...options, by: pullThroughRequester, isFinal: true })
     return 'removed'
   } catch (error) {
     // Another process was faster; or a rule of the tenant protects its tag.

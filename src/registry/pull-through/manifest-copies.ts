@@ -7,9 +7,9 @@ import type {
   ManifestInfo,
   ManifestRecords,
   StoredManifest,
-  TagRecords,
-} from '../../storage/metadata/metadata.ts'
+} from '../../storage/metadata/manifest-records.ts'
 import type { UpstreamRecords } from '../../storage/metadata/mirror-records.ts'
+import type { TagRecords } from '../../storage/metadata/tag-records.ts'
 import type { Reference, RepositoryName, Tag } from '../../storage/reference.ts'
 import { pullThroughRequester } from './requester.ts'
 import type { UpstreamRepository } from './upstream.ts'

@@ -2,12 +2,12 @@ import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import { algorithmOf, type Digest, digestOf } from '../../storage/digest.ts'
 import { parseManifest } from '../../storage/manifest.ts'
-import type { ManifestInfo, StoredManifest } from '../../storage/metadata/metadata.ts'
+import type { ManifestInfo, StoredManifest } from '../../storage/metadata/manifest-records.ts'
 import { formatReference, type Reference, type Tag } from '../../storage/reference.ts'
 import type { FoundTag, Keeping, ManifestCopies } from './manifest-copies.ts'
 import { SharedWork } from './shared-work.ts'
 import { tagStateOf } from './tag-state.ts'
-import type { Upstream, UpstreamRepository } from './upstream.ts'
+import { flightOf, type Upstream, type UpstreamRepository } from './upstream.ts'
 
 export interface ManifestQuestionsOptions {
   readonly copies: ManifestCopies
@@ -54,7 +54,7 @@ export class ManifestQuestions implements AsyncDisposable {
   check(at: UpstreamRepository, tag: Tag, local: Digest | undefined, options: Abortable): Promise<TagAnswer> {
     const reference = { kind: 'tag', tag } as const
     return this.#tags.do(
-      keyOf(at, reference),
+      keyOf(at, reference) + flightOf(at),
       async working => {
         // It may have been compared since whoever wants to know has looked.
         if (await this.#isFresh(at, tag, working)) return { kind: 'here' }
@@ -139,7 +139,7 @@ export class ManifestQuestions implements AsyncDisposable {
   /** What upstream has, without fetching it. */
   head(at: UpstreamRepository, reference: Reference, options: Abortable): Promise<ManifestInfo> {
     return this.#heads.do(
-      keyOf(at, reference),
+      keyOf(at, reference) + flightOf(at),
       async working => {
         const info = await at.upstream.ask(asked => at.source.stat(reference, asked), working)
         checkDigest(at, reference, info.digest)
@@ -157,7 +157,7 @@ export class ManifestQuestions implements AsyncDisposable {
     options: Abortable,
   ): Promise<FetchedManifest> {
     return this.#gets.do(
-      keyOf(at, reference),
+      keyOf(at, reference) + flightOf(at),
       async working => {
         // It may have come since whoever wants it has looked.
         const present =

@@ -4,17 +4,17 @@ import type { Handler, HandlerLayer } from '../handler.ts'
 import { manifestHeadReply, manifestReply, wantedOf } from '../handlers/manifests.ts'
 import type { Reply } from '../reply.ts'
 import { digestParamOf, type RegistryRequest, repositoryOf } from '../request.ts'
-import { parseDigest } from '../../storage/digest.ts'
+import { type HopId, hopsIn } from '../../storage/remote/hops.ts'
 import type { BlobStore } from '../../storage/blobs/blob-store.ts'
 import type { TrustRecords } from '../trust/trust-judge.ts'
 import { UpstreamSignatures } from './upstream-signatures.ts'
 import type { ProxiedBlobs } from './blobs/proxied-blobs.ts'
 import { referrersReply, tagsReply } from './list-replies.ts'
 import { type CopyRecords, ManifestCopies } from './manifest-copies.ts'
-import { PullNotes, type PullNotesOptions } from './pull-notes.ts'
+import { loopAsTold, refuseLoop } from './loops.ts'
 import { markStale } from './stale.ts'
 import type { Upstream, UpstreamRepository, Upstreams } from './upstream.ts'
-import { failureKindOf, upstreamAway } from './upstream-failure.ts'
+import { failureKindOf, isLoop, upstreamAway } from './upstream-failure.ts'
 import { UpstreamLists } from './upstream-lists.ts'
 import { UpstreamManifests, type UpstreamManifestsOptions } from './upstream-manifests.ts'
 
@@ -32,7 +32,9 @@ export interface PullThroughObserver {
 
 export interface PullThroughOptions extends Pick<UpstreamManifestsOptions, 'now' | 'patienceMs'> {
   readonly upstreams: Upstreams
-  readonly records: CopyRecords & PullNotesOptions['records']
+  /** What this registry is called where its questions are passed on. */
+  readonly self?: HopId | undefined
+  readonly records: CopyRecords
   /** Disposed by whoever made it. */
   readonly blobs: Pick<ProxiedBlobs, 'get' | 'head'>
   readonly log: Logger
@@ -56,7 +58,6 @@ export class PullThrough implements HandlerLayer, AsyncDisposable {
   readonly #options: PullThroughOptions
   readonly #manifests: UpstreamManifests
   readonly #lists = new UpstreamLists()
-  readonly #notes: PullNotes
   readonly #now: () => number
 
   constructor(options: PullThroughOptions) {
@@ -69,15 +70,21 @@ export class PullThrough implements HandlerLayer, AsyncDisposable {
       now,
       patienceMs,
     })
-    this.#notes = new PullNotes({ records, log, now })
   }
 
   around(operation: string, handler: Handler): Handler {
     const answer = this.#answerOf(operation)
     if (answer === undefined) return handler
     return async request => {
-      const at = this.#options.upstreams.of(repositoryOf(request))
-      return at === undefined ? await handler(request) : await answer(request, at, handler)
+      const { upstreams, self } = this.#options
+      const at = upstreams.of(repositoryOf(request), hopsIn(request.headers['via']))
+      if (at === undefined) return await handler(request)
+      try {
+        refuseLoop(at, self)
+        return await answer(request, at, handler)
+      } catch (error) {
+        throw loopAsTold(error, at)
+      }
     }
   }
 
@@ -93,11 +100,10 @@ export class PullThrough implements HandlerLayer, AsyncDisposable {
     })
   }
 
-  /** Breaks off what is being asked, and writes what waits to be written. */
+  /** Breaks off what is being asked. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#manifests[Symbol.asyncDispose]()
     await this.#lists[Symbol.asyncDispose]()
-    await this.#notes[Symbol.asyncDispose]()
   }
 
   #answerOf(operation: string): Answer | undefined {
@@ -130,10 +136,7 @@ export class PullThrough implements HandlerLayer, AsyncDisposable {
     const found = await this.#manifests.find(at, wantedOf(request), 'bytes', { signal: request.signal })
     observer?.manifest?.(at.upstream, found.kind === 'here' ? 'hit' : 'miss')
     const reply = found.kind === 'fetched' ? manifestReply(request, found.manifest) : await ordinary(request)
-    if (reply.status === 200) {
-      observer?.sent?.(at.upstream, 'manifest', sizeOf(reply))
-      this.#notes.note(at.repository, parseDigest(reply.headers?.['Docker-Content-Digest'] ?? ''))
-    }
+    if (reply.status === 200) observer?.sent?.(at.upstream, 'manifest', sizeOf(reply))
     return found.kind === 'here' && found.stale !== undefined ? this.#stale(reply, at, found.stale) : reply
   }
 
@@ -170,6 +173,8 @@ export class PullThrough implements HandlerLayer, AsyncDisposable {
   ): Promise<Reply> {
     const kind = request.signal.aborted || isOfRequest(error) ? undefined : failureKindOf(error)
     if (kind === undefined) throw error
+    // An empty list of ours would be taken for upstream's all the way round.
+    if (isLoop(error)) throw upstreamAway(at, error)
     if (kind !== 'away' && !at.upstream.settings.keepAbsent) throw missing(at, error)
     const failure = kind === 'away' ? upstreamAway(at, error) : missing(at, error)
     try {

@@ -1,7 +1,7 @@
 import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import { tenantOf } from '../../storage/accounts/names.ts'
-import type { RepositoryRecords } from '../../storage/metadata/metadata.ts'
+import type { RepositoryRecords } from '../../storage/metadata/repository-records.ts'
 import type { TenantRecords } from '../../storage/metadata/tenant-records.ts'
 import { maxNameLength, parseRepositoryName, type RepositoryName } from '../../storage/reference.ts'
 import { nameBelow, ownNameOf, type UpstreamNames, upstreamOf } from './upstream-names.ts'

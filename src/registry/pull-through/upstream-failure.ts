@@ -33,12 +33,27 @@ export function absentUpstream(
   )
 }
 
+/** Whether upstream, or one behind it, says that it is asked by itself. */
+export function isLoop(error: unknown): error is DomainError {
+  return isDomainError(error) && error.details.isLoop === true
+}
+
+function loopAt(name: string, cause: DomainError): DomainError {
+  return new DomainError(
+    'unsupported',
+    `${name} is asked in a circle, so nothing can come of it; give that upstream another registry: ${cause.message}`,
+    { resource: 'registry', name, isLoop: true },
+    { cause },
+  )
+}
+
 /** That it cannot be known now. @param error one that {@link failureKindOf} calls `away`. */
 export function upstreamAway(
   { upstream }: Pick<UpstreamRepository, 'upstream'>,
   error: unknown,
 ): DomainError {
   const retryAfterSeconds = isDomainError(error) ? error.details.retryAfterSeconds : undefined
+  if (isLoop(error)) return loopAt(upstream.name, error)
   if (isDomainError(error, 'throttled'))
     return new DomainError(
       'throttled',

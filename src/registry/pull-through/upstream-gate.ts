@@ -11,6 +11,10 @@ export interface UpstreamGateOptions {
   readonly random?: (() => number) | undefined
   /** Told of each answer, by what it was. */
   readonly onAnswer?: ((outcome: AskOutcome) => void) | undefined
+  /** Told once it is left alone for longer than a moment. @param forMs from now on. */
+  readonly onBlocked?: ((by: DomainError, forMs: number) => void) | undefined
+  /** Told when it answers after that. */
+  readonly onFreed?: (() => void) | undefined
 }
 
 /** How a question ended: `failed` is any answer that is wrong; `refused` is 401 or 403; `closed` was not asked at all. */
@@ -20,6 +24,8 @@ export type AskOutcome = 'ok' | 'absent' | 'refused' | 'throttled' | 'unavailabl
 const maxAskedMs = 15 * 60_000
 /** The longest that we make ourselves. */
 const maxOwnMs = 60_000
+/** What is shorter happens to every registry now and then, and is nothing to tell of. */
+const toldMs = 5_000
 
 /**
  * Leaves an upstream alone that has asked us to, or does not answer: for as long as it says, else for a pause that grows
@@ -29,6 +35,7 @@ export class UpstreamGate {
   readonly #options: UpstreamGateOptions
   readonly #now: () => number
   #failures = 0
+  #isTold = false
   #closed: { readonly until: number; readonly by: DomainError } | undefined
 
   constructor(options: UpstreamGateOptions) {
@@ -91,6 +98,9 @@ export class UpstreamGate {
         : Math.min(Math.max(asked, 1) * 1000, maxAskedMs)
     const until = this.#now() + pauseMs
     if (isNews || until > (this.#closed?.until ?? 0)) this.#closed = { until, by: error }
+    if (this.#isTold || pauseMs < toldMs) return
+    this.#isTold = true
+    this.#options.onBlocked?.(error, pauseMs)
   }
 
   /** It speaks, whatever it says. */
@@ -100,6 +110,9 @@ export class UpstreamGate {
     if (this.closedSeconds > 0) return
     this.#failures = 0
     this.#closed = undefined
+    if (!this.#isTold) return
+    this.#isTold = false
+    this.#options.onFreed?.()
   }
 }
 

@@ -5,7 +5,7 @@ import type { Descriptor } from '../../storage/descriptor.ts'
 import type { Digest } from '../../storage/digest.ts'
 import type { RepositoryName, Tag } from '../../storage/reference.ts'
 import { SharedWork } from './shared-work.ts'
-import type { UpstreamRepository } from './upstream.ts'
+import { flightOf, type UpstreamRepository } from './upstream.ts'
 
 /** Entries of one list. */
 const maxEntries = 100_000
@@ -82,7 +82,7 @@ export class UpstreamLists implements AsyncDisposable {
     // The key says which kind it is.
     if (known !== undefined) return known as unknown as Listed<Item>
     return await work.do(
-      key,
+      key + flightOf(at),
       async working => {
         try {
           const listed = await at.upstream.ask(ask, working)

@@ -1,6 +1,6 @@
 import type { Abortable } from '../../storage/abortable.ts'
 import type { Digest } from '../../storage/digest.ts'
-import type { ManifestInfo, StoredManifest } from '../../storage/metadata/metadata.ts'
+import type { ManifestInfo, StoredManifest } from '../../storage/metadata/manifest-records.ts'
 import type { UpstreamTag } from '../../storage/metadata/mirror-records.ts'
 import { formatReference, type Reference, type Tag } from '../../storage/reference.ts'
 import { Absences } from './absences.ts'

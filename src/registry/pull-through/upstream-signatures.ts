@@ -10,7 +10,7 @@ import type {
   ReferrerList,
   ReferrerPage,
   StoredManifest,
-} from '../../storage/metadata/metadata.ts'
+} from '../../storage/metadata/manifest-records.ts'
 import type { Reference, RepositoryName } from '../../storage/reference.ts'
 import type { TrustRecords } from '../trust/trust-judge.ts'
 import type { UpstreamRepository, Upstreams } from './upstream.ts'

@@ -1,14 +1,16 @@
 import type { Abortable } from '../../storage/abortable.ts'
 import type { ReadableRepository } from '../../storage/images/image-repository.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
+import type { HopId } from '../../storage/remote/hops.ts'
 
 /** CONTRACT. What pull-through stands in front of. */
 export interface Upstreams {
   /**
    * The upstream whose prefix the repository is under; undefined for our own repositories.
+   * @param hops registries that have passed the request on to this one; none unless given.
    * @throws DomainError `not_found` for what upstream could not have, because its name would be too long there.
    */
-  of(repository: RepositoryName): UpstreamRepository | undefined
+  of(repository: RepositoryName, hops?: readonly HopId[]): UpstreamRepository | undefined
 }
 
 /** One of our repositories that is a copy of one upstream, as far as somebody has asked for it. */
@@ -18,6 +20,17 @@ export interface UpstreamRepository {
   readonly repository: RepositoryName
   /** As the user that is configured for this upstream, and nobody else. */
   readonly source: ReadableRepository
+  /** Registries that have passed the request on to this one; {@link source} is told of them. None unless given. */
+  readonly hops?: readonly HopId[] | undefined
+}
+
+/**
+ * What tells questions of some from those of others. What was passed on is never the same question as what clients ask
+ * themselves: two registries that ask one another would wait for one another, and whoever makes hops up would spoil the
+ * answer of all who wait for it.
+ */
+export function flightOf({ hops = [] }: Pick<UpstreamRepository, 'hops'>): string {
+  return hops.length === 0 ? '' : ` by ${hops.join(' ')}`
 }
 
 export interface Upstream {

@@ -1,7 +1,7 @@
 import type { Logger } from '../../../log.ts'
 import type { BlobStore } from '../../../storage/blobs/blob-store.ts'
 import type { WritableRepository } from '../../../storage/images/image-repository.ts'
-import type { BlobRecords } from '../../../storage/metadata/metadata.ts'
+import type { BlobRecords } from '../../../storage/metadata/blob-records.ts'
 import type { TransferRecords, UpstreamRecords } from '../../../storage/metadata/mirror-records.ts'
 import type { RepositoryName } from '../../../storage/reference.ts'
 import type { Spool } from '../../../storage/spool/spool.ts'

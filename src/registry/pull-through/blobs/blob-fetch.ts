@@ -2,7 +2,7 @@ import { type Abortable, orAbort } from '../../../storage/abortable.ts'
 import type { BlobInfo } from '../../../storage/blobs/blob-store.ts'
 import type { Digest } from '../../../storage/digest.ts'
 import type { SpoolPlace } from '../../../storage/spool/spool.ts'
-import type { UpstreamRepository } from '../upstream.ts'
+import { flightOf, type UpstreamRepository } from '../upstream.ts'
 import type { BlobFetchParts } from './blob-fetch-parts.ts'
 import { BlobStoring } from './blob-storing.ts'
 import { fetchFailure, givenUp, isRefusal } from './fetch-failure.ts'
@@ -47,6 +47,7 @@ export class BlobFetch {
   readonly #upstreamBlob: UpstreamBlob
   #copy: FetchedCopy | undefined
   #isStoring = true
+  #isComing = false
   /** Settles when nothing of it is left; never rejects. */
   readonly closed: Promise<void>
 
@@ -62,6 +63,11 @@ export class BlobFetch {
     // Those who want to know ask later, or have left.
     this.#begun.promise.catch(() => {})
     this.closed = this.#run()
+  }
+
+  /** Whether upstream has begun to send it. */
+  get isComing(): boolean {
+    return this.#isComing
   }
 
   /** @throws what has gone wrong before anything came, as clients are told. */
@@ -115,7 +121,8 @@ export class BlobFetch {
     const turn = await FillTurn.take(records, this.#at.repository, this.#digest, {
       leaseMs: settings.leaseMs,
       pollMs: settings.pollMs,
-      withinMs: settings.answerWithinMs,
+      // Who asks for somebody else may be waited for by whom it waits for, in a circle.
+      withinMs: flightOf(this.#at) === '' ? settings.answerWithinMs : settings.passedOnWithinMs,
       isHere: options => this.#isHere(options),
       signal: this.#signal,
     })
@@ -184,6 +191,7 @@ export class BlobFetch {
       signal: this.#signal,
     })
     this.#copy = copy
+    this.#isComing = true
     void copy.ended.then(ended => {
       if (ended !== undefined) this.#onOver()
     })

@@ -1,13 +1,13 @@
 import type { Digest } from '../../../storage/digest.ts'
-import type { UpstreamRepository } from '../upstream.ts'
+import { flightOf, type UpstreamRepository } from '../upstream.ts'
 import { BlobFetch } from './blob-fetch.ts'
 import type { BlobFetchParts } from './blob-fetch-parts.ts'
 
 /** All blobs that this process fetches now, each once, for whoever asks. Disposing it breaks them off. */
 export class BlobFetches implements AsyncDisposable {
   readonly #parts: BlobFetchParts
-  /** Those that can be joined. */
-  readonly #open = new Map<string, BlobFetch>()
+  /** Those that can be joined, by blob, and then by whom they are for. */
+  readonly #open = new Map<string, Map<string, BlobFetch>>()
   readonly #all = new Set<BlobFetch>()
   #kept = 0
 
@@ -23,15 +23,20 @@ export class BlobFetches implements AsyncDisposable {
   /** The fetch that is under way, or a new one. Those that are kept and those that are not are apart. */
   join(at: UpstreamRepository, digest: Digest, keeps: boolean): { fetch: BlobFetch; isNew: boolean } {
     const key = `${keeps ? 'kept' : 'passed'} ${at.repository}@${digest}`
-    const open = this.#open.get(key)
+    const flight = flightOf(at)
+    const known = this.#open.get(key) ?? new Map<string, BlobFetch>()
+    // What upstream has begun to send waits for nobody, so anybody may read it along.
+    const open = known.get(flight) ?? [...known.values()].find(({ isComing }) => isComing)
     if (open !== undefined) return { fetch: open, isNew: false }
     const fetch: BlobFetch = new BlobFetch(this.#parts, at, digest, {
       keeps,
       onOver: () => {
-        if (this.#open.get(key) === fetch) this.#open.delete(key)
+        if (known.get(flight) === fetch) known.delete(flight)
+        if (known.size === 0 && this.#open.get(key) === known) this.#open.delete(key)
       },
     })
-    this.#open.set(key, fetch)
+    known.set(flight, fetch)
+    this.#open.set(key, known)
     this.#all.add(fetch)
     if (keeps) this.#kept += 1
     void fetch.closed.then(() => {

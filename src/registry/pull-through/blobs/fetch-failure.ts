@@ -1,7 +1,7 @@
 import { DomainError, isAbort, isDomainError } from '../../../errors.ts'
 import type { Digest } from '../../../storage/digest.ts'
 import type { UpstreamRepository } from '../upstream.ts'
-import { absentUpstream, failureKindOf, upstreamAway } from '../upstream-failure.ts'
+import { absentUpstream, failureKindOf, isLoop, upstreamAway } from '../upstream-failure.ts'
 
 /**
  * What a client is told of a blob that does not come. What upstream does not give us, for whatever reason, is not there:
@@ -31,6 +31,7 @@ export function isWrongContent(error: unknown): boolean {
 
 /** Whether upstream has only said that it does not give the blob, or not now. */
 export function isRefusal(error: unknown): boolean {
+  if (isLoop(error)) return true
   return isDomainError(error, 'not_found', 'unauthorized', 'denied', 'throttled', 'unavailable')
 }
 

@@ -5,6 +5,8 @@ export interface BlobFetchSettings {
    * after this it is asked for once more, for them alone, and not kept.
    */
   readonly answerWithinMs: number
+  /** The same for another registry that passes a question on. */
+  readonly passedOnWithinMs: number
   /** For room in the spool. */
   readonly roomWithinMs: number
   /** For slow clients, all in all, where there is no room in the spool; then they read it when it is stored. */
@@ -25,6 +27,7 @@ export interface BlobFetchSettings {
 
 export const defaultBlobFetchSettings: BlobFetchSettings = Object.freeze({
   answerWithinMs: 20_000,
+  passedOnWithinMs: 2_000,
   roomWithinMs: 2_000,
   slowClientsMs: 30_000,
   fetchWithinMs: 6 * 3_600_000,

@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import type { Logger } from '../../log.ts'
 import type { Digest } from '../../storage/digest.ts'
-import { hourMs } from '../../storage/durations.ts'
 import type { PulledManifest, UpstreamRecords } from '../../storage/metadata/mirror-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import { BatchWriter } from '../batch-writer.ts'
+import { pullNoteMs } from './ready-policy.ts'
 
 export interface PullNotesOptions {
   readonly records: Pick<UpstreamRecords, 'notePulled'>
@@ -17,13 +17,18 @@ export interface PullNotesOptions {
 
 const maxRemembered = 50_000
 
-/** Remembers what is pulled, so that what nobody pulls can be evicted: roughly, for eviction counts in days. */
-export class PullNotes implements AsyncDisposable {
+/** Told of manifests that are pulled. Never waits and never fails. */
+export interface PullNoter {
+  note(repository: RepositoryName, digest: Digest): void
+}
+
+/** Remembers when what is pulled was pulled last, roughly: rules and eviction count in days. */
+export class PullNotes implements PullNoter, AsyncDisposable {
   readonly #writer: BatchWriter<PulledManifest>
   readonly #noted: LRUCache<string, true>
   readonly #now: () => number
 
-  constructor({ records, log, now = Date.now, everyMs = hourMs }: PullNotesOptions) {
+  constructor({ records, log, now = Date.now, everyMs = pullNoteMs }: PullNotesOptions) {
     this.#now = now
     this.#noted = new LRUCache({ max: maxRemembered, ttl: everyMs })
     this.#writer = new BatchWriter({
@@ -38,7 +43,6 @@ export class PullNotes implements AsyncDisposable {
     })
   }
 
-  /** Never waits and never fails. */
   note(repository: RepositoryName, digest: Digest): void {
     const key = `${repository}@${digest}`
     if (this.#noted.has(key)) return
