@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import { adminCommands } from './cli/admin/commands.ts'
+import { manifestCommand } from './cli/admin/manifest-commands.ts'
+import { tagCommand } from './cli/admin/tag-commands.ts'
 import { adoptCommand } from './cli/adopt-command.ts'
+import { backupCommand } from './cli/backup-command.ts'
 import { configCommand } from './cli/config-command.ts'
 import { copyCommand } from './cli/copy-command.ts'
 import { databaseCommand } from './cli/database-command.ts'
@@ -12,6 +15,9 @@ import { imageCommands } from './cli/image-commands.ts'
 import { mirrorCommand } from './cli/mirror/mirror-commands.ts'
 import { openApiCommand } from './cli/openapi-command.ts'
 import { pruneCommand } from './cli/prune-command.ts'
+import { reconcileCommand, restoreCommand } from './cli/restore-command.ts'
+import { retentionCommand } from './cli/retention/retention-command.ts'
+import { scrubCommand } from './cli/scrub-command.ts'
 import { serverCommands } from './cli/server-commands.ts'
 import { storageCommand } from './cli/storage-command.ts'
 import { trustCommand } from './cli/trust-command.ts'
@@ -33,7 +39,13 @@ program.addCommand(adoptCommand().helpGroup('Content:'))
 program.addCommand(mirrorCommand().helpGroup('Content:'))
 program.addCommand(copyCommand().helpGroup('Content:'))
 program.addCommand(trustCommand().helpGroup('Content:'))
+for (const command of [tagCommand(), manifestCommand()]) program.addCommand(command.helpGroup('Content:'))
 program.addCommand(gcCommand().helpGroup('Content:'))
+program.addCommand(retentionCommand().helpGroup('Content:'))
+program.addCommand(scrubCommand().helpGroup('Content:'))
+program.addCommand(backupCommand().helpGroup('Content:'))
+program.addCommand(restoreCommand().helpGroup('Content:'))
+program.addCommand(reconcileCommand().helpGroup('Content:'))
 program.addCommand(configCommand().helpGroup('Configuration:'))
 program.addCommand(storageCommand().helpGroup('Configuration:'))
 program.addCommand(zfsCommand().helpGroup('Configuration:'))

@@ -48,6 +48,8 @@ export type Resource =
   | 'quota'
   | 'mirror'
   | 'garbage'
+  | 'scrub'
+  | 'backup'
 
 /** RFC 6749, 5.2. */
 export type OAuthError = 'invalid_request' | 'invalid_grant' | 'unsupported_grant_type'
@@ -67,6 +69,8 @@ export interface ErrorDetails {
   readonly challenge?: string | undefined
   /** What it is called in the other form of errors that clients of a token service read. */
   readonly oauth?: OAuthError | undefined
+  /** Whether a request has come back to a registry that has passed it on. */
+  readonly isLoop?: boolean | undefined
   /**
    * By which rule something was refused, and whom: the account that has proved who it is, or the name that somebody only
    * claimed. For the audit log, not for the caller.

@@ -200,6 +200,16 @@ describe('configuration', () => {
       /events\.endpoints is not valid: .*name a/,
     ],
     [
+      "runs in distribution's format",
+      'events: { endpoints: [{ name: a, url: "http://x", kinds: [tag, mirror] }] }',
+      /events\.endpoints\.0\.kinds is not valid: .*cloudevents/,
+    ],
+    [
+      'a webhook that is told of nothing',
+      'events: { endpoints: [{ name: a, url: "http://x", kinds: [] }] }',
+      /events\.endpoints\.0\.kinds/,
+    ],
+    [
       'a password in a URL',
       'events: { endpoints: [{ name: a, url: "http://u:p@x" }] }',
       /events\.endpoints\.0\.url is not valid: .*headersFile/,

@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { isComplete } from '../storage/adopt/adopt-report.ts'
-import { createAdoptDisplay } from './adopt-display.ts'
 import { exitCodes } from './exit.ts'
 import { type CommonFlags, commandWithConfig, configOf, jsonOption } from './options.ts'
 import { parseAdoptSource } from './registry/adopt-source.ts'
@@ -36,6 +35,7 @@ something was left out; each such thing is a line of the output.`,
       const source = parseAdoptSource(flags.from)
       const { signal } = abortOnSignals()
       const { adoptInto } = await import('./registry/adopt.ts')
+      const { createAdoptDisplay } = await import('./adopt-display.ts')
       const display = createAdoptDisplay(process.stdout, flags.json ?? false)
       try {
         const report = await adoptInto(config, source, {

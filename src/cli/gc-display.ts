@@ -39,8 +39,12 @@ export function describeTick(tick: GcTickView): string {
   return `${manifests} manifests, ${links} links, ${blobs} blobs (${formatBytes(bytes)}) and ${repositories} repositories gone; ${objects} objects deleted${lines.join('')}`
 }
 
-export function describeExplanation({ digest, holdings, objectGoesAt }: GcExplanationView): string {
+export function describeExplanation({ digest, holdings, fault, objectGoesAt }: GcExplanationView): string {
   const lines = holdings.map(holding => `${printable(holding.repository)}: ${describeHolding(holding)}`)
+  if (fault !== null)
+    lines.push(
+      `${digest}: found ${fault.kind} ${fault.foundAt} (${printable(fault.detail)}); nobody gets it until it is pushed again`,
+    )
   if (objectGoesAt !== null)
     lines.push(`${digest}: a blob of it is gone; its object is deleted after ${objectGoesAt}`)
   return lines.join('\n')
@@ -51,13 +55,18 @@ function describeHolding({
   kind,
   path,
   keptBy,
+  keptByDeleted,
+  goesAt,
   reviewAt,
   since,
   subject,
 }: GcHoldingView): string {
+  if (goesAt !== null) return `manifest, deleted at ${since}, can be taken back until ${goesAt}`
   if (path !== null)
     return `${kind}, kept because ${[`${printable(repository)}:${printable(path.tag)}`, ...path.digests].join(' -> ')}`
   if (keptBy !== null) return `${kind}, kept because the manifest ${keptBy} is there, which no tag names`
+  if (keptByDeleted !== null)
+    return `${kind}, kept because the manifest ${keptByDeleted.digest}, deleted at ${keptByDeleted.deletedAt}, can be taken back until ${keptByDeleted.goesAt}`
   if (reviewAt === null)
     return subject === null
       ? `${kind}, kept though no tag names it: collect.untaggedHours is not set`

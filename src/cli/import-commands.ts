@@ -4,7 +4,6 @@ import type { ImportRequest } from '../importer/import-service.ts'
 import type { JobSummary, LayerState } from '../importer/jobs/job-records.ts'
 import { parsePlatform } from '../storage/platform.ts'
 import { formatBytes, formatTable } from './format.ts'
-import { createImportDisplay } from './import-display.ts'
 import { wholeNumber } from './numbers.ts'
 import { openAgent, openImportService } from './open-import-service.ts'
 import { type CommonFlags, configOf, importerCommand, jsonOption } from './options.ts'
@@ -59,6 +58,7 @@ async function detach(request: ImportRequest, flags: ImportFlags): Promise<void>
 async function follow(request: ImportRequest, flags: ImportFlags): Promise<void> {
   const { signal } = abortOnSignals()
   const { priority } = flags
+  const { createImportDisplay } = await import('./import-display.ts')
   const display = createImportDisplay(process.stdout, flags.json ?? false)
   const onEvent = display.onEvent.bind(display)
   try {
@@ -89,6 +89,7 @@ export function importsCommand(): Command {
 
 async function followJob(agent: AgentClient, id: string, { json }: ImportsFlags): Promise<void> {
   const { signal } = abortOnSignals()
+  const { createImportDisplay } = await import('./import-display.ts')
   const display = createImportDisplay(process.stdout, json ?? false)
   try {
     display.done(await agent.followImport(id, { signal, onEvent: event => display.onEvent(event) }))

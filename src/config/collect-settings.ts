@@ -16,6 +16,18 @@ export const collectSettings = z.strictObject({
     .describe(
       'How long a blob stays that no manifest names, and an empty repository. The same for all replicas; longer than any push takes.',
     ),
+  undeleteHours: z.coerce
+    .number()
+    .positive()
+    .max(hoursOfTenYears)
+    .optional()
+    .describe(
+      'How long what was deleted can be taken back, and its bytes stay and count; never less than graceHours, which it is unless given. The same for all replicas.',
+    ),
+  tagHistoryDays: positiveInteger()
+    .max(hoursOfTenYears / 24)
+    .default(90)
+    .describe('How long it is remembered what tags named before; never less than undeleteHours.'),
   objectDelayMinutes: z.coerce
     .number()
     .nonnegative()

@@ -19,6 +19,14 @@ export function completeEvents(events: Settings['events']): CompleteEvents {
   const names = events.endpoints.map(({ name }) => name)
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw invalidSetting('events.endpoints', `there are two of the name ${twice}`)
+  const deaf = events.endpoints.findIndex(
+    ({ format, kinds }) => format === 'distribution' && kinds.some(kind => runKinds.has(kind)),
+  )
+  if (deaf >= 0)
+    throw invalidSetting(
+      `events.endpoints.${deaf}.kinds`,
+      "distribution's format has no place for mirror and upstream; take format: cloudevents",
+    )
   return {
     ...events,
     endpoints: events.endpoints.map((endpoint, index) => ({
@@ -28,6 +36,8 @@ export function completeEvents(events: Settings['events']): CompleteEvents {
     })),
   }
 }
+
+const runKinds: ReadonlySet<string> = new Set(['mirror', 'upstream'])
 
 /** Bytes, as Standard Webhooks asks for. */
 const [minSecret, maxSecret] = [24, 64]

@@ -1,4 +1,5 @@
 import { invalidSetting } from './invalid.ts'
+import { isOwnAddress } from './own-address.ts'
 import type { Settings } from './schema.ts'
 import { secretOf } from './secrets.ts'
 import { conflictOf, type UpstreamSetting, upstreamsSettings } from './upstreams-settings.ts'
@@ -30,6 +31,12 @@ export function completeUpstreams({ upstreams, proxy, remote, registry }: Settin
   if (conflict !== undefined) throw invalidSetting('proxy.remoteUrl', conflict)
   for (const [index, { credentials, registry: host }] of upstreams.entries())
     checkCredentials(`upstreams.${index}.credentials`, credentials, host, remote.credentials)
+  for (const [index, { registry: host }] of all.entries())
+    if (isOwnAddress(host, registry.address))
+      throw invalidSetting(
+        index < upstreams.length ? `upstreams.${index}.registry` : 'proxy.remoteUrl',
+        `${host} is this registry itself (registry.address)`,
+      )
   const proxyCredentials = credentialsOf(proxy, own?.registry)
   const isPlain = own !== undefined && new URL(proxy.remoteUrl ?? '').protocol === 'http:'
   return {

@@ -9,6 +9,11 @@ const endpoint = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'up to 64 letters, digits, dots, underscores and hyphens'),
   url: webUrl('an Authorization in headersFile'),
   format: z.enum(['distribution', 'cloudevents']).default('distribution'),
+  /** Runs and upstreams only where somebody asks for them, so that a receiver hears of nothing that it did not expect. */
+  kinds: z
+    .array(z.enum(['manifest', 'blob', 'tag', 'mirror', 'upstream']))
+    .min(1)
+    .default(['manifest', 'blob', 'tag']),
   /** Names, in which `*` is any part of a segment and `**` any part at all. */
   repositories: z.array(z.string().min(1)).default(['**']),
   actions: z
@@ -30,7 +35,7 @@ export type EndpointSettings = z.output<typeof endpoint>
 export const eventsSettings = z.strictObject({
   endpoints: z.preprocess(fromJson, z.array(endpoint)).default([]).meta({
     description:
-      'Webhooks: name, url, format (distribution or cloudevents), repositories (patterns with * and **), actions (push, pull, mount, delete, tag), batch, timeoutSeconds, maxBackoffSeconds, secretFile (whsec_…, Standard Webhooks), headersFile (Name: value lines). A list; JSON in the environment.',
+      'Webhooks: name, url, format (distribution or cloudevents), kinds (manifest, blob, tag, and only if given mirror, upstream), repositories (patterns with * and **), actions (push, pull, mount, delete, tag), batch, timeoutSeconds, maxBackoffSeconds, secretFile (whsec_…, Standard Webhooks), headersFile (Name: value lines). A list; JSON in the environment.',
     show: showEndpoints,
   }),
   source: z
@@ -51,6 +56,7 @@ function showEndpoints(value: unknown): unknown {
     name: settings.name,
     url: `${new URL(url).origin}/…`,
     format: settings.format,
+    kinds: settings.kinds,
     repositories: settings.repositories,
     actions: settings.actions,
     batch: settings.batch,

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { agentClientSettings } from './agent-settings.ts'
 import { auditSettings, authSettings, limitsSettings } from './auth-settings.ts'
+import { backupSettings } from './backup-settings.ts'
 import { collectSettings } from './collect-settings.ts'
 import { databaseSettings } from './database-settings.ts'
 import { eventsSettings } from './events-settings.ts'
@@ -9,6 +10,8 @@ import { mirrorSettings } from './mirror-settings.ts'
 import { pullThroughSettings } from './pull-through-settings.ts'
 import { registrySettings } from './registry-settings.ts'
 import { remoteSettings } from './remote-settings.ts'
+import { retentionSettings } from './retention-settings.ts'
+import { scrubSettings } from './scrub-settings.ts'
 import { storageSettings } from './storage-settings.ts'
 import { proxySettings, upstreamsSettings } from './upstreams-settings.ts'
 
@@ -32,6 +35,9 @@ export const schema = z.strictObject({
   database: databaseSettings,
   events: eventsSettings,
   collect: collectSettings,
+  retention: retentionSettings,
+  backup: backupSettings,
+  scrub: scrubSettings,
   remote: remoteSettings,
   mirror: mirrorSettings,
   upstreams: upstreamsSettings,

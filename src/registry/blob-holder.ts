@@ -1,6 +1,6 @@
 import type { Abortable } from '../storage/abortable.ts'
 import type { Digest } from '../storage/digest.ts'
-import type { BlobRecords } from '../storage/metadata/metadata.ts'
+import type { BlobRecords } from '../storage/metadata/blob-records.ts'
 import type { RepositoryName } from '../storage/reference.ts'
 
 /**

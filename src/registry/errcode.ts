@@ -70,6 +70,12 @@ const table: Readonly<Partial<Record<`${ErrorCode} ${Resource | '*'}`, HttpFailu
   'busy upload': { status: 416, code: 'RANGE_INVALID' },
   'conflict upload': { status: 416, code: 'RANGE_INVALID' },
 
+  // Administration only: no client of the protocol renames or deletes a repository.
+  'already_exists repository': { status: 409, code: 'ALREADY_EXISTS' },
+  'conflict repository': { status: 409, code: 'CONFLICT' },
+  // What it had is being put away, or comes back: in seconds it is there, or its name is free.
+  'busy repository': { status: 503, code: 'UNAVAILABLE' },
+
   // A condition of the request does not hold: RFC 9110, 15.5.13. The spec has no code of its own for it.
   'conflict manifest': { status: 412, code: 'DENIED' },
   // A tag that may not be changed; docker prints the message.
@@ -82,6 +88,15 @@ const table: Readonly<Partial<Record<`${ErrorCode} ${Resource | '*'}`, HttpFailu
   'throttled *': { status: 429, code: 'TOOMANYREQUESTS' },
   'no_space *': { status: 507, code: 'UNAVAILABLE' },
   'unavailable *': { status: 503, code: 'UNAVAILABLE' },
+}
+
+/**
+ * A request that has come round. Registries in between go by the status, which HEAD has, too (RFC 5842, 7.2); docker shows
+ * what a body says only of 4xx.
+ */
+const loops: Readonly<Partial<Record<ErrorCode, HttpFailure>>> = {
+  unsupported: { status: 508, code: 'UNSUPPORTED' },
+  invalid: { status: 400, code: 'UNSUPPORTED' },
 }
 
 const adminTable: Readonly<Partial<Record<ErrorCode, HttpFailure>>> = {
@@ -101,6 +116,8 @@ const adminResources: readonly Resource[] = [
   'rule',
   'mirror',
   'garbage',
+  'scrub',
+  'backup',
 ]
 
 const bug: HttpFailure = { status: 500, code: 'UNKNOWN' }
@@ -122,6 +139,8 @@ export function failureOf(failure: unknown): HttpFailure {
   const error = primaryOf(failure)
   if (!isDomainError(error)) return bug
   const { code, details } = error
+  const loop = details.isLoop === true ? loops[code] : undefined
+  if (loop !== undefined) return loop
   const ofAdmin = adminResources.includes(details.resource) ? adminTable[code] : undefined
   return table[`${code} ${details.resource}`] ?? ofAdmin ?? table[`${code} *`] ?? bug
 }
@@ -141,6 +160,7 @@ export function errorReply(failure: unknown): Reply {
 /** An OpenID provider that does not answer, for one, is nothing that the registry keeps anything in. */
 function ownMessageOf(error: unknown, status: number): string | undefined {
   const resource = status === 503 && isDomainError(error) ? error.details.resource : undefined
+  if (status === 503 && isDomainError(error, 'busy')) return undefined
   if (resource === 'account') return 'Who you are cannot be found out now; try again later.'
   if (resource === 'registry')
     return 'The registry that this is a copy of cannot be asked now; try again later.'

@@ -1,7 +1,7 @@
 import { isDomainError } from '../errors.ts'
 import type { Abortable } from '../storage/abortable.ts'
 import type { Digest } from '../storage/digest.ts'
-import type { BlobRecords } from '../storage/metadata/metadata.ts'
+import type { BlobRecords } from '../storage/metadata/blob-records.ts'
 import { parseRepositoryName, type RepositoryName } from '../storage/reference.ts'
 import type { Caller } from './auth/access-controller.ts'
 import type { RegistryRequest } from './request.ts'

@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts'
 import type { Abortable } from '../storage/abortable.ts'
-import type { Page } from '../storage/metadata/metadata.ts'
+import type { Page } from '../storage/metadata/page.ts'
 import type { Headers } from './reply.ts'
 
 /** A larger `n` is cut to this and the answer has a Link, as the spec allows; refusing it breaks clients. */

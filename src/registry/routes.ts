@@ -13,7 +13,7 @@ import { createRepositoryExtensionsHandler, discoverRegistryExtensions } from '.
 import { createReadyHandler, getLive } from './handlers/health.ts'
 import { createManifestHandlers } from './handlers/manifests.ts'
 import { createOpenApiHandler } from './handlers/openapi.ts'
-import { recordPulls } from './handlers/pulls.ts'
+import { notePulls, recordPulls } from './handlers/pulls.ts'
 import { createReferrersHandler } from './handlers/referrers.ts'
 import { createStartUploadHandler } from './handlers/start-upload.ts'
 import { createListTagsHandler } from './handlers/tags.ts'
@@ -22,6 +22,7 @@ import type { HealthChecks } from './health.ts'
 import { createHiddenPositions, type HiddenPositions } from './hidden-positions.ts'
 import type { BlobRedirects } from './redirects.ts'
 import type { RepositoryNames } from './pull-through/requested-names.ts'
+import type { PullNoter } from './retention/pull-notes.ts'
 import type { RegistrySecurity } from './security.ts'
 import type { UploadStates } from './upload-state.ts'
 
@@ -39,6 +40,8 @@ export interface RegistryServices {
   readonly checks?: HealthChecks | undefined
   /** Told of pulls, if anybody wants to know. */
   readonly pulls?: PullLog | undefined
+  /** Told of manifests that are in use, by whoever asks for one. */
+  readonly pullNotes?: PullNoter | undefined
   /** Who may do what; everybody everything unless given. */
   readonly security?: RegistrySecurity | undefined
   /** Copies of other registries; none unless given. */
@@ -94,6 +97,7 @@ export function registryRoutes(
     metadata,
     checks = { metadata: options => metadata.ping(options) },
     pulls,
+    pullNotes,
     security = { access: new OpenAccess() },
     pullThrough,
   }: RegistryServices,
@@ -131,8 +135,8 @@ export function registryRoutes(
     'blob.get': recordPulls('blob', through('blob.get', blob.get), pulls),
     'blob.head': through('blob.head', blob.head),
     'blob.delete': blob.delete,
-    'manifest.get': recordPulls('manifest', getManifest, pulls),
-    'manifest.head': through('manifest.head', manifest.head),
+    'manifest.get': recordPulls('manifest', notePulls(getManifest, pullNotes), pulls),
+    'manifest.head': notePulls(through('manifest.head', manifest.head), pullNotes),
     'manifest.put': through('manifest.put', manifest.put),
     'manifest.delete': manifest.delete,
     'tags.list': through('tags.list', listTags),

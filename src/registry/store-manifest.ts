@@ -1,7 +1,11 @@
 import { DomainError } from '../errors.ts'
 import { algorithmOf, type Digest, digestOf } from '../storage/digest.ts'
 import { artifactTypeOf, edgesOf, parseManifest, type RequiredReferences } from '../storage/manifest.ts'
-import type { ManifestInfo, ManifestRecords, PutManifestOptions } from '../storage/metadata/metadata.ts'
+import type {
+  ManifestInfo,
+  ManifestRecords,
+  PutManifestOptions,
+} from '../storage/metadata/manifest-records.ts'
 import type { RepositoryName, Tag } from '../storage/reference.ts'
 
 /** A manifest as it comes, from a client or from another registry. */

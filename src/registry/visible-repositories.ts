@@ -1,5 +1,5 @@
 import type { Abortable } from '../storage/abortable.ts'
-import type { RepositoryRecords } from '../storage/metadata/metadata.ts'
+import type { RepositoryRecords } from '../storage/metadata/repository-records.ts'
 import type { RepositoryName } from '../storage/reference.ts'
 import type { Caller } from './auth/access-controller.ts'
 import type { PageRequest } from './paging.ts'

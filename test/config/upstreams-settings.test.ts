@@ -51,6 +51,23 @@ describe('settings of upstreams', () => {
     )
   })
 
+  it('are refused where one is plainly the registry itself', () => {
+    const one = (registry: string) => ({ upstreams: [{ name: 'one', registry, prefix: 'up' }] })
+    for (const [address, itself, others] of [
+      ['127.0.0.1:5000', ['127.0.0.1:5000', 'localhost:5000', '[::1]:5000'], ['127.0.0.1:5001', 'localhost']],
+      [':5000', ['localhost:5000', '127.1.2.3:5000'], ['a.example:5000', 'localhost:5001']],
+      ['0.0.0.0:80', ['localhost:80'], ['10.0.0.1:80']],
+      ['[::]:443', ['localhost:443'], ['docker.io']],
+      ['192.0.2.1:5000', ['192.0.2.1:5000'], ['localhost:5000', '192.0.2.2:5000']],
+    ] as const) {
+      const flags = { 'registry.address': address }
+      const why = /upstreams\.0\.registry.*is this registry itself \(registry\.address\)/
+      for (const registry of itself) refused({ ...flags, ...one(registry), 'auth.open': true }, why)
+      for (const registry of others) load({ ...flags, ...one(registry), 'auth.open': true })
+    }
+    refused({ 'proxy.remoteUrl': 'http://localhost:5000' }, /proxy\.remoteUrl.*is this registry itself/)
+  })
+
   it('are refused where it would not be clear which is meant', () => {
     const one = { name: 'one', registry: 'a.example', prefix: 'a' }
     const two = { name: 'two', registry: 'b.example', prefix: 'b' }

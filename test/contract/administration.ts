@@ -109,6 +109,41 @@ export function administrationContract(name: string, open: () => Promise<OpenedA
       await rejectsWith('not_found', call('rule.list', { tenant: 'absent' }))
     })
 
+    it('keeps retention policies, shows what they would do, and does it', async () => {
+      await call('tenant.create', { name: 'retaining' })
+      const tenant = 'retaining'
+      const policy = { repositories: ['retaining/**'], rules: [{ tags: ['v*'], keepNewest: 1 }] }
+      const added = await call('retention.add', { tenant, policy })
+      assert.deepEqual(added.policy['rules'], [
+        { tags: ['v*'], except: [], keepNewest: 1, newestBy: 'push', keepAlways: false, dropAlways: false },
+      ])
+      assert.deepEqual((await call('retention.list', { tenant })).items, [added])
+      const own = { ...policy, repositories: ['other/**'] }
+      await rejectsWith('invalid', call('retention.add', { tenant, policy: own }))
+      const many = {
+        ...policy,
+        rules: Array.from({ length: 20 }, () => ({
+          tags: Array.from({ length: 11 }, () => 'v*'),
+          keepNewest: 1,
+        })),
+      }
+      await rejectsWith('conflict', call('retention.add', { tenant, policy: many }))
+      await rejectsWith('not_found', call('retention.list', { tenant: 'absent' }))
+      await rejectsWith('not_found', call('retention.remove', { tenant, policy: 'absent' }))
+
+      const repository = 'retaining/app'
+      assert.deepEqual((await call('retention.plan', { repository })).items, [])
+      await rejectsWith('not_found', call('tag.expire', { repository, tag: 'v1', expiresAt: null }))
+      const tick = await call('retention.run', {})
+      assert.equal(tick.outcome, 'done')
+      assert.equal(tick.repositories, 0)
+      const status = await call('retention.status', {})
+      assert.equal(status.isUnderWay, false)
+      assert.ok(status.beganAt !== null && status.nextAt !== null && status.policies === 1)
+      await call('retention.remove', { tenant, policy: added.id })
+      assert.deepEqual((await call('retention.list', { tenant })).items, [])
+    })
+
     it('sets who may see one repository, be it there or not', async () => {
       await call('tenant.create', { name: 'seen' })
       const repository = 'seen/a/b'

@@ -4,8 +4,10 @@ import { after, before, describe, it } from 'node:test'
 import { tenantOf } from '../../src/storage/accounts/names.ts'
 import type { Digest } from '../../src/storage/digest.ts'
 import type { ManifestPolicy } from '../../src/storage/metadata/collect-records.ts'
+import { isContentEvent } from '../../src/storage/metadata/event-records.ts'
 import { defaultKeepTimes } from '../../src/storage/metadata/keep-times.ts'
-import type { Metadata, NewManifest } from '../../src/storage/metadata/metadata.ts'
+import type { NewManifest } from '../../src/storage/metadata/manifest-records.ts'
+import type { Metadata } from '../../src/storage/metadata/metadata.ts'
 import { adoptedObjectKey } from '../../src/storage/objects/keys.ts'
 import {
   parseReference,
@@ -24,7 +26,7 @@ import {
 import { rejectsWith } from '../support/rejects.ts'
 import type { OpenedMetadata, TestClock } from './metadata.ts'
 
-const { graceMs, objectDelayMs } = defaultKeepTimes
+const { graceMs, objectDelayMs, undeleteMs } = defaultKeepTimes
 const hourMs = 60 * 60 * 1000
 const keepAll: ManifestPolicy = { untaggedMs: undefined, referrers: 'keep' }
 const strict: ManifestPolicy = { untaggedMs: 48 * hourMs, referrers: 'delete' }
@@ -42,6 +44,7 @@ export function collectContract(name: string, open: (now: () => number) => Promi
     after(() => opened.close())
 
     async function collect(policy: ManifestPolicy = keepAll): Promise<void> {
+      while ((await metadata.forgetDeletedManifests(7)) > 0);
       while ((await metadata.reviewManifests(policy, 7)).seen === 7);
       while ((await metadata.reviewLinks(7)).seen === 7);
       while ((await metadata.reviewRepositories(7)).seen === 7);
@@ -110,7 +113,7 @@ export function collectContract(name: string, open: (now: () => number) => Promi
       assert.ok((await hasBlob(repository, digest)) && (await hasBlob(from, digest)))
     })
 
-    it('what a manifest names stays, and goes a grace after the last of them', async () => {
+    it('what a manifest names stays, and goes a grace after the last of them cannot be taken back', async () => {
       const repository = freshRepository()
       const blob = await commit(repository, 'layer')
       const parts = { config: blob.digest, layers: [blob.digest] }
@@ -124,6 +127,7 @@ export function collectContract(name: string, open: (now: () => number) => Promi
       await pass(100 * graceMs)
       assert.ok(await hasBlob(repository, blob.digest))
       await metadata.deleteManifest(repository, two.digest)
+      await pass(undeleteMs)
       await pass(graceMs - 1)
       const { reviewAt } = (await metadata.holdersOf(blob.digest, 9))[0] ?? assert.fail()
       assert.equal(reviewAt?.getTime(), clock.time + 1)
@@ -160,7 +164,7 @@ export function collectContract(name: string, open: (now: () => number) => Promi
       assert.equal(await hasManifest(repository, untagged), false)
       assert.ok(await hasManifest(repository, kept))
       assert.equal((await usedBy(repository))[0], before[0] - untagged.size)
-      const events = await metadata.listEvents({ after: 0, limit: 10_000 })
+      const events = (await metadata.listEvents({ after: 0, limit: 10_000 })).filter(isContentEvent)
       const deletion = events.find(({ digest, action }) => digest === untagged.digest && action === 'delete')
       assert.deepEqual([deletion?.kind, deletion?.by], ['manifest', undefined])
       await metadata.enqueueUntagged(false, 3)
@@ -206,6 +210,22 @@ export function collectContract(name: string, open: (now: () => number) => Promi
         (await metadata.holdersOf(image.edges[0]?.descriptor.digest ?? assert.fail(), 9)).length,
         0,
       )
+    })
+
+    it('an image that lost its own tag after its index did waits as long as any other', async () => {
+      const repository = freshRepository()
+      const image = { ...looseManifest(`tagged child ${repository}`), tags: [parseTag('child')] }
+      const index = { ...indexOf([image.digest], 'all'), tags: [parseTag('all')] }
+      for (const manifest of [image, index]) await metadata.putManifest(repository, manifest)
+      await metadata.deleteTag(repository, parseTag('all'))
+      await pass(48 * hourMs - 1, strict)
+      await metadata.deleteTag(repository, parseTag('child'))
+      await pass(1, strict)
+      assert.equal((await metadata.holdersOf(index.digest, 9)).length, 0)
+      await pass(48 * hourMs - 2, strict)
+      assert.equal((await metadata.holdersOf(image.digest, 9)).length, 1)
+      await pass(1, strict)
+      assert.equal((await metadata.holdersOf(image.digest, 9)).length, 0)
     })
 
     it('referrers stay with their subject; when it was deleted they go, or do not, as the policy says', async () => {
@@ -268,6 +288,7 @@ export function collectContract(name: string, open: (now: () => number) => Promi
         await metadata.putManifest(repository, manifest)
         await metadata.deleteManifest(repository, manifest.digest)
       }
+      await pass(undeleteMs)
       await pass(graceMs - 1)
       assert.ok(await metadata.hasRepository(empty))
       await metadata.createUpload(newUpload(busy, clock.time))

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digestOf } from '../../src/storage/digest.ts'
-import type { NewEvent, RegistryEvent } from '../../src/storage/metadata/event-records.ts'
+import {
+  type ContentEvent,
+  isContentEvent,
+  type NewContentEvent,
+  type RegistryEvent,
+} from '../../src/storage/metadata/event-records.ts'
 import type { Metadata } from '../../src/storage/metadata/metadata.ts'
 import { parseTag, type RepositoryName } from '../../src/storage/reference.ts'
 import type { Requester } from '../../src/storage/requester.ts'
@@ -18,16 +23,16 @@ const by: Requester = {
   userAgent: 'test/1',
 }
 
-/** All events after a position, read in small pages. */
+/** All events of the content after a position, read in small pages. */
 export async function eventsAfter(
   metadata: Pick<Metadata, 'listEvents'>,
   after: number,
-): Promise<RegistryEvent[]> {
+): Promise<ContentEvent[]> {
   const events: RegistryEvent[] = []
   for (;;) {
     const page = await metadata.listEvents({ after: events.at(-1)?.position ?? after, limit: 7 })
     events.push(...page)
-    if (page.length < 7) return events
+    if (page.length < 7) return events.filter(isContentEvent)
   }
 }
 
@@ -45,7 +50,7 @@ export function metadataEventContract(opened: () => OpenedMetadata, clock: TestC
       return facts
     })
   }
-  const short = (event: Omit<RegistryEvent, 'position' | 'id'>) => `${event.kind} ${event.action}`
+  const short = (event: Omit<ContentEvent, 'position' | 'id'>) => `${event.kind} ${event.action}`
 
   describe('events', () => {
     it('of a push name its tags, and what these were before', async () => {
@@ -166,7 +171,7 @@ export function metadataEventContract(opened: () => OpenedMetadata, clock: TestC
 
     it('of what changes nothing are added by the caller', async () => {
       const { digest } = looseManifest('pulled')
-      const pull: NewEvent = {
+      const pull: NewContentEvent = {
         kind: 'manifest',
         action: 'pull',
         repository: freshRepository(),
@@ -180,6 +185,29 @@ export function metadataEventContract(opened: () => OpenedMetadata, clock: TestC
       const events = await told(metadata => metadata.addEvents([pull, pull]))
       assert.deepEqual(events, Array(2).fill({ ...pull, previous: undefined, from: undefined }))
       assert.deepEqual(await told(metadata => metadata.addEvents([])), [])
+    })
+
+    it('of upstreams are added by the caller, and have no repository', async () => {
+      const { metadata, replica } = opened()
+      const { newest } = await metadata.eventBounds()
+      const at = new Date(clock.time)
+      const blocked = {
+        kind: 'upstream',
+        action: 'block',
+        upstream: 'docker.io',
+        why: 'throttled',
+        reason: 'docker.io answers 429.',
+        until: new Date(clock.time + 60_000),
+        pullsLeft: 0,
+        at,
+      } as const
+      const freed = { kind: 'upstream', action: 'free', upstream: 'docker.io', at } as const
+      await metadata.addEvents([blocked, freed])
+      const events = await replica.listEvents({ after: newest, limit: 9 })
+      assert.deepEqual(events, [
+        { ...blocked, id: events[0]?.id, position: newest + 1 },
+        { ...freed, id: events[1]?.id, position: newest + 2 },
+      ])
     })
 
     it('have positions without gaps, and ids of their own', async () => {
@@ -231,7 +259,7 @@ export function metadataEventContract(opened: () => OpenedMetadata, clock: TestC
         seen.map((_, index) => newest + 1 + index),
       )
       assert.equal(new Set(seen.map(({ id }) => id)).size, seen.length)
-      checkOrder(seen, written)
+      checkOrder(seen.filter(isContentEvent), written)
     })
 
     it('are deleted when they are old, some at a time, from the oldest on', async () => {
@@ -332,7 +360,7 @@ interface Written {
   readonly ended: number
 }
 
-const factsOf = ({ repository, kind, action, digest }: RegistryEvent | NewEvent) =>
+const factsOf = ({ repository, kind, action, digest }: ContentEvent) =>
   `${repository} ${kind} ${action} ${digest}`
 
 async function writeOne(
@@ -350,7 +378,7 @@ async function writeOne(
   return { repository, facts, began, ended: clock.ticks++ }
 }
 
-function checkOrder(seen: readonly RegistryEvent[], written: readonly Written[]): void {
+function checkOrder(seen: readonly ContentEvent[], written: readonly Written[]): void {
   const positions = new Map(seen.map(event => [factsOf(event), event.position]))
   const positionOf = ({ facts }: Written) => positions.get(facts) ?? assert.fail(`${facts} is not told of`)
   const expected = written.reduce((count, { facts }) => count + (facts.includes(' manifest ') ? 2 : 1), 0)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { digestOf } from '../../src/storage/digest.ts'
+import { isContentEvent, type RunEvent } from '../../src/storage/metadata/event-records.ts'
 import type { Metadata } from '../../src/storage/metadata/metadata.ts'
 import type {
   MirrorJobName,
@@ -292,6 +293,91 @@ export function mirrorContract(name: string, open: (now: () => number) => Promis
         assert.deepEqual(
           (await metadata.listMirrorRuns({ job, limit: 9 })).map(({ id }) => id),
           ids.slice(1).toReversed(),
+        )
+      })
+    })
+
+    describe('runs tell, in the transaction that changes them,', () => {
+      async function told(change: () => Promise<unknown>): Promise<Omit<RunEvent, 'position' | 'id'>[]> {
+        const { newest } = await metadata.eventBounds()
+        await change()
+        const events = await opened.replica.listEvents({ after: newest, limit: 99 })
+        return events
+          .filter(event => !isContentEvent(event))
+          .map(({ position: _position, id: _id, ...facts }) => facts)
+      }
+
+      it('that they begin, and how they end, once', async () => {
+        const job = freshJob()
+        const run = newRun(job, { trigger: 'api', by: 'ann' })
+        const totals = { ...nothing, copied: 2, bytesReceived: 2 ** 40, pullsLeft: 3 }
+        const end = { totals, outcome: 'partial', reason: 'one\0failed', endedAt: at(5) } as const
+        const events = await told(async () => {
+          await metadata.beginMirrorRun(run)
+          await metadata.saveMirrorRun(run.id, { totals, resumeAt: at(9), reason: 'It waits.' })
+          await metadata.saveMirrorRun(run.id, end)
+          await opened.replica.saveMirrorRun(run.id, end)
+          await rejectsWith('conflict', metadata.saveMirrorRun(run.id, { totals, outcome: 'ok' }))
+          await rejectsWith('not_found', metadata.saveMirrorRun(runId(), { totals, outcome: 'ok' }))
+        })
+        const facts = { kind: 'mirror', job, run: run.id, trigger: 'api', wishedBy: 'ann' }
+        assert.deepEqual(events, [
+          { ...facts, action: 'start', at: at() },
+          {
+            ...facts,
+            action: 'end',
+            at: at(5),
+            startedAt: at(),
+            outcome: 'partial',
+            reason: 'one\u{fffd}failed',
+            totals,
+          },
+        ])
+      })
+
+      it('when the job was last a success', async () => {
+        const job = freshJob()
+        const lastOf = async (outcome: 'ok' | 'failed', endedAt: Date) => {
+          const id = await begin(job)
+          const [end] = await told(() => metadata.saveMirrorRun(id, { totals: nothing, outcome, endedAt }))
+          return end !== undefined && 'lastSuccessAt' in end ? end.lastSuccessAt : undefined
+        }
+        assert.equal(await lastOf('failed', at(1)), undefined)
+        assert.deepEqual(await lastOf('ok', at(2)), at(2))
+        assert.deepEqual(await lastOf('failed', at(3)), at(2))
+      })
+
+      it('that they were interrupted, before the next one begins', async () => {
+        const job = freshJob()
+        const dead = await begin(job)
+        const next = newRun(job)
+        const events = await told(() => metadata.beginMirrorRun(next))
+        assert.deepEqual(
+          events.map(event => [
+            event.action,
+            'run' in event && event.run,
+            'outcome' in event && event.outcome,
+          ]),
+          [
+            ['end', dead, 'interrupted'],
+            ['start', next.id, false],
+          ],
+        )
+      })
+
+      it('that they end with their job, and nothing of those that have ended', async () => {
+        const job = freshJob()
+        await metadata.putMirrorJob({ name: job, definition: '{}', updatedAt: at() })
+        await begin(job)
+        const going = await begin(job)
+        const events = await told(() => metadata.deleteMirrorJob(job))
+        assert.deepEqual(
+          events.map(event => [
+            event.action,
+            'run' in event && event.run,
+            'outcome' in event && event.outcome,
+          ]),
+          [['end', going, 'stopped']],
         )
       })
     })

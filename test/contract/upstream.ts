@@ -4,7 +4,9 @@ import { after, before, describe, it } from 'node:test'
 import { isDomainError } from '../../src/errors.ts'
 import { parseTenantName } from '../../src/storage/accounts/names.ts'
 import { digestOf } from '../../src/storage/digest.ts'
-import type { Metadata, NewManifest } from '../../src/storage/metadata/metadata.ts'
+import { isContentEvent } from '../../src/storage/metadata/event-records.ts'
+import type { NewManifest } from '../../src/storage/metadata/manifest-records.ts'
+import type { Metadata } from '../../src/storage/metadata/metadata.ts'
 import type { PulledManifest } from '../../src/storage/metadata/mirror-records.ts'
 import {
   parseReference,
@@ -197,8 +199,20 @@ export function upstreamContract(name: string, open: (now: () => number) => Prom
         assert.deepEqual(await evictable(prefix, 1000), [index.digest])
         await metadata.notePulled([pulled(repository, amd, 200)])
         assert.deepEqual(await evictable(prefix, 1000), [index.digest])
-        await metadata.deleteManifest(repository, index.digest)
+        await metadata.deleteManifest(repository, index.digest, { isFinal: true })
         assert.deepEqual(await evictable(prefix, 1000), [arm.digest, amd.digest])
+      })
+
+      it('keeps what an index that was deleted by a client may come back with', async () => {
+        const prefix = freshPrefix()
+        const repository = under(prefix, 'a')
+        const child = looseManifest('kept child')
+        const index = indexOf([child.digest], 'all')
+        for (const each of [child, index]) await put(repository, each)
+        await metadata.deleteManifest(repository, index.digest)
+        assert.deepEqual(await evictable(prefix, 1000), [])
+        await metadata.purgeManifest(repository, index.digest)
+        assert.deepEqual(await evictable(prefix, 1000), [child.digest])
       })
 
       it('keeps what is in an index that is in another, when only the outermost was pulled lately', async () => {
@@ -216,7 +230,7 @@ export function upstreamContract(name: string, open: (now: () => number) => Prom
         assert.deepEqual(await evictable(prefix, 50), [])
         for (const each of [outer, inner, child]) {
           assert.deepEqual(await evictable(prefix, 1000), [each.digest])
-          await metadata.deleteManifest(repository, each.digest)
+          await metadata.deleteManifest(repository, each.digest, { isFinal: true })
         }
       })
 
@@ -321,7 +335,7 @@ export function upstreamContract(name: string, open: (now: () => number) => Prom
         const bytes = named.length + shared.length + young.size + image.size
         assert.equal((await metadata.getUsage(tenant)).bytes, bytes)
         assert.equal((await metadata.recountUsage(tenant)).bytes, bytes)
-        const events = await metadata.listEvents({ after: newest, limit: 99 })
+        const events = (await metadata.listEvents({ after: newest, limit: 99 })).filter(isContentEvent)
         const deleted = events.filter(({ repository, action }) => repository === a && action === 'delete')
         assert.deepEqual(
           new Set(deleted.map(({ digest }) => digest)),

@@ -81,14 +81,18 @@ export function usageContract(name: string, open: (now: () => number) => Promise
       await assertUsage(tenant, size, 2)
     })
 
-    it('a manifest counts in each repository until it is deleted, its tags count nothing', async () => {
+    it('a manifest counts in each repository until it cannot be taken back, its tags count nothing', async () => {
       const tenant = freshTenant()
       const [a, b] = [repositoryOf(tenant, 'a'), repositoryOf(tenant, 'b')]
       const manifest = looseManifest('counted', 'x', 'y')
       for (const repository of [a, b, a]) await metadata.putManifest(repository, manifest)
       await assertUsage(tenant, 2 * manifest.size, 2)
       await metadata.deleteManifest(a, manifest.digest)
+      await assertUsage(tenant, 2 * manifest.size, 2)
+      await metadata.purgeManifest(a, manifest.digest)
       await assertUsage(tenant, manifest.size, 2)
+      await metadata.deleteManifest(b, manifest.digest, { isFinal: true })
+      await assertUsage(tenant, 0, 2)
     })
 
     it('what is refused or fails counts nothing', async () => {
@@ -219,6 +223,7 @@ export function usageContract(name: string, open: (now: () => number) => Promise
           for (const text of contents) await commitText(metadata, library, text, clock.time)
           const links = new Set<string>()
           const manifests = new Map<string, number>()
+          const deleted = new Map<string, number>()
           const repositories = new Set<string>()
           for (const { kind, repository: rest, content } of steps) {
             const repository = repositoryOf(tenant, rest)
@@ -239,10 +244,14 @@ export function usageContract(name: string, open: (now: () => number) => Promise
               case 'put':
                 await metadata.putManifest(repository, manifest)
                 manifests.set(key, manifest.size)
+                deleted.delete(key)
                 repositories.add(rest)
                 break
               case 'delete':
-                if (manifests.delete(key)) await metadata.deleteManifest(repository, manifest.digest)
+                if (!manifests.delete(key)) break
+                await metadata.deleteManifest(repository, manifest.digest, { isFinal: content % 2 === 0 })
+                // What can be taken back counts.
+                if (content % 2 === 1) deleted.set(key, manifest.size)
                 break
               case 'fold':
                 await metadata.foldUsage(3)
@@ -259,7 +268,7 @@ export function usageContract(name: string, open: (now: () => number) => Promise
           const linked = new Set([...links].map(key => Number(key.split(' ')[1])))
           const bytes =
             [...linked].reduce((sum, content) => sum + (contents[content]?.length ?? 0), 0) +
-            [...manifests.values()].reduce((sum, size) => sum + size, 0)
+            [...manifests.values(), ...deleted.values()].reduce((sum, size) => sum + size, 0)
           await assertUsage(tenant, bytes, repositories.size)
         }),
         { numRuns: 15 },

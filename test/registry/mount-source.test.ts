@@ -5,7 +5,7 @@ import { mountSourceOf } from '../../src/registry/mount-source.ts'
 import type { RegistryRequest } from '../../src/registry/request.ts'
 import { parseAccountName, parseTenantName } from '../../src/storage/accounts/names.ts'
 import { type Digest, digestOf } from '../../src/storage/digest.ts'
-import type { BlobSearch } from '../../src/storage/metadata/metadata.ts'
+import type { BlobSearch } from '../../src/storage/metadata/blob-records.ts'
 import { parseRepositoryName } from '../../src/storage/reference.ts'
 
 const digest = digestOf(Buffer.from('a layer'))

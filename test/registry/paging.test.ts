@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isDomainError } from '../../src/errors.ts'
 import { listPage, maxPageSize, parsePage } from '../../src/registry/paging.ts'
-import type { Page } from '../../src/storage/metadata/metadata.ts'
+import type { Page } from '../../src/storage/metadata/page.ts'
 
 function listOf(names: readonly string[]) {
   return async ({ limit, after }: Page) =>

@@ -1,19 +1,27 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import { createLogger } from '../../src/log.ts'
 import { AdminService } from '../../src/registry/admin/admin-service.ts'
 import type { Administration } from '../../src/registry/admin/administration.ts'
 import type { AdminParts } from '../../src/registry/admin/service/parts.ts'
 import { AccessPolicy } from '../../src/registry/auth/access-policy.ts'
 import { bcryptHere } from '../../src/registry/auth/identities/bcrypt-here.ts'
 import type { Identity, IdentityProvider } from '../../src/registry/auth/identity.ts'
+import { SigningKeys } from '../../src/registry/auth/tokens/signing-keys.ts'
 import { Collector } from '../../src/registry/collect/collector.ts'
 import { MirrorJobs } from '../../src/registry/mirror/mirror-jobs.ts'
 import { wishesIn } from '../../src/registry/mirror/wishes.ts'
-import { SigningKeys } from '../../src/registry/auth/tokens/signing-keys.ts'
+import { RetentionTicker } from '../../src/registry/retention/retention-ticker.ts'
+import { Scrubber } from '../../src/registry/scrub/scrubber.ts'
 import { parseTrustPolicies } from '../../src/registry/trust/policy.ts'
+import { BackupStore } from '../../src/storage/backups/backup-store.ts'
+import { ObjectBlobStore } from '../../src/storage/blobs/object-blob-store.ts'
+import type { NewAuditEntry } from '../../src/storage/metadata/audit-records.ts'
 import type { Metadata } from '../../src/storage/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/storage/metadata/sqlite.ts'
+import { MemoryObjectStore } from '../../src/storage/objects/memory.ts'
 import { identityOf, KnownIdentities } from './known-identities.ts'
+import { testScrubSettings } from './scrub.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 /** bcrypt's least: tests hash many passwords. */
@@ -33,6 +41,7 @@ export function adminPartsOver(
   metadata: Metadata,
   identities: Pick<IdentityProvider, 'verify'> = new KnownIdentities(),
 ): AdminParts {
+  const backups = new BackupStore({ objects: new MemoryObjectStore(), version: 'test' })
   const keys = new SigningKeys(metadata, { rotateAfterMs: 1_000_000, tokenLifetimeMs: 300_000 })
   return {
     metadata,
@@ -50,6 +59,33 @@ export function adminPartsOver(
     checkTrustPolicy: async (text, tenant) => {
       parseTrustPolicies(text, tenant)
     },
+    upstreamPrefixes: ['docker.io'],
+    retention: {
+      isEnabled: true,
+      schedule: '0 3 * * *',
+      source: { configured: [], isExempt: () => false },
+      tick: async options => {
+        const blobs = new ObjectBlobStore({ objects: new MemoryObjectStore(), metadata })
+        const settings = { schedule: undefined, window: undefined, readsLabels: false, tickMs: 10_000 }
+        const audit = async (entries: readonly NewAuditEntry[]) => await metadata.addAuditEntries(entries)
+        const source = { configured: [], isExempt: () => false }
+        const parts = {
+          records: metadata,
+          blobs,
+          log: createLogger({ level: 'silent' }),
+          source,
+          audit,
+          settings,
+        }
+        return await new RetentionTicker({ ...parts, holder: randomUUID() }).tick({ ...options, runs: true })
+      },
+    },
+    backup: {
+      everyHours: 24,
+      list: async () => [],
+      run: async () => undefined,
+      verify: id => backups.verify(id),
+    },
     collect: {
       isEnabled: true,
       tick: async options => {
@@ -63,6 +99,18 @@ export function adminPartsOver(
         return await new Collector({ records: metadata, sweepGarbage, holder: randomUUID(), settings }).tick(
           options,
         )
+      },
+    },
+    scrub: {
+      bytesPerSecond: 0,
+      tick: async (asked, options) => {
+        const objects = new MemoryObjectStore()
+        return await new Scrubber({
+          records: metadata,
+          objects,
+          holder: randomUUID(),
+          settings: testScrubSettings,
+        }).tick({ asked, ...options })
       },
     },
     mirror: {

@@ -1,6 +1,6 @@
 import { type Digest, type DigestAlgorithm, digestOf } from '../../src/storage/digest.ts'
 import { isManifestMediaType, mediaTypes } from '../../src/storage/media-types.ts'
-import type { StoredManifest } from '../../src/storage/metadata/metadata.ts'
+import type { StoredManifest } from '../../src/storage/metadata/manifest-records.ts'
 import type { Platform } from '../../src/storage/platform.ts'
 
 /** A manifest as a registry has it; of the type that its `mediaType` says. */

@@ -11,7 +11,7 @@ import type {
   WritableRepository,
 } from '../../src/storage/images/image-repository.ts'
 import { artifactTypeOf, parseManifest } from '../../src/storage/manifest.ts'
-import type { ManifestInfo, StoredManifest } from '../../src/storage/metadata/metadata.ts'
+import type { ManifestInfo, StoredManifest } from '../../src/storage/metadata/manifest-records.ts'
 import {
   parseRepositoryName,
   type Reference,

@@ -10,7 +10,7 @@ import type {
   WritableRepository,
 } from '../../src/storage/images/image-repository.ts'
 import { artifactTypeOf, edgesOf, parseManifest } from '../../src/storage/manifest.ts'
-import type { ManifestInfo, StoredManifest } from '../../src/storage/metadata/metadata.ts'
+import type { ManifestInfo, StoredManifest } from '../../src/storage/metadata/manifest-records.ts'
 import { selectRange } from '../../src/storage/objects/byte-range.ts'
 import {
   formatReference,

@@ -9,6 +9,7 @@ import { ConfiguredUpstreams } from '../../src/registry/pull-through/configured-
 import { PullThrough, type PullThroughObserver } from '../../src/registry/pull-through/pull-through.ts'
 import { RequestedNames } from '../../src/registry/pull-through/requested-names.ts'
 import type { PullThroughParts } from '../../src/registry/routes.ts'
+import { hopIdOf, newHopId } from '../../src/storage/remote/hops.ts'
 import { HttpRegistries, type HttpRegistriesOptions } from '../../src/storage/remote/http-registries.ts'
 import { Spool } from '../../src/storage/spool/spool.ts'
 import { startRegistry, type TestRegistry, type TestRegistryOptions, type TestStores } from './registry.ts'
@@ -41,7 +42,9 @@ async function assemble(
   const parsed = upstreamsSettings.safeParse(settings)
   if (!parsed.success) throw new Error(z.prettifyError(parsed.error))
   const configured = configuredUpstreams({ upstreams: parsed.data })
-  const upstreams = new ConfiguredUpstreams(configured, stack.use(new HttpRegistries(remote)))
+  const self = hopIdOf(await metadata.agreeOn('hop-id', newHopId()))
+  const registries = stack.use(new HttpRegistries(remote))
+  const upstreams = new ConfiguredUpstreams(configured, registries, {}, self)
   const spools = join(directory, 'spool')
   await mkdir(spools, { recursive: true })
   const spool = stack.use(await Spool.open({ directory: spools, maxBytes: 2 ** 30, downloads: 64 }))
@@ -49,6 +52,6 @@ async function assemble(
   const proxied = stack.use(
     createProxiedBlobs({ records: metadata, blobs, own: name => own.repository(name), spool, log }),
   )
-  const parts = { upstreams, records: metadata, blobs: proxied, log, now, patienceMs, observer }
+  const parts = { upstreams, self, records: metadata, blobs: proxied, log, now, patienceMs, observer }
   return { names: new RequestedNames(configured, metadata), layer: stack.use(new PullThrough(parts)) }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { Digest } from '../../src/storage/digest.ts'
 import { edgesOf, parseManifest } from '../../src/storage/manifest.ts'
-import type { StoredManifest } from '../../src/storage/metadata/metadata.ts'
+import type { StoredManifest } from '../../src/storage/metadata/manifest-records.ts'
 import { ImageGraph } from './image-graph.ts'
 
 export interface RandomImages {

@@ -9,7 +9,10 @@ import {
   type RequiredReferences,
 } from '../../src/storage/manifest.ts'
 import { mediaTypes } from '../../src/storage/media-types.ts'
-import type { Metadata, NewManifest, NewUpload, StoredBlob } from '../../src/storage/metadata/metadata.ts'
+import type { StoredBlob } from '../../src/storage/metadata/blob-records.ts'
+import type { NewManifest } from '../../src/storage/metadata/manifest-records.ts'
+import type { Metadata } from '../../src/storage/metadata/metadata.ts'
+import type { NewUpload } from '../../src/storage/metadata/upload-records.ts'
 import { newObjectKey } from '../../src/storage/objects/keys.ts'
 import { parseRepositoryName, parseTag, type RepositoryName } from '../../src/storage/reference.ts'
 

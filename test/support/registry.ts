@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Logger } from '../../src/log.ts'
 import { createRegistryApp } from '../../src/registry/app.ts'
 import type { PullLog } from '../../src/registry/events/pull-recorder.ts'
+import type { PullNoter } from '../../src/registry/retention/pull-notes.ts'
 import type { PullThroughParts, RegistryRules } from '../../src/registry/routes.ts'
 import { defaultServerTimeouts, listen, type ServerTimeouts } from '../../src/registry/server.ts'
 import type { RegistrySecurity } from '../../src/registry/security.ts'
@@ -29,6 +30,7 @@ export interface TestRegistryOptions {
   readonly presigner?: Presigner | undefined
   readonly rules?: Partial<RegistryRules> | undefined
   readonly pulls?: PullLog | undefined
+  readonly pullNotes?: ((metadata: Metadata, stack: AsyncDisposableStack) => PullNoter) | undefined
   /** Who may do what; everybody everything unless given. */
   readonly security?: ((metadata: Metadata) => RegistrySecurity) | undefined
   /** Copies of other registries; none unless given. @param stack ends with the registry. */
@@ -76,6 +78,7 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
     uploadSecret: options.uploadSecret,
     rules: options.rules,
     pulls: options.pulls,
+    pullNotes: options.pullNotes?.(metadata, stack),
     security: options.security?.(metadata),
   })
   const address = { host: '127.0.0.1', port: options.port ?? 0 }

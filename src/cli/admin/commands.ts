@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { auditCommand } from './audit-command.ts'
+import { repositoryCommand } from './repository-commands.ts'
 import { robotCommand } from './robot-commands.ts'
 import { accessCommand, grantCommand, keyCommand, ruleCommand } from './rule-commands.ts'
 import { memberCommand, tenantCommand } from './tenant-commands.ts'
@@ -11,6 +12,7 @@ import { whoamiCommand } from './whoami-command.ts'
 export function adminCommands(): Command[] {
   return [
     tenantCommand(),
+    repositoryCommand(),
     memberCommand(),
     userCommand(),
     robotCommand(),

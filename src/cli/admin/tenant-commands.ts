@@ -83,9 +83,10 @@ export function tenantCommand(): Command {
     })
   const rm = adminCommand('rm', 'delete a tenant without repositories, with its members, grants and robots')
     .argument('<tenant>')
-    .action(async (tenant: string, flags: AdminFlags) => {
+    .option('--purge', 'with repositories that were deleted and could be taken back')
+    .action(async (tenant: string, { purge, ...flags }: AdminFlags & { readonly purge?: true }) => {
       await administer(flags, async ask => {
-        await ask('tenant.delete', { tenant })
+        await ask('tenant.delete', { tenant, ...(purge === true ? { purge } : {}) })
         printDone(flags, { deleted: tenant }, `deleted tenant ${tenant}`)
       })
     })

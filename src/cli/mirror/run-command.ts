@@ -9,7 +9,6 @@ import { configOf } from '../options.ts'
 import { abortOnSignals } from '../signals.ts'
 import { jobChoice } from './job-choice.ts'
 import type { JobChoice } from './open-mirror.ts'
-import { createMirrorDisplay } from './run-display.ts'
 import { shownTotals } from './shown-totals.ts'
 
 interface RunFlags extends AdminFlags {
@@ -40,10 +39,11 @@ mirrored; varve mirror status says what, and why.`,
 async function runHere(choice: JobChoice, flags: AdminFlags): Promise<void> {
   const { signal } = abortOnSignals()
   const { config } = configOf(flags)
-  const [{ openMirror }, { leadRun }, { systemName }] = await Promise.all([
+  const [{ openMirror }, { leadRun }, { systemName }, { createMirrorDisplay }] = await Promise.all([
     import('./open-mirror.ts'),
     import('../../registry/mirror/lead-run.ts'),
     import('../admin/open-administration.ts'),
+    import('./run-display.ts'),
   ])
   await using opened = await openMirror(config, choice, signal)
   const { job, parts } = opened

@@ -9,7 +9,9 @@ import {
 import { PullThrough } from '../../registry/pull-through/pull-through.ts'
 import { RequestedNames } from '../../registry/pull-through/requested-names.ts'
 import { pullThroughRequester } from '../../registry/pull-through/requester.ts'
+import { UpstreamEvents } from '../../registry/pull-through/upstream-events.ts'
 import type { NamedCredentials } from '../../storage/remote/credentials/configured-credentials.ts'
+import { hopIdOf, newHopId } from '../../storage/remote/hops.ts'
 import { openRemoteRegistries } from '../open-remote-registries.ts'
 import { openPullThroughSpool } from './pull-through-spool.ts'
 import type { OpenedPullThrough, PullThroughContext } from './pull-through.ts'
@@ -30,13 +32,18 @@ export async function assemblePullThrough(
   stack: AsyncDisposableStack,
 ): Promise<OpenedPullThrough> {
   const { blobs, metadata } = stores
+  const self = hopIdOf(await metadata.agreeOn('hop-id', newHopId()))
+  const events = stack.use(new UpstreamEvents({ records: metadata, log }))
   const upstreams = new ConfiguredUpstreams(
     configured,
     stack.use(openRemoteRegistries(config, proxyCredentials(config))),
     {
       asked: (upstream, outcome) => metrics.asked(upstream, outcome),
       quota: (upstream, { remaining }) => metrics.quota(upstream, remaining),
+      blocked: (upstream, block) => events.blocked(upstream, block),
+      freed: upstream => events.freed(upstream),
     },
+    self,
   )
   metrics.observe(() => upstreams.states())
   const { spool, settings } = await openPullThroughSpool(config, stack)
@@ -64,6 +71,7 @@ export async function assemblePullThrough(
   const layer = stack.use(
     new PullThrough({
       upstreams,
+      self,
       records: metadata,
       blobs: proxied,
       log,

@@ -2,6 +2,7 @@ import type { Config } from '../../config.ts'
 import type { Logger } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { adminRoutes } from '../../registry/admin/http/admin-routes.ts'
+import type { AdminParts } from '../../registry/admin/service/parts.ts'
 import type { AccessController } from '../../registry/auth/access-controller.ts'
 import type { AccessPolicy } from '../../registry/auth/access-policy.ts'
 import { BasicAccess } from '../../registry/auth/basic-access.ts'
@@ -10,10 +11,12 @@ import type { UseLog } from '../../registry/auth/identities/use-notes.ts'
 import type { IdentityProvider } from '../../registry/auth/identity.ts'
 import type { Logins } from '../../registry/auth/login.ts'
 import { OpenAccess } from '../../registry/auth/open-access.ts'
+import type { TickReport } from '../../registry/collect/collector.ts'
 import { openMirrorHook } from '../../registry/mirror/hook-handler.ts'
 import { wishesIn } from '../../registry/mirror/wishes.ts'
+import type { RetentionTick } from '../../registry/retention/retention-ticker.ts'
 import type { Route } from '../../registry/routes.ts'
-import type { TickReport } from '../../registry/collect/collector.ts'
+import type { ScrubReport, ScrubRequest } from '../../registry/scrub/scrubber.ts'
 import type { RegistrySecurity } from '../../registry/security.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { BlobStore } from '../../storage/blobs/blob-store.ts'
@@ -40,6 +43,11 @@ export interface SecurityContext {
   readonly onMirrorWish?: (() => void) | undefined
   /** Collects garbage, for an admin who does not want to wait. */
   readonly collectNow?: ((options: Abortable) => Promise<TickReport>) | undefined
+  readonly backup?: AdminParts['backup'] | undefined
+  /** Applies the retention policies, for an admin who does not want to wait. */
+  readonly retainNow?: ((options: Abortable) => Promise<RetentionTick>) | undefined
+  /** Checks what is stored, for an admin who does not want to wait. */
+  readonly scrubNow?: ((asked: ScrubRequest, options: Abortable) => Promise<ScrubReport>) | undefined
 }
 
 /** In one process that serves requests: each has its own. Disposing it writes what still waits to be written. */
@@ -94,7 +102,17 @@ async function mirrorHooks({
 
 /** What accounts need beside the protocol. Loaded where there are any: the memory is left to who needs none of it. */
 async function accountRoutes(
-  { config, metadata, log, passwordCost, onMirrorWish, collectNow }: SecurityContext,
+  {
+    config,
+    metadata,
+    log,
+    passwordCost,
+    onMirrorWish,
+    collectNow,
+    retainNow,
+    backup,
+    scrubNow,
+  }: SecurityContext,
   policy: AccessPolicy,
   logins: Logins,
   opened: OpenedIdentities,
@@ -109,6 +127,9 @@ async function accountRoutes(
     passwordCost,
     onMirrorWish,
     collectNow,
+    retainNow,
+    backup,
+    scrubNow,
   })
   return [
     ...(await configuredBrowserLogin(config, opened, policy, metadata, log)),

@@ -7,19 +7,23 @@ import { createRegistryApp } from '../../registry/app.ts'
 import { PullRecorder } from '../../registry/events/pull-recorder.ts'
 import type { HealthChecks } from '../../registry/health.ts'
 import type { BlobRedirects } from '../../registry/redirects.ts'
+import { pullsKnownSince } from '../../registry/retention/plan.ts'
+import { PullNotes } from '../../registry/retention/pull-notes.ts'
 import { defaultServerTimeouts, listen } from '../../registry/server.ts'
 import { addressRanges } from '../../storage/address-ranges.ts'
 import { BlobCache } from '../../storage/blobs/blob-cache.ts'
 import type { BlobStoreSettings } from '../../storage/blobs/blob-store-parts.ts'
 import { BufferBudget } from '../../storage/blobs/buffer-budget.ts'
-import { ObjectBlobStore } from '../../storage/blobs/object-blob-store.ts'
+import { ObjectBlobStore, type ObjectBlobStoreOptions } from '../../storage/blobs/object-blob-store.ts'
 import { hourMs } from '../../storage/durations.ts'
 import { observedObjectStore } from '../../storage/objects/observed.ts'
 import { parseAddress } from '../address.ts'
 import { withinQuotas } from './limits.ts'
 import { openPullThrough } from './pull-through.ts'
 import { openSecurity } from './security.ts'
+import { servedBackups } from './served-backups.ts'
 import type { Stores } from './stores.ts'
+import { watchSuspects } from './suspects.ts'
 import { clientCertificatesOf, serverTlsOf } from './tls.ts'
 
 /** What answers requests, in this process. */
@@ -49,6 +53,7 @@ export function createBlobs(
   stores: Stores,
   { buffers, cache }: BlobMemory,
   settings: Pick<Partial<BlobStoreSettings>, 'saveEveryBytes'> = {},
+  onDamaged?: ObjectBlobStoreOptions['onDamaged'],
 ): ObjectBlobStore {
   const { partBytes, uploadExpiryHours } = config.registry
   const { driver, verifyReads } = config.storage
@@ -58,6 +63,7 @@ export function createBlobs(
     presigner: stores.presigner,
     buffers,
     cache,
+    onDamaged,
     settings: {
       partSizeBytes: partBytes,
       uploadTtlMs: uploadExpiryHours * hourMs,
@@ -91,10 +97,11 @@ export async function startService(
   const objects = observedObjectStore(stores.objects, (action, seconds) =>
     metrics.storageAction(stores.driver, action, seconds),
   )
-  const blobs = createBlobs(config, { ...stores, objects }, memory)
+  await using stack = new AsyncDisposableStack()
+  const { suspect } = stack.use(watchSuspects(config, stores, log))
+  const blobs = createBlobs(config, { ...stores, objects }, memory, {}, suspect)
   const metrics = createMetrics({ uploadBuffers: memory.buffers, uploads: blobs, blobCache: memory.cache })
   stores.observe(metrics)
-  await using stack = new AsyncDisposableStack()
   const pushedTo = withinQuotas({ blobs, metadata: stores.metadata }, metrics)
   const pullThrough = await openPullThrough({ config, stores: pushedTo, metrics: metrics.proxy, log }, stack)
   const security = stack.use(
@@ -110,6 +117,15 @@ export async function startService(
         // It is asked for now and then.
         const { collectNow } = await import('./collect-now.ts')
         return await collectNow(config, stores, options)
+      },
+      backup: stack.use(servedBackups(config, stores, log)),
+      retainNow: async options => {
+        const { retainNow } = await import('./retain-now.ts')
+        return await retainNow(config, stores, log, options)
+      },
+      scrubNow: async (asked, options) => {
+        const { scrubNow } = await import('./scrub-now.ts')
+        return await scrubNow(config, stores, asked, { ...options, log })
       },
     }),
   )
@@ -132,11 +148,14 @@ export async function startService(
         }),
       )
     : undefined
+  const pullNotes = stack.use(new PullNotes({ records: stores.metadata, log }))
+  await pullsKnownSince(stores.metadata, new Date())
   const app = createRegistryApp({
     ...pushedTo,
     pullThrough: pullThrough?.parts,
     security: security.registry,
     pulls,
+    pullNotes,
     uploadSecret: await uploadSecretOf(stores),
     checks,
     buffers: memory.buffers,

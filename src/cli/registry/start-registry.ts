@@ -1,22 +1,26 @@
 import type { Config } from '../../config.ts'
 import { joinMetrics } from '../../event-metrics.ts'
 import type { Logger } from '../../log.ts'
-import { addressRanges } from '../../storage/address-ranges.ts'
 import type { Abortable } from '../../storage/abortable.ts'
+import { addressRanges } from '../../storage/address-ranges.ts'
 import { parseAddress } from '../address.ts'
-import { startCollector } from './collect.ts'
 import { deleteOldAudit } from './audit.ts'
+import { startBackups } from './backup.ts'
+import { startCollector } from './collect.ts'
 import { deleteOldCredentials } from './credential-retention.ts'
 import { startDebugServer } from './debug-server.ts'
 import { deleteOldEvents } from './event-retention.ts'
 import { startEvents } from './events.ts'
-import { createBlobMemory, createBlobs, startService } from './service.ts'
+import { type RunningMirrors, startMirrors } from './mirror.ts'
 import { warnOfOpenProxy, warnOfPlainPasswords } from './plain-passwords.ts'
 import { evictHourly } from './pull-through.ts'
+import { startRetention } from './retention.ts'
+import { startScrub } from './scrub.ts'
+import { createBlobMemory, createBlobs, startService } from './service.ts'
 import { openStores } from './stores.ts'
+import { forgetTagHistoryHourly } from './tag-history.ts'
 import { forgetUpstreamTagsHourly, sweepHourly } from './upkeep.ts'
 import { foldUsageRegularly, recountDaily } from './usage-upkeep.ts'
-import { type RunningMirrors, startMirrors } from './mirror.ts'
 import { startWorkers } from './workers.ts'
 
 export interface RunningRegistry extends AsyncDisposable {
@@ -59,12 +63,23 @@ export async function startRegistry(
   stack.defer(async () => await service.close())
   mirrors = stack.use(startMirrors(config, stores, log))
   const collector = stack.use(startCollector(config, stores, log))
+  const scrub = stack.use(startScrub(config, stores, log))
+  const retention = stack.use(startRetention(config, stores, log))
+  const backups = stack.use(startBackups(config, stores, log))
   const stopping = new AbortController()
   const debug = await startDebugServer(
     config.registry.metricsAddress,
     {
       checks: service.checks,
-      metrics: joinMetrics(service.metrics, events.metrics, mirrors.metrics, collector.metrics),
+      metrics: joinMetrics(
+        service.metrics,
+        events.metrics,
+        mirrors.metrics,
+        collector.metrics,
+        scrub.metrics,
+        retention.metrics,
+        backups.metrics,
+      ),
       events: stores.metadata,
       stopping: stopping.signal,
       log,
@@ -88,6 +103,7 @@ export async function startRegistry(
   stack.use(deleteOldEvents(stores.metadata, config.events.retentionDays, log))
   stack.use(deleteOldCredentials(stores.metadata, log))
   stack.use(evictHourly(config, stores.metadata, log))
+  stack.use(forgetTagHistoryHourly(config, stores.metadata, log))
   stack.use(forgetUpstreamTagsHourly(config, stores.metadata, log))
   stack.use(deleteOldAudit(stores.metadata, config.audit.retentionDays, log))
 

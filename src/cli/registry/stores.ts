@@ -73,10 +73,11 @@ export async function openMetadata(
   return openSqliteMetadata(join(await registryDirectory(config), 'varve.db'), { migrate, keep, signal })
 }
 
-async function openObjects(
+/** @param observer told of each request to a store that is somewhere else; nobody is unless given. */
+export async function openObjects(
   config: Config,
   stack: AsyncDisposableStack,
-  observer: StoreObserver,
+  observer: StoreObserver = { storeRequest: () => {}, storeRetry: () => {} },
 ): Promise<Pick<Stores, 'objects' | 'presigner'>> {
   const options = s3Options(config.storage)
   if (options === undefined)

@@ -1,6 +1,6 @@
 import { fitsAny } from '../../storage/name-pattern.ts'
 import type { Platform } from '../../storage/platform.ts'
-import type { StreamedEvent } from '../../storage/remote/event-lines.ts'
+import type { OtherEvent, StreamedEvent } from '../../storage/remote/event-lines.ts'
 
 /** Which images are imported as soon as they are pushed, and how. */
 export interface PreimportRule {
@@ -28,9 +28,11 @@ export interface PreimportRule {
 
 /** The image that an event makes us import; undefined for none. Only that a tag was set is of interest, whatever it was before. */
 export function wanted(
-  { kind, action, repository, tag }: StreamedEvent,
+  event: StreamedEvent | OtherEvent,
   rule: Pick<PreimportRule, 'registry' | 'repositories' | 'tags'>,
 ): string | undefined {
+  if (event.repository === undefined) return undefined
+  const { kind, action, repository, tag } = event
   if (kind !== 'tag' || action !== 'tag' || tag === undefined) return undefined
   if (!fitsAny(rule.repositories, repository) || !fitsAny(rule.tags, tag)) return undefined
   return `${rule.registry}/${repository}:${tag}`

@@ -1,5 +1,6 @@
 import type { AccountName, TenantName } from '../../storage/accounts/names.ts'
 import type { Role } from '../../storage/accounts/roles.ts'
+import type { Requester } from '../../storage/requester.ts'
 import type { Identity } from '../auth/identity.ts'
 
 /** On whose behalf something is administered. */
@@ -18,6 +19,8 @@ export interface AccountActor {
   readonly identity: Identity
   /** IP address, for the delay after wrong passwords. */
   readonly address: string
+  /** Of the request, for the events of what it changes. */
+  readonly requester?: Requester | undefined
 }
 
 /** What of an actor decides what it may administer. */

@@ -6,9 +6,14 @@ import type { AdminInput, Administration, AdminOperation, AdminOutput } from './
 import { checkInput } from './check-input.ts'
 import { requirePermission } from './permissions.ts'
 import { createAccountAdministration } from './service/accounts.ts'
+import { createBackupAdministration } from './service/backup.ts'
 import { createGcAdministration } from './service/gc.ts'
+import { createHistoryAdministration } from './service/history.ts'
 import { createMirrorAdministration } from './service/mirror.ts'
 import type { AdminParts, Implementations } from './service/parts.ts'
+import { createRepositoryAdministration } from './service/repositories.ts'
+import { createRetentionAdministration } from './service/retention.ts'
+import { createScrubAdministration } from './service/scrub.ts'
 import { createTenantAdministration } from './service/tenants.ts'
 import { createUpkeepAdministration } from './service/upkeep.ts'
 
@@ -25,6 +30,11 @@ export class AdminService {
       ...createUpkeepAdministration(parts),
       ...createMirrorAdministration(parts),
       ...createGcAdministration(parts),
+      ...createHistoryAdministration(parts),
+      ...createBackupAdministration(parts),
+      ...createRetentionAdministration(parts),
+      ...createRepositoryAdministration(parts),
+      ...createScrubAdministration(parts),
     }
   }
 

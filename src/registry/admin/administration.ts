@@ -1,8 +1,13 @@
 import type * as z from 'zod'
 import type { Abortable } from '../../storage/abortable.ts'
 import { accountOperations } from './operations/accounts.ts'
+import { backupOperations } from './operations/backup.ts'
 import { gcOperations } from './operations/gc.ts'
+import { historyOperations } from './operations/history.ts'
 import { mirrorOperations } from './operations/mirror.ts'
+import { repositoryOperations } from './operations/repositories.ts'
+import { retentionOperations } from './operations/retention.ts'
+import { scrubOperations } from './operations/scrub.ts'
 import { tenantOperations } from './operations/tenants.ts'
 import { upkeepOperations } from './operations/upkeep.ts'
 
@@ -13,6 +18,11 @@ export const adminOperations = {
   ...upkeepOperations,
   ...mirrorOperations,
   ...gcOperations,
+  ...historyOperations,
+  ...backupOperations,
+  ...retentionOperations,
+  ...repositoryOperations,
+  ...scrubOperations,
 } as const
 
 export type AdminOperation = keyof typeof adminOperations

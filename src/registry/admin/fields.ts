@@ -2,7 +2,8 @@ import * as z from 'zod'
 import { DomainError } from '../../errors.ts'
 import { accountKindOf, parseAccountName, parseTenantName } from '../../storage/accounts/names.ts'
 import { actions, roles } from '../../storage/accounts/roles.ts'
-import { parseRepositoryName } from '../../storage/reference.ts'
+import { parseDigest } from '../../storage/digest.ts'
+import { parseRepositoryName, parseTag } from '../../storage/reference.ts'
 
 /** Fields of what administration is asked for. Names are checked by their own parsers, which say what is wrong. */
 
@@ -18,6 +19,8 @@ export const repositoryField = z
   .max(1024)
   .transform(parseRepositoryName)
   .describe('Whole name of a repository.')
+export const tagField = z.string().max(1024).transform(parseTag).describe('A tag.')
+export const digestField = z.string().max(256).transform(parseDigest).describe('sha256:… or sha512:…')
 export const roleField = z.enum(roles)
 export const actionField = z.enum(actions)
 export const actionsField = z
@@ -58,6 +61,9 @@ export const numberInQuery = z
   .union([z.int().min(0), z.string().regex(/^\d{1,15}$/, 'a whole number')])
   .transform(Number)
 export const momentInQuery = momentField
+export const flagInQuery = z
+  .union([z.boolean(), z.enum(['true', 'false'])])
+  .transform(given => given === true || given === 'true')
 
 export const scopesField = z
   .array(z.strictObject({ pattern: patternField, actions: actionsField }))

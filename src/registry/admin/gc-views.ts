@@ -53,18 +53,24 @@ const holdingView = z.object({
   mediaType: z.string().nullable(),
   /** When it is looked at again; null: something keeps it. */
   reviewAt: moment.nullable(),
-  /** Of a manifest: since when nothing may have named it. Of a blob: until when it was promised to stay. */
+  /** Of a manifest: since when nothing may have named it, or when it was deleted. Of a blob: until when it was promised. */
   since: moment,
   subject: z.string().nullable(),
   /** From a tag down to the digest; null when no tag leads to it. */
   path: z.object({ tag: z.string(), digests: z.array(z.string()) }).nullable(),
   /** The manifest that keeps it without any tag. */
   keptBy: z.string().nullable(),
+  /** The deleted manifest that keeps it as long as that can be taken back, when nothing else does. */
+  keptByDeleted: z.object({ digest: z.string(), deletedAt: moment, goesAt: moment }).nullable(),
+  /** Until when it can be taken back, if it is a manifest that was deleted. */
+  goesAt: moment.nullable(),
 })
 
 export const gcExplanationView = z.object({
   digest: z.string(),
   holdings: z.array(holdingView),
+  /** Why nobody gets the blob until it is pushed again. */
+  fault: z.object({ kind: z.enum(['corrupt', 'missing']), detail: z.string(), foundAt: moment }).nullable(),
   /** When the object of a blob of this digest may be deleted, that nobody holds any more. */
   objectGoesAt: moment.nullable(),
 })

@@ -48,6 +48,13 @@ export const permissions: Readonly<Record<AdminOperation, PermissionRow>> = {
   'grant.remove': { who: 'owner' },
   'repository.get': { who: 'member' },
   'repository.set': { who: 'owner' },
+  'repository.list': { who: 'member' },
+  'repository.show': { who: 'member' },
+  'repository.delete': { who: 'maintainer', adminFields: ['force'] },
+  'repository.restore': { who: 'maintainer' },
+  'repository.purge': { who: 'owner' },
+  // Of both tenants: service/repositories.ts.
+  'repository.rename': { who: 'owner', adminFields: ['force'] },
   'rule.list': { who: 'member' },
   'rule.add': { who: 'owner' },
   'rule.remove': { who: 'owner' },
@@ -83,6 +90,27 @@ export const permissions: Readonly<Record<AdminOperation, PermissionRow>> = {
   'gc.explain': { who: 'admin' },
   'gc.pause': { who: 'admin' },
   'gc.resume': { who: 'admin' },
+  'tag.list': { who: 'member' },
+  'tag.history': { who: 'member' },
+  'tag.restore': { who: 'maintainer' },
+  'tag.delete': { who: 'maintainer' },
+  'manifest.deleted': { who: 'member' },
+  'manifest.restore': { who: 'maintainer' },
+  'manifest.purge': { who: 'maintainer' },
+  'backup.list': { who: 'admin' },
+  'backup.run': { who: 'admin' },
+  'backup.verify': { who: 'admin' },
+  'retention.list': { who: 'member' },
+  'retention.add': { who: 'maintainer' },
+  'retention.remove': { who: 'maintainer' },
+  'retention.plan': { who: 'member' },
+  'retention.status': { who: 'admin' },
+  'retention.run': { who: 'admin' },
+  'tag.expire': { who: 'maintainer' },
+  'scrub.status': { who: 'admin' },
+  'scrub.run': { who: 'admin' },
+  'scrub.faults': { who: 'admin' },
+  'scrub.strays': { who: 'admin' },
 }
 
 /** What of an input decides who may. */
@@ -131,6 +159,12 @@ export function requirePermission(operation: AdminOperation, input: object, stan
     case 'maintainer':
     case 'owner': {
       const own = role(tenant)
+      if (tenant === undefined)
+        throw refusal(
+          operation,
+          'Only admins may ask about all tenants; name one of yours.',
+          `no rule lets ${name} do ${operation} for all tenants`,
+        )
       if (own === undefined) throw unknownTenant(tenant)
       if (field !== undefined)
         throw refusal(

@@ -1,12 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { GarbageReport, SweepGarbageOptions } from '../../storage/blobs/upload-sweep.ts'
 import type { CollectRecords, ManifestPolicy } from '../../storage/metadata/collect-records.ts'
+import type { HistoryRecords } from '../../storage/metadata/history-records.ts'
+import type { RepositoryChangeRecords } from '../../storage/metadata/repository-records.ts'
+import { rest } from '../rest.ts'
 import { type CollectWindow, isInWindow } from './window.ts'
 
 export interface CollectorParts {
-  readonly records: CollectRecords
+  readonly records: CollectRecords &
+    Pick<HistoryRecords, 'forgetDeletedManifests'> &
+    Pick<RepositoryChangeRecords, 'finishRepositories'>
   /** Deletes objects that the metadata has let go of. */
   readonly sweepGarbage: (options: SweepGarbageOptions) => Promise<GarbageReport>
   /** This process, for others. */
@@ -37,6 +41,7 @@ export interface TickReport {
   readonly outcome: 'done' | 'more' | 'paused' | 'closed' | 'elsewhere'
   readonly links: number
   readonly blobs: number
+  /** Those that were deleted before and cannot be taken back any more, too. */
   readonly manifests: number
   readonly repositories: number
   /** That were deleted from the object store, pieces of uploads too. */
@@ -75,6 +80,8 @@ export class Collector {
   async tick({ signal, ignoresWindow = false }: TickOptions = {}): Promise<TickReport> {
     const { records, settings, holder } = this.#parts
     const idle = (outcome: TickReport['outcome']): TickReport => ({ outcome, ...nothing, failures: [] })
+    // It deletes nothing, and nothing can be pushed there before it is done.
+    await records.finishRepositories({ signal })
     const { window } = settings
     if (!ignoresWindow && window !== undefined && !isInWindow(window, new Date(this.#now())))
       return idle('closed')
@@ -139,6 +146,12 @@ export class Collector {
     const { records, settings } = this.#parts
     const { policy, batch } = settings
     return [
+      async () => {
+        const forgotten = await records.forgetDeletedManifests(batch, options)
+        counts.manifests += forgotten
+        // What an index named can go when that has gone.
+        return forgotten > 0
+      },
       () => records.enqueueUntagged(policy.untaggedMs !== undefined, repositoriesAtOnce, options),
       async () => {
         const { seen, manifests } = await records.reviewManifests(policy, batch, options)
@@ -160,15 +173,4 @@ export class Collector {
       () => records.enqueueForgotten(linksAtOnce, options),
     ]
   }
-}
-
-/** The longest rest: what takes longer than this waits for others by itself. */
-const longestRestMs = 250
-
-/** Of the time that it has worked. */
-const restRatio = 2
-
-/** Pushes and pulls use the same processor, and the same database, and come first. */
-async function rest(sinceMs: number, options: Abortable): Promise<void> {
-  await sleep(Math.min(restRatio * (performance.now() - sinceMs), longestRestMs), undefined, options)
 }

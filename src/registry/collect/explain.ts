@@ -1,6 +1,6 @@
 import type { Abortable } from '../../storage/abortable.ts'
 import type { Digest } from '../../storage/digest.ts'
-import type { CollectRecords, Holding, Namer } from '../../storage/metadata/collect-records.ts'
+import type { CollectRecords, DeletedNamer, Holding, Namer } from '../../storage/metadata/collect-records.ts'
 import type { RepositoryName, Tag } from '../../storage/reference.ts'
 
 /** Why a digest is kept, or since when it waits and when it goes. */
@@ -17,6 +17,8 @@ export interface ExplainedHolding extends Holding {
   readonly path: KeptPath | null
   /** The manifest that keeps it without any tag: the first above it that nothing names. Null when nothing names it itself. */
   readonly keptBy: Digest | null
+  /** The deleted manifest that keeps it as long as that can be taken back, when nothing else does. */
+  readonly keptByDeleted: DeletedNamer | null
 }
 
 export interface KeptPath {
@@ -48,23 +50,26 @@ async function findPath(
   repository: RepositoryName,
   digest: Digest,
   options?: Abortable,
-): Promise<Pick<ExplainedHolding, 'path' | 'keptBy'>> {
+): Promise<Pick<ExplainedHolding, 'path' | 'keptBy' | 'keptByDeleted'>> {
   const below = new Map<Digest, Digest | null>([[digest, null]])
   let keptBy: Digest | null = null
+  let keptByDeleted: DeletedNamer | null = null
   const waiting = [digest]
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-    const { tags, manifests } = await records.namersOf(repository, next, maxNamers, options)
+    const { tags, manifests, deleted } = await records.namersOf(repository, next, maxNamers, options)
+    keptByDeleted ??= deleted[0] ?? null
     const [tag] = tags
-    if (tag !== undefined) return { path: { tag, digests: downFrom(next, below) }, keptBy: null }
+    if (tag !== undefined)
+      return { path: { tag, digests: downFrom(next, below) }, keptBy: null, keptByDeleted: null }
     const above = manifests.filter(({ role }) => keeps(role, next === digest))
-    if (above.length === 0 && next !== digest) keptBy ??= next
+    if (above.length === 0 && deleted.length === 0 && next !== digest) keptBy ??= next
     for (const { digest: manifest } of above) {
       if (below.has(manifest) || below.size >= maxVisited) continue
       below.set(manifest, next)
       waiting.push(manifest)
     }
   }
-  return { path: null, keptBy }
+  return { path: null, keptBy, keptByDeleted: keptBy === null ? keptByDeleted : null }
 }
 
 /** A referrer names its subject and does not keep it. */

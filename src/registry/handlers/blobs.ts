@@ -1,7 +1,7 @@
 import { DomainError } from '../../errors.ts'
 import type { BlobBody, BlobInfo, BlobProvider, BlobStore } from '../../storage/blobs/blob-store.ts'
 import type { Digest } from '../../storage/digest.ts'
-import type { BlobRecords } from '../../storage/metadata/metadata.ts'
+import type { BlobRecords } from '../../storage/metadata/blob-records.ts'
 import type { ByteRange } from '../../storage/objects/object-store.ts'
 import { parseByteRange } from '../byte-range.ts'
 import { etagOf, matchesNone, rangeStillCounts } from '../conditional.ts'

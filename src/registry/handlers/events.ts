@@ -2,7 +2,12 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
-import type { EventBounds, EventRecords, RegistryEvent } from '../../storage/metadata/event-records.ts'
+import type {
+  EventBounds,
+  EventKind,
+  EventRecords,
+  RegistryEvent,
+} from '../../storage/metadata/event-records.ts'
 import type { Handler } from '../handler.ts'
 
 export type ReadableEvents = Pick<EventRecords, 'listEvents' | 'eventBounds'>
@@ -12,6 +17,7 @@ interface StreamRequest {
   readonly after: number | 'latest' | undefined
   readonly limit: number
   readonly waitMs: number
+  readonly wants: (event: RegistryEvent) => boolean
 }
 
 /** How often it is looked for new events. */
@@ -24,7 +30,7 @@ const maxLimit = 1_000_000
 const maxWaitSeconds = 60
 
 /**
- * GET /events?after=POSITION&limit=EVENTS&wait=SECONDS: events after a position as lines of JSON. It ends after
+ * GET /events?after=POSITION&limit=EVENTS&wait=SECONDS&kinds=KIND,…: events after a position as lines of JSON. It ends after
  * `limit` events, or when none has come for `wait` seconds; who wants more asks again after the last one's position.
  * `after=latest` begins with what happens from now on; the header `Varve-Events-After` says which position that is.
  *
@@ -33,12 +39,12 @@ const maxWaitSeconds = 60
  */
 export function createEventStreamHandler(events: ReadableEvents, stopping: AbortSignal): Handler {
   return async ({ query, signal }) => {
-    const { after: given, limit, waitMs } = parseStream(query)
+    const { after: given, ...rest } = parseStream(query)
     const after = typeof given === 'number' ? given : await positionOf(given, events, { signal })
-    const first = await events.listEvents({ after, limit: Math.min(limit, pageSize) }, { signal })
+    const first = await events.listEvents({ after, limit: Math.min(rest.limit, pageSize) }, { signal })
     if (first[0]?.position !== after + 1) checkBounds(after, await events.eventBounds({ signal }))
     const ending = AbortSignal.any([signal, stopping])
-    const lines = follow(events, first, { after, limit, waitMs }, ending)
+    const lines = follow(events, first, { after, ...rest }, ending)
     return {
       status: 200,
       headers: { 'Cache-Control': 'no-store', 'Varve-Events-After': String(after) },
@@ -60,7 +66,7 @@ async function positionOf(
 async function* follow(
   events: ReadableEvents,
   first: readonly RegistryEvent[],
-  { after, limit, waitMs }: Omit<StreamRequest, 'after'> & { readonly after: number },
+  { after, limit, waitMs, wants }: Omit<StreamRequest, 'after'> & { readonly after: number },
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   let position = after
@@ -70,9 +76,12 @@ async function* follow(
     if (page.length > 0) {
       if (page[0]?.position !== position + 1) return
       position += page.length
-      left -= page.length
-      yield page.map(event => `${JSON.stringify(event)}\n`).join('')
-      quietSince = performance.now()
+      const wanted = page.filter(wants)
+      left -= wanted.length
+      if (wanted.length > 0) {
+        yield wanted.map(event => `${JSON.stringify(event)}\n`).join('')
+        quietSince = performance.now()
+      }
     } else {
       const quietMs = performance.now() - quietSince
       if (quietMs >= waitMs) return
@@ -104,7 +113,29 @@ function parseStream(query: URLSearchParams): StreamRequest {
     after: query.get('after') === 'latest' ? 'latest' : numberOf(query, 'after', Number.MAX_SAFE_INTEGER),
     limit: Math.max(numberOf(query, 'limit', maxLimit) ?? defaultLimit, 1),
     waitMs: (numberOf(query, 'wait', maxWaitSeconds) ?? 0) * 1000,
+    wants: wantsOf(query),
   }
+}
+
+const kinds: Readonly<Record<EventKind, true>> = {
+  manifest: true,
+  blob: true,
+  tag: true,
+  mirror: true,
+  upstream: true,
+}
+
+function wantsOf(query: URLSearchParams): StreamRequest['wants'] {
+  const text = query.get('kinds')
+  if (text === null) return () => true
+  const wanted = new Set(text.split(','))
+  const unknown = [...wanted].find(kind => !Object.hasOwn(kinds, kind))
+  if (unknown === undefined) return ({ kind }) => wanted.has(kind)
+  throw new DomainError(
+    'invalid',
+    `kinds=${unknown.slice(0, 32)} is no kind of event; there are ${Object.keys(kinds).join(', ')}.`,
+    { resource: 'request', name: 'kinds' },
+  )
 }
 
 /** What is larger than `max` is cut to that. */

@@ -1,5 +1,5 @@
 import { DomainError } from '../../errors.ts'
-import type { RepositoryRecords } from '../../storage/metadata/metadata.ts'
+import type { RepositoryRecords } from '../../storage/metadata/repository-records.ts'
 import type { Handler } from '../handler.ts'
 import { json } from '../reply.ts'
 import { repositoryOf } from '../request.ts'

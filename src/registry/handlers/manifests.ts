@@ -4,8 +4,8 @@ import type {
   ManifestInfo,
   ManifestRecords,
   StoredManifest,
-  TagRecords,
-} from '../../storage/metadata/metadata.ts'
+} from '../../storage/metadata/manifest-records.ts'
+import type { TagRecords } from '../../storage/metadata/tag-records.ts'
 import { parseReference, parseTag, type Reference, type Tag } from '../../storage/reference.ts'
 import { readBounded } from '../bounded-body.ts'
 import { etagOf, manifestConditionOf, matchesNone } from '../conditional.ts'

@@ -1,11 +1,12 @@
 import { parseDigest } from '../../storage/digest.ts'
-import type { EventFacts } from '../../storage/metadata/event-records.ts'
+import type { ContentFacts } from '../../storage/metadata/event-records.ts'
 import { parseReference } from '../../storage/reference.ts'
 import type { PullLog } from '../events/pull-recorder.ts'
 import type { Handler } from '../handler.ts'
 import type { Reply } from '../reply.ts'
 import { type RegistryRequest, repositoryOf } from '../request.ts'
 import { requesterOf } from '../requester.ts'
+import type { PullNoter } from '../retention/pull-notes.ts'
 
 /** A range is a pull, too, and so is a redirect to the store. Nothing is pulled by who has it already (304). */
 const pulled: ReadonlySet<number> = new Set([200, 206, 307])
@@ -28,11 +29,25 @@ export function recordPulls(
   }
 }
 
+/** In use is also what somebody asks for who has it already. */
+const used: ReadonlySet<number> = new Set([200, 304])
+
+/** Tells of the manifests that `handler` answers for. */
+export function notePulls(handler: Handler, notes: PullNoter | undefined): Handler {
+  if (notes === undefined) return handler
+  return async request => {
+    const reply = await handler(request)
+    const digest = reply.headers?.['Docker-Content-Digest']
+    if (used.has(reply.status) && digest !== undefined) notes.note(repositoryOf(request), parseDigest(digest))
+    return reply
+  }
+}
+
 function factsOf(
   kind: 'manifest' | 'blob',
   request: RegistryRequest,
   { status, headers = {}, content }: Reply,
-): Omit<EventFacts, 'kind' | 'action'> {
+): Omit<ContentFacts, 'kind' | 'action'> {
   const facts = {
     repository: repositoryOf(request),
     digest: parseDigest(headers['Docker-Content-Digest'] ?? ''),

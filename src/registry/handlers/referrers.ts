@@ -1,7 +1,7 @@
 import { DomainError } from '../../errors.ts'
 import { type Digest, parseDigest } from '../../storage/digest.ts'
 import { mediaTypes } from '../../storage/media-types.ts'
-import type { ManifestRecords, ReferrerPosition } from '../../storage/metadata/metadata.ts'
+import type { ManifestRecords, ReferrerPosition } from '../../storage/metadata/manifest-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import type { Handler } from '../handler.ts'
 import { digestParamOf, repositoryOf } from '../request.ts'

@@ -7,7 +7,7 @@ import {
   isDigestAlgorithm,
   parseDigest,
 } from '../../storage/digest.ts'
-import type { BlobRecords } from '../../storage/metadata/metadata.ts'
+import type { BlobRecords } from '../../storage/metadata/blob-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import type { Handler } from '../handler.ts'
 import { blobPath } from '../locations.ts'

@@ -1,4 +1,4 @@
-import type { TagRecords } from '../../storage/metadata/metadata.ts'
+import type { TagRecords } from '../../storage/metadata/tag-records.ts'
 import type { Handler } from '../handler.ts'
 import { listPage, parsePage } from '../paging.ts'
 import { json } from '../reply.ts'

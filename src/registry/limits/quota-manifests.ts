@@ -1,7 +1,7 @@
 import { isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { Digest } from '../../storage/digest.ts'
-import type { ManifestRecords } from '../../storage/metadata/metadata.ts'
+import type { ManifestRecords } from '../../storage/metadata/manifest-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import type { TenantQuotas } from './tenant-quotas.ts'
 

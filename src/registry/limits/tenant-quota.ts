@@ -3,7 +3,7 @@ import { type DomainError, isDomainError } from '../../errors.ts'
 import { type Abortable, orAbort } from '../../storage/abortable.ts'
 import type { TenantName } from '../../storage/accounts/names.ts'
 import type { Digest } from '../../storage/digest.ts'
-import type { RepositoryRecords } from '../../storage/metadata/metadata.ts'
+import type { RepositoryRecords } from '../../storage/metadata/repository-records.ts'
 import type { Tenant, TenantRecords } from '../../storage/metadata/tenant-records.ts'
 import type { Usage, UsageRecords } from '../../storage/metadata/usage-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
@@ -23,7 +23,7 @@ export interface ComingBytes extends Disposable {
 /** How old what is known of a tenant may be while there is room. */
 const maxAgeMs = 2_000
 
-/** Repositories that are there that are kept in mind. */
+/** Repositories that are there that are kept in mind, as long as the rest is. */
 const keptRepositories = 1_000
 
 interface Facts {
@@ -60,7 +60,11 @@ export class TenantQuota {
   #committed = 0
   /** Made, or about to be, since the facts were read. */
   readonly #newRepositories = new Set<RepositoryName>()
-  readonly #knownRepositories = new LRUCache<RepositoryName, true>({ max: keptRepositories })
+  readonly #knownRepositories = new LRUCache<RepositoryName, true>({
+    max: keptRepositories,
+    // They may be deleted or renamed.
+    ttl: maxAgeMs,
+  })
 
   constructor(tenant: TenantName, records: QuotaRecords, onLimited: OnLimited, now: () => number) {
     this.#tenant = tenant

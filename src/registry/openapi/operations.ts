@@ -101,7 +101,12 @@ export const operationDescriptions: Readonly<
   },
   events: {
     summary: 'Events after a position, one JSON object a line.',
-    parameters: [parameters.eventsAfter, parameters.eventsLimit, parameters.eventsWait],
+    parameters: [
+      parameters.eventsAfter,
+      parameters.eventsLimit,
+      parameters.eventsWait,
+      parameters.eventsKinds,
+    ],
     successes: {
       200: {
         description: 'In their order.',

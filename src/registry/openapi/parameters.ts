@@ -89,6 +89,11 @@ export const parameters = {
     type: 'integer',
     minimum: 0,
   }),
+  eventsKinds: query(
+    'kinds',
+    'Kinds of events, separated by commas: manifest, blob, tag, mirror, upstream; all unless given.',
+    { type: 'string' },
+  ),
   service: query('service', 'Name of the registry, from its challenge.'),
   scope: query(
     'scope',

@@ -1,5 +1,5 @@
 import type { Digest } from '../../storage/digest.ts'
-import type { ManifestInfo } from '../../storage/metadata/metadata.ts'
+import type { ManifestInfo } from '../../storage/metadata/manifest-records.ts'
 
 /** What is signed. */
 export interface SignedImage extends ManifestInfo {

@@ -1,7 +1,7 @@
 import { isDomainError } from '../../errors.ts'
 import type { Digest } from '../digest.ts'
 import { maxManifestBytes } from '../manifest.ts'
-import type { NewManifest } from '../metadata/metadata.ts'
+import type { NewManifest } from '../metadata/manifest-records.ts'
 import type { RepositoryName } from '../reference.ts'
 import { type AdoptedBlobs, isFound } from './adopt-blobs.ts'
 import { type Adoption, isDamage } from './adoption.ts'

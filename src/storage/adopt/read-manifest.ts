@@ -1,7 +1,7 @@
 import { DomainError } from '../../errors.ts'
 import { algorithmOf, type Digest, digestOf } from '../digest.ts'
 import { artifactTypeOf, edgesOf, parseManifest } from '../manifest.ts'
-import type { NewManifest } from '../metadata/metadata.ts'
+import type { NewManifest } from '../metadata/manifest-records.ts'
 
 export interface AdoptableManifest {
   /** As a push would store it, but that nothing need be there. */

@@ -1,7 +1,7 @@
+import type { Abortable } from '../abortable.ts'
 import type { AccountName, TenantName } from '../accounts/names.ts'
 import type { Action } from '../accounts/roles.ts'
-import type { Abortable } from '../abortable.ts'
-import type { Page } from './metadata.ts'
+import type { Page } from './page.ts'
 import type { Membership } from './tenant-records.ts'
 
 /** CONTRACT. Users and robots, and what proves who they are. `test/contract/accounts.ts`. */

@@ -1,8 +1,8 @@
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
-import type { RepositoryName, Tag } from '../reference.ts'
 import type { ObjectKey } from '../objects/keys.ts'
-import type { StoredBlob } from './metadata.ts'
+import type { RepositoryName, Tag } from '../reference.ts'
+import type { StoredBlob } from './blob-records.ts'
 
 /** CONTRACT. For content that another registry has left in its storage, and that no client pushes. */
 export interface AdoptionRecords {

@@ -1,16 +1,17 @@
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
+import type { ObjectKey } from '../objects/keys.ts'
 import type { AdoptedBlob, AdoptedTag, AdoptionRecords, TagOutcome } from './adoption-records.ts'
+import type { StoredBlob } from './blob-records.ts'
 import { insertBlob } from './blobs.ts'
 import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
-import type { ObjectKey } from '../objects/keys.ts'
 import { holdGarbage, takeBackGarbage } from './garbage.ts'
 import type { KeepTimes } from './keep-times.ts'
 import type { LinkWriter } from './link-writer.ts'
-import type { StoredBlob } from './metadata.ts'
 import type { Releases } from './releases.ts'
-import { lockRepository } from './repositories.ts'
+import { lockRepository } from './repository-rows.ts'
+import { recordTagChanges } from './tag-history.ts'
 import { ruleFor } from './tag-rules.ts'
 import type { UsageWriter } from './usage-writer.ts'
 
@@ -57,8 +58,9 @@ export class KyselyAdoption implements AdoptionRecords {
   adoptBlob(blob: AdoptedBlob, options?: Abortable): Promise<StoredBlob> {
     return this.#database.write(options, async db => {
       const now = this.#now()
-      const { stored, isNew } = await insertBlob(db, blob, now)
-      if (isNew) await takeBackGarbage(db, stored.objectKey, now)
+      const { stored, isNew } = await insertBlob(db, blob, { now, ...this.#times })
+      // Also where it has taken the place of an object that was damaged.
+      if (stored.objectKey === blob.objectKey) await takeBackGarbage(db, stored.objectKey, now)
       const change = await this.#links.add(db, blob.repository, stored, isNew)
       await this.#usage.write(db, blob.repository, change)
       return stored
@@ -67,14 +69,14 @@ export class KyselyAdoption implements AdoptionRecords {
 
   adoptTag({ repository, tag, digest, changedAt }: AdoptedTag, options?: Abortable): Promise<TagOutcome> {
     return this.#database.write(options, async db => {
-      await lockRepository(db, repository)
+      const isThere = await lockRepository(db, repository)
       const manifest = await db
         .selectFrom('manifests')
         .select(['media_type as mediaType', 'size'])
         .where('repository', '=', repository)
         .where('digest', '=', digest)
         .executeTakeFirst()
-      if (manifest === undefined)
+      if (!isThere || manifest === undefined)
         throw new DomainError('not_found', `The repository ${repository} has no manifest ${digest}.`, {
           resource: 'manifest',
           name: digest,
@@ -101,6 +103,11 @@ export class KyselyAdoption implements AdoptionRecords {
         )
         .execute()
       if (present !== undefined) await this.#releases.untagged(db, repository, [present.digest])
+      await recordTagChanges(db, repository, [{ tag, digest, previous }], {
+        cause: 'push',
+        at: now,
+        account: null,
+      })
       const facts = { repository, digest, tag, ...manifest, previous: present?.digest, at: new Date(now) }
       await this.#events.write(db, [{ kind: 'tag', action: 'tag', ...facts }])
       return 'set'

@@ -1,5 +1,5 @@
 /** Values of one statement; SQLite takes 32,766 and PostgreSQL 65,535 (sqlite.org/limits.html, item 9). */
-const rowsPerStatement = 500
+export const rowsPerStatement = 500
 
 /** Parts of a list that one statement has room for. */
 export function* batches<Item>(items: readonly Item[]): Generator<Item[]> {

@@ -4,7 +4,7 @@ import type { RepositoryName } from '../reference.ts'
 import type { LinkReview } from './collect-records.ts'
 import { addTotals } from './collect-totals.ts'
 import type { LinkWriter } from './link-writer.ts'
-import { lockRepository } from './repositories.ts'
+import { lockRepositoryRow } from './repository-rows.ts'
 import type { Schema } from './schema.ts'
 
 type Outcome = Omit<LinkReview, 'seen'>
@@ -22,7 +22,7 @@ export async function reviewLinksOf(
   digests: readonly Digest[],
   now: number,
 ): Promise<Outcome> {
-  if (!(await lockRepository(db, repository))) return nothing
+  if ((await lockRepositoryRow(db, repository)) === undefined) return nothing
   const due = await db
     .selectFrom('blob_links')
     .select(['digest', 'kept_until'])
@@ -49,6 +49,7 @@ export async function reviewLinksOf(
   return { links: taken.length, blobs: last.length, bytes }
 }
 
+/** By a manifest, or by one that was deleted and can be taken back. */
 async function namedIn(
   db: Transaction<Schema>,
   repository: RepositoryName,
@@ -57,9 +58,15 @@ async function namedIn(
   const rows = await db
     .selectFrom('manifest_references')
     .select('digest')
-    .distinct()
     .where('repository', '=', repository)
     .where('digest', 'in', digests)
+    .union(
+      db
+        .selectFrom('deleted_references')
+        .select('digest')
+        .where('repository', '=', repository)
+        .where('digest', 'in', digests),
+    )
     .execute()
   return new Set(rows.map(({ digest }) => digest))
 }

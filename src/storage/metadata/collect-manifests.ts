@@ -3,13 +3,14 @@ import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { ManifestPolicy } from './collect-records.ts'
 import { addTotals } from './collect-totals.ts'
+import { deletedAmong } from './deleted-references.ts'
 import type { EventWriter } from './event-writer.ts'
 import type { KeepTimes } from './keep-times.ts'
 import { deletionEvents } from './manifest-events.ts'
-import { type ManifestFacts, fateOf, waitOfUntagged } from './manifest-fate.ts'
+import { type ManifestFacts, fateOf, waitOfDropped, waitOfUntagged } from './manifest-fate.ts'
 import type { Releases } from './releases.ts'
-import { lockRepository } from './repositories.ts'
-import type { ManifestRow, Schema } from './schema.ts'
+import { lockRepositoryRow } from './repository-rows.ts'
+import type { Flag, ManifestRow, Schema } from './schema.ts'
 import type { UsageWriter } from './usage-writer.ts'
 
 export interface ManifestReviewParts {
@@ -19,7 +20,12 @@ export interface ManifestReviewParts {
   readonly times: KeepTimes
 }
 
-type DueRow = Pick<ManifestRow, 'digest' | 'media_type' | 'size' | 'subject' | 'released_at' | 'lost_subject'>
+type DueRow = Pick<
+  ManifestRow,
+  'digest' | 'media_type' | 'size' | 'subject' | 'released_at' | 'lost_subject'
+> & {
+  readonly dropped: Flag
+}
 
 /** Looks at manifests of one repository, under its lock. Answers how many went. */
 export async function reviewManifestsOf(
@@ -32,11 +38,11 @@ export async function reviewManifestsOf(
   }: { repository: RepositoryName; digests: readonly Digest[]; policy: ManifestPolicy },
   now: number,
 ): Promise<number> {
-  if (!(await lockRepository(db, repository))) return 0
+  if ((await lockRepositoryRow(db, repository)) === undefined) return 0
   // Those who ask for one at this moment wait for its row, and hear what has become of it.
   const due = await db
     .selectFrom('manifests')
-    .select(['digest', 'media_type', 'size', 'subject', 'released_at', 'lost_subject'])
+    .select(['digest', 'media_type', 'size', 'subject', 'released_at', 'lost_subject', 'dropped'])
     .where('repository', '=', repository)
     .where('digest', 'in', digests)
     .where('review_at', '<=', now)
@@ -78,8 +84,16 @@ async function factsOf(
         .where('digest', 'in', digests)
         .where('role', '=', 'child'),
     )
+    .union(
+      db
+        .selectFrom('deleted_references')
+        .select('digest')
+        .where('repository', '=', repository)
+        .where('digest', 'in', digests),
+    )
     .execute()
   const subjects = due.flatMap(({ subject }) => subject ?? [])
+  const deleted = await deletedAmong(db, repository, subjects)
   const present =
     subjects.length === 0
       ? []
@@ -92,7 +106,7 @@ async function factsOf(
   const isNamed = new Set(named.map(({ digest }) => digest))
   const isPresent = new Set(present.map(({ digest }) => digest))
   return new Map(
-    due.map(({ digest, subject, released_at: releasedAt, lost_subject }) => {
+    due.map(({ digest, subject, released_at: releasedAt, lost_subject, dropped }) => {
       const state =
         subject === null
           ? null
@@ -101,7 +115,12 @@ async function factsOf(
             : lost_subject === 1
               ? 'deleted'
               : 'absent'
-      return [digest, { isNamed: isNamed.has(digest), subject: state, releasedAt }]
+      // It comes back with its subject, and is kept for that.
+      const isKept = state === 'deleted' && subject !== null && deleted.has(subject)
+      return [
+        digest,
+        { isNamed: isNamed.has(digest) || isKept, subject: state, releasedAt, isDropped: dropped === 1 },
+      ]
     }),
   )
 }
@@ -109,32 +128,80 @@ async function factsOf(
 async function lookAgain(
   db: Transaction<Schema>,
   repository: RepositoryName,
-  { digest, lost_subject }: DueRow,
+  { digest, lost_subject, dropped }: DueRow,
   { at, known }: { readonly at: number | null; readonly known: ManifestFacts },
 ): Promise<void> {
+  // What was dropped may be in use again; what only a deleted index names is not.
+  const isUsed = dropped === 1 && known.isNamed && (await isInUse(db, repository, digest))
   await db
     .updateTable('manifests')
-    // Its subject may have come back.
-    .set({ review_at: at, lost_subject: known.subject === 'present' ? 0 : lost_subject })
+    .set({
+      review_at: at,
+      // Its subject may have come back.
+      lost_subject: known.subject === 'present' ? 0 : lost_subject,
+      dropped: isUsed ? 0 : dropped,
+    })
     .where('repository', '=', repository)
     .where('digest', '=', digest)
     .execute()
+}
+
+/** Whether a tag or an index names it. */
+async function isInUse(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('tags')
+    .select('digest')
+    .where('repository', '=', repository)
+    .where('digest', '=', digest)
+    .union(
+      db
+        .selectFrom('manifest_references')
+        .select('digest')
+        .where('repository', '=', repository)
+        .where('digest', '=', digest)
+        .where('role', '=', 'child'),
+    )
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 async function deleteManifest(
   db: Transaction<Schema>,
   { events, usage, releases, times }: ManifestReviewParts,
   repository: RepositoryName,
-  { digest, media_type: mediaType, size }: DueRow,
+  { digest, media_type: mediaType, size, dropped }: DueRow,
   { policy, now }: { readonly policy: ManifestPolicy; readonly now: number },
 ): Promise<void> {
   // Its children have been without a tag as long as it has: they have the grace before them, and not all of it again.
-  const waitMs = waitOfUntagged(policy, times.graceMs) ?? times.graceMs
+  const waitMs = (dropped === 1 ? undefined : waitOfUntagged(policy, times)) ?? waitOfDropped(times)
+  const children = dropped === 1 ? await childrenOf(db, repository, digest) : []
   await releases.deleted(db, repository, digest, now - waitMs + times.graceMs)
   await db.deleteFrom('manifests').where('repository', '=', repository).where('digest', '=', digest).execute()
+  await releases.dropChildren(db, repository, children)
   await usage.write(db, repository, { bytes: -size })
   const occasion = { at: new Date(now), by: undefined }
   await events.write(db, deletionEvents(repository, { digest, mediaType, size }, [], occasion))
+}
+
+async function childrenOf(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  manifest: Digest,
+): Promise<Digest[]> {
+  const rows = await db
+    .selectFrom('manifest_references')
+    .select('digest')
+    .distinct()
+    .where('repository', '=', repository)
+    .where('manifest', '=', manifest)
+    .where('role', '=', 'child')
+    .execute()
+  return rows.map(({ digest }) => digest)
 }
 
 /** Brings what nothing names into the queue, in repositories after this one. Answers the last that was looked at. */
@@ -146,7 +213,7 @@ export async function enqueueUntaggedAfter(
 ): Promise<RepositoryName | undefined> {
   const names = await repositoriesAfter(db, after ?? '', limit)
   for (const name of names) {
-    await lockRepository(db, name)
+    await lockRepositoryRow(db, name)
     await sql`
       update manifests set review_at = ${now}, released_at = ${now}
         where repository = ${name} and review_at is null

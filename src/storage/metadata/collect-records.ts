@@ -47,13 +47,11 @@ export interface CollectRecords {
   holdersOf(digest: Digest, limit: number, options?: Abortable): Promise<Holding[]>
   /** When the object of a blob that is gone may be deleted; undefined when none waits. */
   findGarbageOf(digest: Digest, options?: Abortable): Promise<Date | undefined>
-  /** Manifests of the repository that name the digest, and tags of it. At most `limit` of each. */
-  namersOf(
-    repository: RepositoryName,
-    digest: Digest,
-    limit: number,
-    options?: Abortable,
-  ): Promise<{ readonly tags: readonly Tag[]; readonly manifests: readonly Namer[] }>
+  /**
+   * Manifests of the repository that name the digest, those that were deleted and can be taken back apart, and tags of it.
+   * At most `limit` of each.
+   */
+  namersOf(repository: RepositoryName, digest: Digest, limit: number, options?: Abortable): Promise<Namers>
 }
 
 export interface CollectLease {
@@ -128,6 +126,21 @@ export interface Holding {
   /** Of a blob: it stays until then at least. Of a manifest: since when nothing names it, as far as that is known. */
   readonly since: Date
   readonly subject: Digest | null
+  /** Of a manifest that was deleted and can be taken back until then; null: it was not. */
+  readonly goesAt: Date | null
+}
+
+export interface Namers {
+  readonly tags: readonly Tag[]
+  readonly manifests: readonly Namer[]
+  readonly deleted: readonly DeletedNamer[]
+}
+
+/** A manifest that was deleted, and until when it can be taken back. */
+export interface DeletedNamer {
+  readonly digest: Digest
+  readonly deletedAt: Date
+  readonly goesAt: Date
 }
 
 export interface Namer {

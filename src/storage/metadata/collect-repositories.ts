@@ -14,7 +14,7 @@ export async function reviewRepository(
 ): Promise<boolean> {
   const due = await db
     .selectFrom('repositories')
-    .select('name')
+    .select('deleted_at')
     .where('name', '=', name)
     .where('review_at', '<=', now)
     // Who puts something into it refers to the row: it is there before, or finds the row gone and makes it again.
@@ -31,7 +31,8 @@ export async function reviewRepository(
     return false
   }
   await db.deleteFrom('repositories').where('name', '=', name).execute()
-  await usage.write(db, name, { repositories: -1 })
+  // One that was deleted counts no more since then.
+  if (due.deleted_at === null) await usage.write(db, name, { repositories: -1 })
   await addTotals(db, { repositories: 1 })
   return true
 }
@@ -41,7 +42,7 @@ async function stateOf(
   name: RepositoryName,
   now: number,
 ): Promise<'full' | 'uploading' | 'empty'> {
-  for (const table of ['manifests', 'blob_links'] as const) {
+  for (const table of ['manifests', 'deleted_manifests', 'blob_links'] as const) {
     const row = await db.selectFrom(table).select('digest').where('repository', '=', name).executeTakeFirst()
     if (row !== undefined) return 'full'
   }

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Digest } from '../digest.ts'
-import type { RepositoryName, Tag } from '../reference.ts'
-import type { Holding, Namer } from './collect-records.ts'
+import type { RepositoryName } from '../reference.ts'
+import type { Holding, Namers } from './collect-records.ts'
 import type { Schema } from './schema.ts'
 
 /** Where a digest is a manifest or a blob: at most so many of each, in byte order of the repositories. */
@@ -10,6 +10,13 @@ export async function holdersOf(db: Kysely<Schema>, digest: Digest, limit: numbe
   const manifests = await db
     .selectFrom('manifests')
     .select(['repository', 'media_type', 'subject', 'review_at', 'released_at'])
+    .where('digest', '=', digest)
+    .orderBy('repository')
+    .limit(limit)
+    .execute()
+  const deleted = await db
+    .selectFrom('deleted_manifests')
+    .select(['repository', 'media_type', 'subject', 'deleted_at', 'goes_at'])
     .where('digest', '=', digest)
     .orderBy('repository')
     .limit(limit)
@@ -30,6 +37,18 @@ export async function holdersOf(db: Kysely<Schema>, digest: Digest, limit: numbe
         reviewAt: dateOf(row.review_at),
         since: new Date(row.released_at),
         subject: row.subject,
+        goesAt: null,
+      }),
+    ),
+    ...deleted.map(
+      (row): Holding => ({
+        repository: row.repository,
+        kind: 'manifest',
+        mediaType: row.media_type,
+        reviewAt: new Date(row.goes_at),
+        since: new Date(row.deleted_at),
+        subject: row.subject,
+        goesAt: new Date(row.goes_at),
       }),
     ),
     ...links.map(
@@ -40,6 +59,7 @@ export async function holdersOf(db: Kysely<Schema>, digest: Digest, limit: numbe
         reviewAt: dateOf(row.review_at),
         since: new Date(row.kept_until),
         subject: null,
+        goesAt: null,
       }),
     ),
   ]
@@ -61,7 +81,7 @@ export async function namersOf(
   repository: RepositoryName,
   digest: Digest,
   limit: number,
-): Promise<{ tags: Tag[]; manifests: Namer[] }> {
+): Promise<Namers> {
   const tags = await db
     .selectFrom('tags')
     .select('name')
@@ -80,7 +100,29 @@ export async function namersOf(
     .orderBy('role')
     .limit(limit)
     .execute()
-  return { tags: tags.map(({ name }) => name), manifests }
+  const deleted = await db
+    .selectFrom('deleted_manifests')
+    .select(['digest', 'deleted_at', 'goes_at'])
+    .where('repository', '=', repository)
+    .where('digest', 'in', naming =>
+      naming
+        .selectFrom('deleted_references')
+        .select('manifest')
+        .where('repository', '=', repository)
+        .where('digest', '=', digest),
+    )
+    .orderBy('goes_at', 'desc')
+    .limit(limit)
+    .execute()
+  return {
+    tags: tags.map(({ name }) => name),
+    manifests,
+    deleted: deleted.map(row => ({
+      digest: row.digest,
+      deletedAt: new Date(row.deleted_at),
+      goesAt: new Date(row.goes_at),
+    })),
+  }
 }
 
 function dateOf(ms: number | null): Date | null {

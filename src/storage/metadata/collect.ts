@@ -13,7 +13,7 @@ import type {
   LinkReview,
   ManifestPolicy,
   ManifestReview,
-  Namer,
+  Namers,
   RepositoryReview,
   Waiting,
 } from './collect-records.ts'
@@ -23,7 +23,6 @@ import type { Database } from './database.ts'
 import { Leases } from './leases.ts'
 import type { LinkWriter } from './link-writer.ts'
 import type { Schema } from './schema.ts'
-import type { Tag } from '../reference.ts'
 
 export interface CollectParts extends ManifestReviewParts {
   readonly links: LinkWriter
@@ -181,12 +180,7 @@ export class KyselyCollect implements CollectRecords {
     return this.#database.read(options, db => findGarbageOf(db, digest))
   }
 
-  namersOf(
-    repository: RepositoryName,
-    digest: Digest,
-    limit: number,
-    options?: Abortable,
-  ): Promise<{ tags: Tag[]; manifests: Namer[] }> {
+  namersOf(repository: RepositoryName, digest: Digest, limit: number, options?: Abortable): Promise<Namers> {
     return this.#database.read(options, db => namersOf(db, repository, digest, limit))
   }
 

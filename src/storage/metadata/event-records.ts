@@ -2,16 +2,17 @@ import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
 import type { Requester } from '../requester.ts'
+import type { RunFacts } from './run-events.ts'
 
-export type EventKind = 'manifest' | 'blob' | 'tag'
+export type ContentKind = 'manifest' | 'blob' | 'tag'
 
-export type EventAction = 'push' | 'pull' | 'mount' | 'delete' | 'tag'
+export type ContentAction = 'push' | 'pull' | 'mount' | 'delete' | 'tag'
 
-/** What has happened. */
-export interface EventFacts {
+/** What has happened to the content. */
+export interface ContentFacts {
   /** What it happened to. Of a tag there are `tag`, when it was set, and `delete`. */
-  readonly kind: EventKind
-  readonly action: EventAction
+  readonly kind: ContentKind
+  readonly action: ContentAction
   readonly repository: RepositoryName
   /** Of a tag that was deleted, the one that it named last. */
   readonly digest: Digest
@@ -28,11 +29,18 @@ export interface EventFacts {
   readonly by?: Requester | undefined
 }
 
-export interface NewEvent extends EventFacts {
+/** What has happened; of the content, or of what Varve does by itself. */
+export type EventFacts = ContentFacts | RunFacts
+
+export type EventKind = EventFacts['kind']
+
+export type EventAction = EventFacts['action']
+
+interface Timed {
   readonly at: Date
 }
 
-export interface RegistryEvent extends NewEvent {
+interface Numbered {
   /**
    * 1, 2, 3 …, without gaps. An event of something that began when another was done has the greater position; so
    * events of one repository's manifests and tags are in the order of the changes, and whoever pushes, waits for the
@@ -41,6 +49,16 @@ export interface RegistryEvent extends NewEvent {
   readonly position: number
   /** A UUID. Unlike the position it is never given again, not even when a backup of the database is restored. */
   readonly id: string
+}
+
+export type NewContentEvent = ContentFacts & Timed
+export type NewEvent = EventFacts & Timed
+export type ContentEvent = NewContentEvent & Numbered
+export type RunEvent = RunFacts & Timed & Numbered
+export type RegistryEvent = ContentEvent | RunEvent
+
+export function isContentEvent(event: RegistryEvent): event is ContentEvent {
+  return event.kind !== 'mirror' && event.kind !== 'upstream'
 }
 
 /**

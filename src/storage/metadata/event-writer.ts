@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Kysely, Transaction } from 'kysely'
-import { batches } from './batches.ts'
+import { batches, rowsPerStatement } from './batches.ts'
 import type { Database } from './database.ts'
 import type { NewEvent } from './event-records.ts'
+import { columnsOf } from './event-row.ts'
 import type { Placeholders, PreparedQuery } from './prepared.ts'
 import type { EventRow, Schema } from './schema.ts'
 
-/** Lists of so many events or fewer are common, and their statement is kept. */
+/** Lists of so many events or fewer are common, and their statement is kept; as is that of a full batch, which takes long to build. */
 const maxKept = 8
 
 /**
@@ -27,7 +28,7 @@ export class EventWriter {
 
   #insert(count: number): InsertRows {
     const insert = this.#kept.get(count) ?? this.#database.prepare((db, at) => insertRows(db, at, count))
-    if (count <= maxKept) this.#kept.set(count, insert)
+    if (count <= maxKept || count === rowsPerStatement) this.#kept.set(count, insert)
     return insert
   }
 }
@@ -53,6 +54,7 @@ function insertRows(db: Kysely<Schema>, at: Placeholders<Values>, count: number)
     previous: at(`previous${row}` as const),
     from_repository: at(`from_repository${row}` as const),
     requester: at(`requester${row}` as const),
+    detail: at(`detail${row}` as const),
   }))
   return db.insertInto('events').values(rows)
 }
@@ -60,19 +62,20 @@ function insertRows(db: Kysely<Schema>, at: Placeholders<Values>, count: number)
 function valuesOf(events: readonly NewEvent[]): Values {
   const values: { -readonly [Name in keyof Values]: Values[Name] } = {}
   for (const [row, event] of events.entries()) {
-    const { by } = event
+    const columns = columnsOf(event)
     values[`id${row}`] = randomUUID()
     values[`at${row}`] = event.at.getTime()
     values[`kind${row}`] = event.kind
     values[`action${row}`] = event.action
-    values[`repository${row}`] = event.repository
-    values[`digest${row}`] = event.digest
-    values[`tag${row}`] = event.tag ?? null
-    values[`media_type${row}`] = event.mediaType ?? null
-    values[`size${row}`] = event.size ?? null
-    values[`previous${row}`] = event.previous ?? null
-    values[`from_repository${row}`] = event.from ?? null
-    values[`requester${row}`] = by === undefined ? null : JSON.stringify(by)
+    values[`repository${row}`] = columns.repository
+    values[`digest${row}`] = columns.digest
+    values[`tag${row}`] = columns.tag
+    values[`media_type${row}`] = columns.media_type
+    values[`size${row}`] = columns.size
+    values[`previous${row}`] = columns.previous
+    values[`from_repository${row}`] = columns.from_repository
+    values[`requester${row}`] = columns.requester
+    values[`detail${row}`] = columns.detail
   }
   return values
 }

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { RepositoryName } from '../reference.ts'
+import { isSeen } from './repository-rows.ts'
 import type { PulledManifestRow, Schema } from './schema.ts'
 import { below } from './tenant-range.ts'
 
@@ -15,12 +16,16 @@ export async function selectEvictable(
     from manifests as manifest
     left join pulled_manifests as pulled
       on pulled.repository = manifest.repository and pulled.digest = manifest.digest
-    where ${below('manifest.repository', prefix)}
+    where ${below('manifest.repository', prefix)} and ${isSeen(sql.ref('manifest.repository'))}
       and coalesce(pulled.at, manifest.created_at) < ${before}
       and not exists (
         select 1 from manifest_references as reference
         where reference.repository = manifest.repository and reference.digest = manifest.digest
           and reference.role = 'child'
+      )
+      and not exists (
+        select 1 from deleted_references as reference
+        where reference.repository = manifest.repository and reference.digest = manifest.digest
       )
     order by coalesce(pulled.at, manifest.created_at), manifest.repository, manifest.digest
     limit ${limit}

@@ -5,7 +5,7 @@ import type { ObjectKey } from '../objects/keys.ts'
 import { batches } from './batches.ts'
 import { addTotals } from './collect-totals.ts'
 import type { Database } from './database.ts'
-import type { GarbageRecords, GarbageSearch } from './metadata.ts'
+import type { GarbageRecords, GarbageSearch } from './garbage-records.ts'
 import type { BlobRow, Schema } from './schema.ts'
 
 /** Clocks of replicas that may delete the object are no further apart. */

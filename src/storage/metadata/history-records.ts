@@ -21,7 +21,7 @@ export interface HistoryRecords {
   ): Promise<TagChange[]>
   /**
    * Deleted manifests of the repository, those deleted last first, each with the tags that it lost by that. Those after a
-   * digest in that order.
+   * position in that order, which need not be there any more.
    */
   listDeletedManifests(
     repository: RepositoryName,
@@ -31,7 +31,8 @@ export interface HistoryRecords {
   /**
    * Sets the tag to what it named at some time: to `digest`, or, without one, to what it named before its last change.
    * A manifest that was deleted comes back with it, as if it had never been deleted, in a repository that was deleted,
-   * too. To set it to what it names is success.
+   * too: with the manifests of an index that were deleted, and the referrers that went with it or after it, all without
+   * tags. To set it to what it names is success.
    * @throws DomainError `not_found` when the tag never named that, or the manifest is gone; `conflict` for a tag that may
    * not be changed; `missing_reference` when a client has deleted a blob that the manifest names.
    */
@@ -41,11 +42,20 @@ export interface HistoryRecords {
     digest: Digest | undefined,
     options?: ChangeOptions,
   ): Promise<RestoredTag>
-  /** Brings a deleted manifest back, without tags. @throws DomainError as {@link restoreTag}. */
+  /**
+   * Brings a deleted manifest back, and what {@link restoreTag} brings with it, without tags. One that is there is success.
+   * @throws DomainError as {@link restoreTag}.
+   */
   restoreManifest(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void>
+  /**
+   * Lets a deleted manifest go now, with the deleted manifests of an index that nothing else names, and takes away the links
+   * to the blobs that nothing else in the repository names, whoever was promised that they stay.
+   * @throws DomainError `not_found` when it is not among the deleted; `conflict` while another deleted one names it.
+   */
+  purgeManifest(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void>
   /** Lets deleted manifests whose time is over go, at most `limit`. Answers how many went. */
   forgetDeletedManifests(limit: number, options?: Abortable): Promise<number>
-  /** Forgets changes from before, at most `limit`, but never the last one of a tag that can still be taken back. */
+  /** Forgets changes from before, at most `limit`, but not of tags that went with a manifest that can be taken back. */
   forgetTagHistory(before: Date, limit: number, options?: Abortable): Promise<number>
 }
 
@@ -80,11 +90,19 @@ export interface DeletedManifest {
   readonly deletedBy: string | null
   readonly goesAt: Date
   readonly tags: readonly Tag[]
+  /** False: a client has deleted a blob that it, or what would come back with it, names. */
+  readonly isRestorable: boolean
 }
 
 export interface DeletedPage {
   readonly limit: number
-  readonly after?: Digest | undefined
+  readonly after?: DeletedPosition | undefined
+}
+
+export interface DeletedPosition {
+  /** Milliseconds since 1970. */
+  readonly deletedAt: number
+  readonly digest: Digest
 }
 
 export interface RestoredTag {

@@ -11,9 +11,18 @@ export interface KeepTimes {
   readonly graceMs: number
   /** For those who have begun to read a blob when it goes. */
   readonly objectDelayMs: number
+  /** How long what was deleted can be taken back; never less than the grace. */
+  readonly undeleteMs: number
+  /** How long an object that was found damaged stays, once another one has taken its place. */
+  readonly keepDamagedMs: number
 }
 
-export const defaultKeepTimes: KeepTimes = Object.freeze({ graceMs: 24 * hourMs, objectDelayMs: hourMs })
+export const defaultKeepTimes: KeepTimes = Object.freeze({
+  graceMs: 24 * hourMs,
+  objectDelayMs: hourMs,
+  undeleteMs: 24 * hourMs,
+  keepDamagedMs: 30 * 24 * hourMs,
+})
 
 /**
  * A promise that something is there is good for half of the grace, so that whoever was told may refer to it.

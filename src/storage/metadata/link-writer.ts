@@ -4,10 +4,10 @@ import type { BlobInfo } from '../blobs/blob-store.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import { batches } from './batches.ts'
+import type { StoredBlob } from './blob-records.ts'
 import { addBlobGarbage } from './garbage.ts'
 import { firstLookAt, isPromised, type KeepTimes } from './keep-times.ts'
-import type { StoredBlob } from './metadata.ts'
-import { ensureRepository } from './repositories.ts'
+import { ensureRepository } from './repository-rows.ts'
 import type { BlobLinkRow, BlobRow, Schema } from './schema.ts'
 import { inTenant } from './tenant-range.ts'
 import { isFirstOfTenant, type UsageChange, type UsageWriter } from './usage-writer.ts'
@@ -82,10 +82,16 @@ export class LinkWriter {
   }
 
   /**
-   * For a transaction that holds the repository's lock and is about to take these manifests' edges away: the blobs that
-   * they name are looked at when the grace is over.
+   * For a transaction that holds the repository's lock and is about to take the manifest's edges away: the blobs that it
+   * names are looked at when the grace is over.
+   * @param edges where those of a deleted manifest are.
    */
-  async release(db: Transaction<Schema>, repository: RepositoryName, manifest: Digest): Promise<void> {
+  async release(
+    db: Transaction<Schema>,
+    repository: RepositoryName,
+    manifest: Digest,
+    edges: 'manifest_references' | 'deleted_references' = 'manifest_references',
+  ): Promise<void> {
     const until = this.#now() + this.#times.graceMs
     await db
       .updateTable('blob_links')
@@ -93,7 +99,7 @@ export class LinkWriter {
       .where('repository', '=', repository)
       .where('digest', 'in', named =>
         named
-          .selectFrom('manifest_references')
+          .selectFrom(edges)
           .select('digest')
           .where('repository', '=', repository)
           .where('manifest', '=', manifest),
@@ -102,7 +108,7 @@ export class LinkWriter {
   }
 
   /**
-   * For a transaction that holds the repository's lock and knows that no manifest of it names these blobs: takes the
+   * For a transaction that holds the repository's lock and knows that no manifest of it may keep these blobs: takes the
    * links away, from the tenant's usage what they count, and the blobs that nobody else has a link to, whose objects
    * become garbage. Answers those that were linked.
    * @param isLate only if its time is over: somebody may be told at this moment that a blob is there.
@@ -168,6 +174,10 @@ export class LinkWriter {
           and (select 1 from manifest_references as reference
             where reference.repository = blob_links.repository
               and reference.digest = blob_links.digest
+            limit 1) is null
+          and (select 1 from deleted_references as reference
+            where reference.repository = blob_links.repository
+              and reference.digest = blob_links.digest
             limit 1) is null`.execute(db)
   }
 
@@ -187,6 +197,7 @@ export class LinkWriter {
   async #delete(db: Transaction<Schema>, blobs: readonly BlobColumns[]): Promise<void> {
     if (blobs.length === 0) return
     const digests = blobs.map(({ digest }) => digest)
+    await db.deleteFrom('blob_faults').where('digest', 'in', digests).execute()
     await db.deleteFrom('blobs').where('digest', 'in', digests).execute()
     await addBlobGarbage(db, blobs, this.#now() + this.#times.objectDelayMs)
   }
@@ -209,7 +220,7 @@ export interface TakenBlob extends BlobInfo {
 type BlobColumns = Pick<BlobRow, 'digest' | 'size' | 'object_key'>
 
 /** From here on nobody links one of them, or takes a link of one away. */
-async function lockBlobs(db: Transaction<Schema>, digests: readonly Digest[]): Promise<BlobColumns[]> {
+export async function lockBlobs(db: Transaction<Schema>, digests: readonly Digest[]): Promise<BlobColumns[]> {
   return db
     .selectFrom('blobs')
     .select(['digest', 'size', 'object_key'])
@@ -220,7 +231,7 @@ async function lockBlobs(db: Transaction<Schema>, digests: readonly Digest[]): P
 }
 
 /** Which of these are linked in the tenant of a repository, or anywhere. */
-async function linkedIn(
+export async function linkedIn(
   db: Transaction<Schema>,
   digests: readonly Digest[],
   repository?: RepositoryName,

@@ -2,7 +2,7 @@ import type { Digest } from '../digest.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
 import type { Requester } from '../requester.ts'
 import type { NewEvent } from './event-records.ts'
-import type { ManifestInfo } from './metadata.ts'
+import type { ManifestInfo } from './manifest-records.ts'
 
 /** When something happened, and who asked for it. */
 export interface Occasion {
@@ -37,6 +37,17 @@ export function deletionEvents(
     ...tags.map(tag => untagEvent(repository, tag, digest, occasion)),
     { kind: 'manifest', action: 'delete', repository, digest, mediaType, size, ...occasion },
   ]
+}
+
+/** @param previous what the tag named before. */
+export function tagEvent(
+  repository: RepositoryName,
+  tag: Tag,
+  { digest, mediaType, size }: ManifestInfo,
+  previous: Digest | undefined,
+  occasion: Occasion,
+): NewEvent {
+  return { kind: 'tag', action: 'tag', repository, tag, previous, digest, mediaType, size, ...occasion }
 }
 
 export function untagEvent(

@@ -3,6 +3,7 @@ import type { Digest } from '../digest.ts'
 import type { Reference, RepositoryName, Tag } from '../reference.ts'
 import type { Database } from './database.ts'
 import type { PreparedQuery } from './prepared.ts'
+import { isSeen } from './repository-rows.ts'
 import type { ManifestRow, Schema } from './schema.ts'
 
 export type InfoRow = Pick<ManifestRow, 'digest' | 'media_type' | 'size' | 'review_at' | 'released_at'>
@@ -79,6 +80,7 @@ function selectInfo(db: Kysely<Schema>, repository: RawBuilder<RepositoryName>) 
       'manifests.released_at',
     ])
     .where('manifests.repository', '=', repository)
+    .where(isSeen(repository))
 }
 
 function selectTagged(db: Kysely<Schema>, repository: RawBuilder<RepositoryName>, tag: RawBuilder<Tag>) {

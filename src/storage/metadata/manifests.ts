@@ -2,15 +2,17 @@ import type { Transaction } from 'kysely'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
-import { formatReference, type Reference, type RepositoryName, type Tag } from '../reference.ts'
-import type { ChangeOptions } from '../requester.ts'
-import { batches } from './batches.ts'
+import { formatReference, type Reference, type RepositoryName } from '../reference.ts'
+import { type Burial, type BuriedManifest, bury, forgetBurial, takeTagsOff } from './bury.ts'
 import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
-import { deletionEvents, pushEvents } from './manifest-events.ts'
+import type { KeepTimes } from './keep-times.ts'
 import { holds, type ManifestCondition } from './manifest-condition.ts'
+import { deletionEvents, pushEvents } from './manifest-events.ts'
 import { type InfoRow, ManifestLookup } from './manifest-lookup.ts'
+import { insertEdges, insertManifest, pointTags } from './manifest-rows.ts'
 import type {
+  DeleteManifestOptions,
   ManifestInfo,
   ManifestRecords,
   NewManifest,
@@ -18,13 +20,14 @@ import type {
   ReferrerList,
   ReferrerPage,
   StoredManifest,
-} from './metadata.ts'
+} from './manifest-records.ts'
 import { missingReferences } from './missing-references.ts'
 import { listReferrers } from './referrers.ts'
 import type { Releases } from './releases.ts'
-import { lockNewRepository, lockRepository } from './repositories.ts'
-import type { ManifestReferenceRow, ManifestRow, Schema } from './schema.ts'
+import { lockNewRepository, lockRepository } from './repository-rows.ts'
+import type { Schema } from './schema.ts'
 import { isStorable } from './storable-text.ts'
+import { recordTagChanges } from './tag-history.ts'
 import { assertMutable, assertNotKept } from './tag-rules.ts'
 import type { UsageWriter } from './usage-writer.ts'
 
@@ -33,18 +36,20 @@ export class KyselyManifests implements ManifestRecords {
   readonly #events: EventWriter
   readonly #usage: UsageWriter
   readonly #releases: Releases
+  readonly #times: KeepTimes
   readonly #now: () => number
   readonly #lookup: ManifestLookup
 
   constructor(
     database: Database,
-    { events, usage, releases }: { events: EventWriter; usage: UsageWriter; releases: Releases },
+    parts: { events: EventWriter; usage: UsageWriter; releases: Releases; times: KeepTimes },
     now: () => number,
   ) {
     this.#database = database
-    this.#events = events
-    this.#usage = usage
-    this.#releases = releases
+    this.#events = parts.events
+    this.#usage = parts.usage
+    this.#releases = parts.releases
+    this.#times = parts.times
     this.#now = now
     this.#lookup = new ManifestLookup(database)
   }
@@ -70,9 +75,18 @@ export class KyselyManifests implements ManifestRecords {
       const isNew = await insertManifest(db, repository, manifest, { ...release, created_at: now })
       if (isNew) await insertEdges(db, repository, manifest)
       else await this.#releases.putAgain(db, repository, manifest.digest)
-      await this.#usage.write(db, repository, { bytes: isNew ? manifest.size : 0, repositories })
+      // One that could have been taken back has gone on counting.
+      const isCounted = !isNew || (await forgetBurial(db, repository, manifest.digest))
+      await this.#usage.write(db, repository, { bytes: isCounted ? 0 : manifest.size, repositories })
       const occasion = { at: new Date(now), by: options?.by }
       const tags = await pointTags(db, repository, manifest, now)
+      const moves = [...tags].map(([tag, before]) => ({
+        tag,
+        digest: manifest.digest,
+        previous: before ?? null,
+      }))
+      const account = options?.by?.account ?? null
+      await recordTagChanges(db, repository, moves, { cause: 'push', at: now, account })
       const moved = [...tags].filter(([, before]) => before !== undefined && before !== manifest.digest)
       await assertMutable(
         db,
@@ -122,30 +136,48 @@ export class KyselyManifests implements ManifestRecords {
     return this.#database.write(options, db => this.#releases.keep(db, repository, row.digest))
   }
 
-  async deleteManifest(repository: RepositoryName, digest: Digest, options?: ChangeOptions): Promise<void> {
-    await this.#database.write(options, async db => {
-      await lockRepository(db, repository)
-      const tags = await db
-        .deleteFrom('tags')
-        .where('repository', '=', repository)
-        .where('digest', '=', digest)
-        .returning('name')
-        .execute()
-      await this.#releases.deleted(db, repository, digest)
-      const deleted = await db
-        .deleteFrom('manifests')
-        .where('repository', '=', repository)
-        .where('digest', '=', digest)
-        .returning(['media_type as mediaType', 'size'])
-        .executeTakeFirst()
+  async deleteManifest(
+    repository: RepositoryName,
+    digest: Digest,
+    { by, signal, isFinal = false }: DeleteManifestOptions = {},
+  ): Promise<void> {
+    await this.#database.write({ signal }, async db => {
+      if (!(await lockRepository(db, repository))) throw unknownManifest(repository, digest)
+      const now = this.#now()
+      const burial = { at: now, account: by?.account ?? null }
+      const deleted = isFinal
+        ? await this.#remove(db, repository, digest, burial)
+        : await bury(db, repository, digest, burial, this.#times)
       if (deleted === undefined) throw unknownManifest(repository, digest)
-      const names = tags.map(({ name }) => name).sort()
-      await assertMutable(db, repository, names)
+      await assertMutable(db, repository, deleted.tags)
       await assertNotKept(db, repository, digest)
-      await this.#usage.write(db, repository, { bytes: -deleted.size })
-      const occasion = { at: new Date(this.#now()), by: options?.by }
-      await this.#events.write(db, deletionEvents(repository, { digest, ...deleted }, names, occasion))
+      await this.#events.write(
+        db,
+        deletionEvents(repository, deleted, deleted.tags, { at: new Date(now), by }),
+      )
     })
+  }
+
+  async #remove(
+    db: Transaction<Schema>,
+    repository: RepositoryName,
+    digest: Digest,
+    { at, account }: Burial,
+  ): Promise<BuriedManifest | undefined> {
+    const taken = await takeTagsOff(db, repository, [digest])
+    const tags = taken.map(({ name }) => name)
+    const moves = tags.map(tag => ({ tag, digest: null, previous: digest }))
+    await recordTagChanges(db, repository, moves, { cause: 'delete', at, account })
+    await this.#releases.deleted(db, repository, digest)
+    const removed = await db
+      .deleteFrom('manifests')
+      .where('repository', '=', repository)
+      .where('digest', '=', digest)
+      .returning(['media_type as mediaType', 'size'])
+      .executeTakeFirst()
+    if (removed === undefined) return undefined
+    await this.#usage.write(db, repository, { bytes: -removed.size })
+    return { digest, ...removed, tags }
   }
 
   listReferrers(
@@ -183,79 +215,10 @@ function assertStorable({ digest, artifactType = '', edges }: NewManifest): void
   )
 }
 
-/** Whether it was new. A manifest that is there already keeps the media type that it was first pushed with. */
-async function insertManifest(
-  db: Transaction<Schema>,
-  repository: RepositoryName,
-  { digest, mediaType, size, bytes, edges, artifactType, annotations }: NewManifest,
-  times: Pick<ManifestRow, 'created_at' | 'review_at' | 'released_at'>,
-): Promise<boolean> {
-  const { numInsertedOrUpdatedRows } = await db
-    .insertInto('manifests')
-    .values({
-      repository,
-      digest,
-      media_type: mediaType,
-      size,
-      bytes,
-      subject: edges.find(edge => edge.role === 'subject')?.descriptor.digest ?? null,
-      artifact_type: artifactType ?? null,
-      annotations: annotations === undefined ? null : JSON.stringify(annotations),
-      ...times,
-      lost_subject: 0,
-    })
-    .onConflict(conflict => conflict.columns(['repository', 'digest']).doNothing())
-    .executeTakeFirstOrThrow()
-  return numInsertedOrUpdatedRows === 1n
-}
-
 /** The message goes with every missing digest into one answer, so it must not name them all. */
 function listSome(digests: readonly Digest[]): string {
   const some = digests.slice(0, 3).join(', ')
   return digests.length > 3 ? `${some} and ${digests.length - 3} more` : some
-}
-
-async function insertEdges(
-  db: Transaction<Schema>,
-  repository: RepositoryName,
-  { digest, edges }: NewManifest,
-): Promise<void> {
-  const rows = edges.map(
-    ({ role, descriptor }, position): ManifestReferenceRow => ({
-      repository,
-      manifest: digest,
-      position,
-      role,
-      digest: descriptor.digest,
-      media_type: descriptor.mediaType,
-      size: descriptor.size,
-    }),
-  )
-  for (const batch of batches(rows)) await db.insertInto('manifest_references').values(batch).execute()
-}
-
-/** What each of the tags named before. */
-async function pointTags(
-  db: Transaction<Schema>,
-  repository: RepositoryName,
-  { digest, tags }: NewManifest,
-  now: number,
-): Promise<Map<Tag, Digest | undefined>> {
-  const before = new Map<Tag, Digest | undefined>()
-  for (const name of new Set(tags)) {
-    const { previous } = await db
-      .insertInto('tags')
-      .values({ repository, name, digest, previous: null, updated_at: now })
-      .onConflict(conflict =>
-        conflict
-          .columns(['repository', 'name'])
-          .doUpdateSet(row => ({ digest, previous: row.ref('tags.digest'), updated_at: now })),
-      )
-      .returning('previous')
-      .executeTakeFirstOrThrow()
-    before.set(name, previous ?? undefined)
-  }
-  return before
 }
 
 function unknownManifest(repository: RepositoryName, reference: string): DomainError {

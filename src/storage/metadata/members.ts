@@ -5,7 +5,7 @@ import type { AccountName, TenantName } from '../accounts/names.ts'
 import type { Role } from '../accounts/roles.ts'
 import type { Database } from './database.ts'
 import { keepTenant } from './keep-tenant.ts'
-import type { Page } from './metadata.ts'
+import type { Page } from './page.ts'
 import { storablePrefix } from './storable-text.ts'
 import type { Member, MemberRecords, Membership, TenantList } from './tenant-records.ts'
 

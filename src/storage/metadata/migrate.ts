@@ -12,6 +12,7 @@ import { usage } from './migrations/0007-usage.ts'
 import { mirror } from './migrations/0008-mirror.ts'
 import { collect } from './migrations/0009-collect.ts'
 import { lifeCycle } from './migrations/0010-life-cycle.ts'
+import { runEvents } from './migrations/0011-run-events.ts'
 import type { Schema } from './schema.ts'
 
 type Migrate = (db: Kysely<unknown>, types: ColumnTypes) => Promise<void>
@@ -28,6 +29,7 @@ const migrations: Readonly<Record<string, Migrate>> = {
   '0008-mirror': mirror,
   '0009-collect': collect,
   '0010-life-cycle': lifeCycle,
+  '0011-run-events': runEvents,
 }
 
 export interface MigrateOptions {
@@ -36,6 +38,29 @@ export interface MigrateOptions {
   readonly types: ColumnTypes
   /** Whether an old schema is brought up to date; otherwise it is refused. */
   readonly mayChange: boolean
+  /** Changes that are made; all unless given. The first ones, without a gap: {@link checkMigrations}. */
+  readonly only?: readonly string[] | undefined
+}
+
+/**
+ * Whether this version knows the changes that a database has had, when it is not there itself but in a backup.
+ *
+ * @param what the backup, for messages.
+ * @throws DomainError `unsupported`.
+ */
+export function checkMigrations(executed: readonly string[], what: string): void {
+  const known = Object.keys(migrations)
+  const unknown = executed.filter(title => !known.includes(title))
+  if (unknown.length > 0)
+    throw new DomainError(
+      'unsupported',
+      `${what} was made by a newer Varve (${unknown.slice(0, 5).join(', ').slice(0, 200)}); restore it with that version.`,
+      { resource: 'backup' },
+    )
+  if (executed.length === 0 || executed.some((title, index) => title !== known[index]))
+    throw new DomainError('invalid', `${what} is none of a Varve: its schema is not known.`, {
+      resource: 'backup',
+    })
 }
 
 /**
@@ -44,7 +69,10 @@ export interface MigrateOptions {
  * @throws DomainError `unsupported` when a newer Varve has changed the database already, or when it is old and may
  * not be changed.
  */
-export async function migrate(db: Kysely<Schema>, { name, types, mayChange }: MigrateOptions): Promise<void> {
+export async function migrate(
+  db: Kysely<Schema>,
+  { name, types, mayChange, only }: MigrateOptions,
+): Promise<void> {
   const executed = await executedMigrations(db)
   const unknown = executed.filter(title => !Object.hasOwn(migrations, title))
   if (unknown.length > 0)
@@ -52,21 +80,24 @@ export async function migrate(db: Kysely<Schema>, { name, types, mayChange }: Mi
       name,
       `was changed by a newer Varve (${unknown.join(', ')}); run that version or restore a backup`,
     )
-  const pending = Object.keys(migrations).filter(title => !executed.includes(title))
+  const wanted = only ?? Object.keys(migrations)
+  const pending = wanted.filter(title => !executed.includes(title))
   if (pending.length === 0) return
   if (!mayChange)
     throw unsupported(name, `lacks changes of its schema (${pending.join(', ')}); run \`varve db migrate\``)
   const { error } = await new Migrator({
     db,
-    provider: { getMigrations: async () => provided(types) },
+    provider: { getMigrations: async () => provided(types, wanted) },
   }).migrateToLatest()
   if (error !== undefined)
     throw error instanceof Error ? error : new Error('a migration failed', { cause: error })
 }
 
-function provided(types: ColumnTypes): Record<string, Migration> {
+function provided(types: ColumnTypes, wanted: readonly string[]): Record<string, Migration> {
   return Object.fromEntries(
-    Object.entries(migrations).map(([title, run]) => [title, { up: db => run(db, types) }]),
+    Object.entries(migrations)
+      .filter(([title]) => wanted.includes(title))
+      .map(([title, run]) => [title, { up: db => run(db, types) }]),
   )
 }
 

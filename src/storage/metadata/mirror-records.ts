@@ -2,7 +2,7 @@ import type { Abortable } from '../abortable.ts'
 import type { UploadId } from '../blobs/blob-store.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
-import type { Page } from './metadata.ts'
+import type { Page } from './page.ts'
 
 /**
  * CONTRACT. What mirror jobs remember: those that administration has made, their runs, and who leads them. The executable
@@ -256,6 +256,8 @@ export interface MirroredTag {
   /** What the target's tag was made to name, where that is something else: the one platform of an index. */
   readonly stored?: Digest | undefined
   readonly referrersAt: Date
+  /** What a job that looked at it takes with a tag, as one word; undefined where nobody has noted that. */
+  readonly scope?: string | undefined
 }
 
 export interface UpstreamTag {

@@ -2,7 +2,7 @@ import type { Transaction } from 'kysely'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import { batches } from './batches.ts'
-import type { NewManifest } from './metadata.ts'
+import type { NewManifest } from './manifest-records.ts'
 import type { Schema } from './schema.ts'
 
 /**
@@ -15,11 +15,33 @@ export async function missingReferences(
   { edges }: NewManifest,
 ): Promise<Digest[]> {
   const required = edges.filter(edge => edge.required)
-  const missing = new Set(required.map(edge => edge.descriptor.digest))
+  const digests = new Set(required.map(edge => edge.descriptor.digest))
+  const missing = new Set(digests)
   await removePresent(db, 'blob_links', repository, missing, [...missing])
+  await addQuarantined(
+    db,
+    missing,
+    [...digests].filter(digest => !missing.has(digest)),
+  )
   const children = required.filter(edge => edge.role === 'child').map(edge => edge.descriptor.digest)
   await removePresent(db, 'manifests', repository, missing, children)
   return [...missing]
+}
+
+/** Whoever pushes a manifest is asked for the blobs that are damaged, and has them most probably. */
+async function addQuarantined(
+  db: Transaction<Schema>,
+  missing: Set<Digest>,
+  linked: readonly Digest[],
+): Promise<void> {
+  for (const digests of batches(linked)) {
+    const faults = await db
+      .selectFrom('blob_faults')
+      .select('digest')
+      .where('digest', 'in', digests)
+      .execute()
+    for (const { digest } of faults) missing.add(digest)
+  }
 }
 
 async function removePresent(

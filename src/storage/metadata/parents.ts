@@ -1,8 +1,10 @@
+import { sql } from 'kysely'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { Database } from './database.ts'
 import type { ParentRecords } from './parent-records.ts'
+import { isSeen } from './repository-rows.ts'
 
 export class KyselyParents implements ParentRecords {
   readonly #database: Database
@@ -22,6 +24,7 @@ export class KyselyParents implements ParentRecords {
         .selectFrom('manifests')
         .select('digest')
         .where('repository', '=', repository)
+        .where(isSeen(sql`${repository}`))
         // An index may name the same manifest twice.
         .where('digest', 'in', references =>
           references

@@ -12,6 +12,7 @@ import { postgresFailures } from './postgres-errors.ts'
 import { PostgresPool, type PostgresPoolSettings } from './postgres-pool.ts'
 import { databaseNameOf } from './postgres-url.ts'
 import type { Schema } from './schema.ts'
+import { refuseUnfinishedRestore } from './unfinished-restore.ts'
 
 export interface PostgresMetadataOptions extends Abortable {
   readonly now?: Clock | undefined
@@ -27,6 +28,8 @@ export interface PostgresMetadataOptions extends Abortable {
   readonly keep?: KeepTimes | undefined
   /** With a database that does not answer yet; none by default. */
   readonly patience?: Patience | undefined
+  /** Whether a database is taken that a restore has not finished with; refused otherwise. */
+  readonly isBeingRestored?: boolean | undefined
 }
 
 /**
@@ -54,13 +57,15 @@ export async function openPostgresMetadata(
   options: PostgresMetadataOptions = {},
 ): Promise<Metadata> {
   const { signal, now = Date.now, migrate: mayChange = true, patience = { forMs: 0 } } = options
+  const isBeingRestored = options.isBeingRestored ?? false
   const { poolSize = 10, connectTimeoutMs = 10_000, queryTimeoutMs = 30_000 } = options
   signal?.throwIfAborted()
   const name = databaseNameOf(url)
   const failures = postgresFailures(name)
   try {
     await whilePatient(
-      () => orAbort(updateSchema({ url, size: 1, connectTimeoutMs }, name, mayChange), signal),
+      () =>
+        orAbort(prepare({ url, size: 1, connectTimeoutMs }, name, { mayChange, isBeingRestored }), signal),
       failures.whatMayPass,
       patience,
       { signal },
@@ -74,10 +79,15 @@ export async function openPostgresMetadata(
 }
 
 /** On a connection without time limits: a change of a large table takes long, and so does waiting for another's. */
-async function updateSchema(pool: PostgresPoolSettings, name: string, mayChange: boolean): Promise<void> {
+async function prepare(
+  pool: PostgresPoolSettings,
+  name: string,
+  { mayChange, isBeingRestored }: { readonly mayChange: boolean; readonly isBeingRestored: boolean },
+): Promise<void> {
   const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: new PostgresPool(pool) }) })
   try {
     await migrate(kysely, { name, types: postgresColumnTypes, mayChange })
+    if (!isBeingRestored) await refuseUnfinishedRestore(kysely, name)
   } finally {
     await kysely.destroy()
   }

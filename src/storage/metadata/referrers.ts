@@ -2,7 +2,8 @@ import { type Kysely, sql } from 'kysely'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import { batches } from './batches.ts'
-import type { Referrer, ReferrerList, ReferrerPage, ReferrerPosition } from './metadata.ts'
+import type { Referrer, ReferrerList, ReferrerPage, ReferrerPosition } from './manifest-records.ts'
+import { isSeen } from './repository-rows.ts'
 import type { ManifestRow, Schema } from './schema.ts'
 import { isStorable } from './storable-text.ts'
 
@@ -62,6 +63,7 @@ async function selectKeys(
       ),
     )
     .where('repository', '=', repository)
+    .where(isSeen(sql`${repository}`))
     .where('subject', '=', subject)
   if (artifactTypes.length > 0) {
     const storable = artifactTypes.filter(isStorable)

@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely'
+import { type Selectable, sql, type Transaction } from 'kysely'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import { batches } from './batches.ts'
@@ -50,7 +50,7 @@ export class Releases {
   async putAgain(db: Transaction<Schema>, repository: RepositoryName, digest: Digest): Promise<void> {
     await db
       .updateTable('manifests')
-      .set({ released_at: this.#now(), lost_subject: 0 })
+      .set({ released_at: this.#now(), lost_subject: 0, dropped: 0 })
       .where('repository', '=', repository)
       .where('digest', '=', digest)
       .execute()
@@ -65,10 +65,34 @@ export class Releases {
     for (const batch of batches(digests))
       await db
         .updateTable('manifests')
-        .set(this.columnsOf({ isTagged: false }))
+        // Whoever has tagged it since it was dropped wanted it; whoever untags it now is not the retention.
+        .set({ ...this.columnsOf({ isTagged: false }), dropped: 0 })
         .where('repository', '=', repository)
         .where('digest', 'in', batch)
         .execute()
+  }
+
+  /**
+   * The retention lets go of a manifest: if nothing names it, it goes after the time in which it can be taken back,
+   * whatever becomes of others without a tag. Answers whether nothing does.
+   */
+  async drop(db: Transaction<Schema>, repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const dropped = await dropUnnamed(db, repository, [digest], {
+      ...this.columnsOf({ isTagged: false }),
+      dropped: 1,
+    })
+    return dropped === 1
+  }
+
+  /**
+   * Children of a manifest that was dropped and is gone, that nothing else names: they go like it.
+   */
+  async dropChildren(
+    db: Transaction<Schema>,
+    repository: RepositoryName,
+    children: readonly Digest[],
+  ): Promise<void> {
+    for (const batch of batches(children)) await dropUnnamed(db, repository, batch, { dropped: 1 })
   }
 
   /**
@@ -82,11 +106,15 @@ export class Releases {
     at = this.#now(),
   ): Promise<void> {
     const now = this.#now()
-    const columns = { review_at: firstLookAt(now, this.#times), released_at: at }
+    const review_at = firstLookAt(now, this.#times)
     await this.#links.release(db, repository, manifest)
     await db
       .updateTable('manifests')
-      .set(columns)
+      // One that has lost its own tag since then waits from there, so that the tag can be taken back.
+      .set({
+        review_at,
+        released_at: sql<number>`case when released_at > ${at} then released_at else ${at} end`,
+      })
       .where('repository', '=', repository)
       .where('digest', 'in', children =>
         children
@@ -99,10 +127,49 @@ export class Releases {
       .execute()
     await db
       .updateTable('manifests')
-      .set({ ...columns, released_at: now, lost_subject: 1 })
+      .set({ review_at, released_at: now, lost_subject: 1 })
       .where('repository', '=', repository)
       .where('subject', '=', manifest)
       .execute()
     await this.#links.reviewRepository(db, repository)
   }
+}
+
+/** Those of these that no tag and no index names. What a deleted index names comes back with it, whatever this says. */
+async function dropUnnamed(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  digests: readonly Digest[],
+  columns: Partial<Pick<Selectable<ManifestRow>, 'review_at' | 'released_at' | 'dropped'>>,
+): Promise<number> {
+  const { numUpdatedRows } = await db
+    .updateTable('manifests')
+    .set(columns)
+    .where('repository', '=', repository)
+    .where('digest', 'in', digests)
+    .where(manifest =>
+      manifest.not(
+        manifest.exists(
+          manifest
+            .selectFrom('tags')
+            .select('tags.name')
+            .whereRef('tags.repository', '=', 'manifests.repository')
+            .whereRef('tags.digest', '=', 'manifests.digest'),
+        ),
+      ),
+    )
+    .where(manifest =>
+      manifest.not(
+        manifest.exists(
+          manifest
+            .selectFrom('manifest_references as reference')
+            .select('reference.manifest')
+            .whereRef('reference.repository', '=', 'manifests.repository')
+            .whereRef('reference.digest', '=', 'manifests.digest')
+            .where('reference.role', '=', 'child'),
+        ),
+      ),
+    )
+    .executeTakeFirstOrThrow()
+  return Number(numUpdatedRows)
 }

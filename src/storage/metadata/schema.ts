@@ -67,6 +67,7 @@ export interface Schema {
   tag_history: TagHistoryRow
   retention_policies: RetentionPolicyRow
   tag_expiries: TagExpiryRow
+  retention_state: RetentionStateRow
   blob_faults: BlobFaultRow
   stray_objects: StrayObjectRow
   scrub_state: ScrubStateRow
@@ -79,6 +80,10 @@ export interface RepositoryRow {
   review_at: Generated<number | null>
   /** Since when nobody sees it: what is in it can be taken back, or goes. Null: it is there. */
   deleted_at: Generated<number | null>
+  /** What is being done with all that is in it, batch by batch, while nobody sees it; null: nothing. */
+  moving: Generated<'bury' | 'restore' | null>
+  /** Who asked for the last deletion, or for what is under way. JSON. */
+  requester: Generated<string | null>
 }
 
 export interface ManifestRow {
@@ -189,8 +194,9 @@ export interface EventRow {
   at: number
   kind: EventKind
   action: EventAction
-  repository: RepositoryName
-  digest: Digest
+  /** Null, as all below but the last, for what is not of the content. */
+  repository: RepositoryName | null
+  digest: Digest | null
   tag: Tag | null
   media_type: string | null
   size: number | null
@@ -198,6 +204,8 @@ export interface EventRow {
   from_repository: RepositoryName | null
   /** JSON. */
   requester: string | null
+  /** JSON, of what is not of the content. */
+  detail: string | null
 }
 
 /** There is one. */
@@ -385,6 +393,7 @@ export interface MirrorTagRow {
   /** Null: what `digest` is. */
   stored: Digest | null
   referrers_at: number
+  scope: string | null
 }
 
 export interface MirrorRunRow {
@@ -467,6 +476,7 @@ export interface DeletedManifestRow {
   media_type: ManifestMediaType
   size: number
   bytes: Uint8Array
+  subject: Digest | null
   created_at: number
   deleted_at: number
   /** An account. */
@@ -474,7 +484,10 @@ export interface DeletedManifestRow {
   goes_at: number
 }
 
-/** What it names, its subject left out: that must stay as long as it can be taken back. */
+/**
+ * What it names and the repository had when it was deleted, its subject left out: that must stay as long as it can be
+ * taken back.
+ */
 export interface DeletedReferenceRow {
   repository: RepositoryName
   manifest: Digest
@@ -509,10 +522,29 @@ export interface RetentionPolicyRow {
 export interface TagExpiryRow {
   repository: RepositoryName
   tag: Tag
-  /** It expires only while it names this. */
+  /** It expires only while it names this, and was not set again since: `updated_at` of the tag. */
   digest: Digest
-  expires_at: number
+  tag_set_at: number
+  /** Null: somebody wants that it never does, whatever a label says. */
+  expires_at: number | null
   source: 'label' | 'request'
+}
+
+/** There is one. */
+export interface RetentionStateRow {
+  /** Of the run that is under way, or else of the last one. */
+  began_at: number | null
+  /** Null while one is under way. */
+  ended_at: number | null
+  /** The last repository that it has looked at. */
+  place: RepositoryName | null
+  /** Of that run. */
+  repositories: number
+  tags: number
+  manifests: number
+  skipped: number
+  /** Position of the last event whose tag's labels were read. */
+  labels_at: number
 }
 
 export interface BlobFaultRow {
@@ -541,6 +573,16 @@ export interface ScrubStateRow {
   phase: 'blobs' | 'objects' | null
   /** The last digest or object key that it has looked at. */
   cursor: string | null
+  /** Counts the passes, so that who is at work notices that another one has begun. */
+  pass: number
+  /** Of that pass: how many blobs there were when it began, how many it has looked at, and newly found missing. */
+  pass_known: number
+  pass_blobs: number
+  pass_missing: number
+  /** Whether it goes on however many blobs are missing. */
+  takes_all: Flag
+  /** When it stopped, because too many are. */
+  stopped_at: number | null
   /** Since there was a database. */
   blobs: number
   bytes: number

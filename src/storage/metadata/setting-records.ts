@@ -6,8 +6,20 @@ export interface SettingRecords {
   agreeOn(name: SettingName, proposed: string, options?: Abortable): Promise<string>
 }
 
+/** A setting that is there while a database that is restored may not be used yet: the backup's name. */
+export const unfinishedRestore = 'unfinished-restore'
+
 /**
- * `upload-secret`: what the states in the Locations of uploads are signed with; `login-secret`: what browsers carry from
- * the start of a login to its end is encrypted with. Both in base64.
+ * `instance-id`: which registry this is, whatever machine its database moves to; `upload-secret`: what the states in the
+ * Locations of uploads are signed with; `login-secret`: what browsers carry from the start of a login to its end is
+ * encrypted with. The last two in base64. `pulls-noted-since`: from when on the last pull of each manifest is known, as a
+ * moment of RFC 3339. `hop-id`: what the registry calls itself to those that it asks for its clients, no secret
+ * (`storage/remote/hops.ts`).
  */
-export type SettingName = 'upload-secret' | 'login-secret'
+export type SettingName =
+  | 'hop-id'
+  | 'upload-secret'
+  | 'login-secret'
+  | 'pulls-noted-since'
+  | 'instance-id'
+  | typeof unfinishedRestore

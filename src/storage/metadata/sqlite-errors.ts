@@ -16,13 +16,18 @@ const failures: ReadonlyMap<number, { readonly code: ErrorCode; readonly what: s
 export function fromSqlite(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || errnoOf(error) !== 'ERR_SQLITE_ERROR' || !('errcode' in error))
     return error
+  return typeof error.errcode === 'number' ? (fromSqliteCode(error.errcode, path, error) ?? error) : error
+}
+
+/** As {@link fromSqlite}, of an error that came from another thread. */
+export function fromSqliteCode(errcode: number, path: string, cause: unknown): DomainError | undefined {
   // The low byte of an extended code is its primary code.
-  const failure = typeof error.errcode === 'number' ? failures.get(error.errcode & 0xff) : undefined
-  if (failure === undefined) return error
+  const failure = failures.get(errcode & 0xff)
+  if (failure === undefined) return undefined
   return new DomainError(
     failure.code,
     `The database ${path} cannot be used: ${failure.what}.`,
     { resource: 'database', name: path },
-    { cause: error },
+    { cause },
   )
 }

@@ -58,21 +58,23 @@ export class KyselyTagRules implements TagRuleRecords {
 
 /**
  * For transactions that have changed tags, or taken them away, and hold the repository's lock.
+ * @param tags or, for all of the repository, who knows them: asked only where there are rules for it.
  * @throws DomainError `conflict` when a rule of the tenant says that one of them stays as it is.
  */
 export async function assertMutable(
   db: Transaction<Schema>,
   repository: RepositoryName,
-  tags: readonly Tag[],
+  tags: readonly Tag[] | (() => Promise<readonly Tag[]>),
 ): Promise<void> {
-  if (tags.length === 0) return
-  const found = await ruleFor(db, repository, () => Promise.resolve(tags))
+  if (tags.length === 0 && typeof tags !== 'function') return
+  const found = await ruleFor(db, repository, typeof tags === 'function' ? tags : () => Promise.resolve(tags))
   if (found === undefined) return
   const { tag, rule } = found
   const name = `${rule.id} (${rule.repositories}, tags ${rule.tags})`
+  const wayOut = typeof tags === 'function' ? 'An admin can force it.' : 'Push under another tag.'
   throw new DomainError(
     'conflict',
-    `The tag ${tag} of ${repository} may not be changed: rule ${name}. Push under another tag.`,
+    `The tag ${tag} of ${repository} may not be changed: rule ${name}. ${wayOut}`,
     { resource: 'tag', name: tag, rule: `immutable tags: rule ${name}` },
   )
 }
@@ -133,6 +135,18 @@ export async function ruleFor(
     if (tag !== undefined) return { tag, rule }
   }
   return undefined
+}
+
+/** Which tags of the repository may not be changed. */
+export async function immutableTags(
+  db: Kysely<Schema>,
+  repository: RepositoryName,
+): Promise<(tag: Tag) => boolean> {
+  const all = await rulesOf(db, tenantOf(repository))
+  const patterns = all
+    .filter(rule => namePattern(rule.repositories).test(repository))
+    .map(rule => namePattern(rule.tags))
+  return tag => patterns.some(pattern => pattern.test(tag))
 }
 
 async function rulesOf(db: Kysely<Schema>, tenant: TenantName): Promise<TagRule[]> {

@@ -6,10 +6,13 @@ import type { ChangeOptions } from '../requester.ts'
 import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
 import { untagEvent } from './manifest-events.ts'
-import type { Page, RepositoryRecords, TagRecords } from './metadata.ts'
+import type { Page } from './page.ts'
 import type { Releases } from './releases.ts'
-import { lockRepository } from './repositories.ts'
+import { isSeen, lockRepository } from './repository-rows.ts'
+import type { RepositoryRecords } from './repository-records.ts'
 import { storablePrefix } from './storable-text.ts'
+import type { TagRecords } from './tag-records.ts'
+import { recordTagChanges } from './tag-history.ts'
 import { assertMutable } from './tag-rules.ts'
 
 export class KyselyTags implements TagRecords {
@@ -42,6 +45,7 @@ export class KyselyTags implements TagRecords {
         .selectFrom('tags')
         .select('name')
         .where('repository', '=', repository)
+        .where(isSeen(sql`${repository}`))
         .where(sql<boolean>`name > ${storablePrefix(after)}`)
         .orderBy('name')
         .limit(limit)
@@ -57,21 +61,25 @@ export class KyselyTags implements TagRecords {
 
   async deleteTag(repository: RepositoryName, tag: Tag, options?: ChangeOptions): Promise<void> {
     await this.#database.write(options, async db => {
-      await lockRepository(db, repository)
+      const isThere = await lockRepository(db, repository)
       const deleted = await db
         .deleteFrom('tags')
         .where('repository', '=', repository)
         .where('name', '=', tag)
         .returning('digest')
         .executeTakeFirst()
-      if (deleted === undefined)
+      if (!isThere || deleted === undefined)
         throw new DomainError('not_found', `The repository ${repository} has no tag ${tag}.`, {
           resource: 'tag',
           name: tag,
         })
       await assertMutable(db, repository, [tag])
       await this.#releases.untagged(db, repository, [deleted.digest])
-      const occasion = { at: new Date(this.#now()), by: options?.by }
+      const now = this.#now()
+      const move = { tag, digest: null, previous: deleted.digest }
+      const account = options?.by?.account ?? null
+      await recordTagChanges(db, repository, [move], { cause: 'delete', at: now, account })
+      const occasion = { at: new Date(now), by: options?.by }
       await this.#events.write(db, [untagEvent(repository, tag, deleted.digest, occasion)])
     })
   }

@@ -1,8 +1,8 @@
+import type { Abortable } from '../abortable.ts'
 import type { AccountName, TenantName } from '../accounts/names.ts'
 import type { Action, Role, Visibility } from '../accounts/roles.ts'
-import type { Abortable } from '../abortable.ts'
 import type { RepositoryName } from '../reference.ts'
-import type { Page } from './metadata.ts'
+import type { Page } from './page.ts'
 
 /** CONTRACT. Tenants, who belongs to them, and what else is allowed in them. `test/contract/tenants.ts`. */
 export interface TenantRecords extends TenantList, MemberRecords, GrantRecords, AccessRecords {}
@@ -19,7 +19,7 @@ export interface TenantList {
   /**
    * Removes it with its members, grants, rules and robots, and all that is the robots'. A push that was let in before
    * may still make a repository, which is then for admins only. @throws DomainError `not_found`; `conflict` while it
-   * has repositories.
+   * has repositories, or such as were deleted and are still kept.
    */
   deleteTenant(name: TenantName, options?: Abortable): Promise<void>
 }

@@ -5,7 +5,7 @@ import type { TenantName } from '../accounts/names.ts'
 import { forgetAccounts } from './accounts.ts'
 import type { Database } from './database.ts'
 import { unknownTenant } from './keep-tenant.ts'
-import type { Page } from './metadata.ts'
+import type { Page } from './page.ts'
 import type { Schema, TenantRow } from './schema.ts'
 import { assertStorable, storablePrefix } from './storable-text.ts'
 import { inTenant } from './tenant-range.ts'
@@ -88,13 +88,7 @@ export class KyselyTenants implements TenantList {
         .forUpdate()
         .executeTakeFirst()
       if (tenant === undefined) throw unknownTenant(name)
-      const repository = await firstRepository(db, name)
-      if (repository !== undefined)
-        throw new DomainError(
-          'conflict',
-          `The tenant ${name} has repositories, ${repository} for one; delete them first.`,
-          { resource: 'tenant', name },
-        )
+      await assertNoRepositories(db, name)
       const robots = await db
         .selectFrom('accounts')
         .select('name')
@@ -112,11 +106,42 @@ export class KyselyTenants implements TenantList {
   }
 }
 
-async function firstRepository(db: Transaction<Schema>, tenant: TenantName): Promise<string | undefined> {
+/** @throws DomainError `conflict`. */
+async function assertNoRepositories(db: Transaction<Schema>, name: TenantName): Promise<void> {
+  const details = { resource: 'tenant', name } as const
+  const first = await firstRepository(db, name, 'is')
+  if (first !== undefined)
+    throw new DomainError(
+      'conflict',
+      `The tenant ${name} has repositories, ${first} for one; delete them first.`,
+      details,
+    )
+  const deleted = await firstRepository(db, name, 'is not')
+  if (deleted === undefined) return
+  const { until } = await db
+    .selectFrom('deleted_manifests')
+    .select(row => row.fn.max('goes_at').as('until'))
+    .where(inTenant('repository', name))
+    .executeTakeFirstOrThrow()
+  const when =
+    until === null ? 'until its last blobs are collected' : `until ${new Date(until).toISOString()}`
+  throw new DomainError(
+    'conflict',
+    `Repositories of the tenant ${name} were deleted and are still kept, ${deleted} for one, ${when}; wait, or purge them with it.`,
+    details,
+  )
+}
+
+async function firstRepository(
+  db: Transaction<Schema>,
+  tenant: TenantName,
+  deleted: 'is' | 'is not',
+): Promise<string | undefined> {
   const row = await db
     .selectFrom('repositories')
     .select('name')
     .where(inTenant('name', tenant))
+    .where('deleted_at', deleted, null)
     .orderBy('name')
     .limit(1)
     .executeTakeFirst()

@@ -3,7 +3,7 @@ import type { RepositoryName } from '../reference.ts'
 import type { Database } from './database.ts'
 import type { EventWriter } from './event-writer.ts'
 import type { LinkWriter } from './link-writer.ts'
-import { lockRepository } from './repositories.ts'
+import { lockRepository } from './repository-rows.ts'
 
 /** Links that one transaction takes away; others who change the repository wait meanwhile. */
 const linksAtOnce = 200
@@ -33,6 +33,17 @@ export async function unlinkUnnamed(
                 .select('manifest')
                 .whereRef('manifest_references.repository', '=', 'blob_links.repository')
                 .whereRef('manifest_references.digest', '=', 'blob_links.digest'),
+            ),
+          ),
+        )
+        .where(link =>
+          link.not(
+            link.exists(
+              link
+                .selectFrom('deleted_references')
+                .select('manifest')
+                .whereRef('deleted_references.repository', '=', 'blob_links.repository')
+                .whereRef('deleted_references.digest', '=', 'blob_links.digest'),
             ),
           ),
         )

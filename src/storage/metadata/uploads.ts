@@ -5,6 +5,8 @@ import type { RepositoryName } from '../reference.ts'
 import { batches } from './batches.ts'
 import type { Database } from './database.ts'
 import { addGarbage } from './garbage.ts'
+import type { Schema, UploadRow } from './schema.ts'
+import { lostLease, mayContinue, unknownUpload, uploadBusy } from './upload-errors.ts'
 import type {
   LeasedUpload,
   NewUpload,
@@ -12,9 +14,7 @@ import type {
   UploadProgress,
   UploadRecord,
   UploadRecords,
-} from './metadata.ts'
-import type { Schema, UploadRow } from './schema.ts'
-import { lostLease, mayContinue, unknownUpload, uploadBusy } from './upload-errors.ts'
+} from './upload-records.ts'
 import { abandonedKeys, toColumns, toRecord } from './upload-row.ts'
 
 export class KyselyUploads implements UploadRecords {

@@ -18,7 +18,7 @@ export class KyselyUsage implements UsageRecords {
   }
 
   getUsage(tenant: TenantName, options?: Abortable): Promise<Usage> {
-    return this.#database.read(options, db => this.#read(db, tenant))
+    return this.#database.read(options, db => readUsage(db, tenant, this.#now()))
   }
 
   foldUsage(limit: number, options?: Abortable): Promise<number> {
@@ -41,7 +41,7 @@ export class KyselyUsage implements UsageRecords {
       await add(db, tenant, { bytes: 0, repositories: 0 })
       const stored = await countStored(db, tenant)
       await db.updateTable('tenant_usage').set(stored).where('tenant', '=', tenant).execute()
-      return this.#read(db, tenant)
+      return readUsage(db, tenant, this.#now())
     })
   }
 
@@ -49,21 +49,20 @@ export class KyselyUsage implements UsageRecords {
     const row = await this.#database.read(options, db => linksOf(db, tenant, digest).executeTakeFirst())
     return row !== undefined
   }
+}
 
-  /** One statement, because what is folded between two would be in both or in neither. */
-  async #read(db: Kysely<Schema>, tenant: TenantName): Promise<Usage> {
-    const now = this.#now()
-    const { rows } = await sql<Usage>`
-      select
-        coalesce((select bytes from tenant_usage where tenant = ${tenant}), 0) + ${pending('bytes', tenant)} as bytes,
-        coalesce((select repositories from tenant_usage where tenant = ${tenant}), 0)
-          + ${pending('repositories', tenant)} as repositories,
-        (select coalesce(cast(sum(upload_offset) as bigint), 0) from uploads
-          where committed is null and expires_at > ${now} and ${inTenant('repository', tenant)}) as "uploadingBytes"
-    `.execute(db)
-    const [{ bytes, uploadingBytes, repositories } = { bytes: 0, uploadingBytes: 0, repositories: 0 }] = rows
-    return { bytes, uploadingBytes, repositories }
-  }
+/** One statement, because what is folded between two would be in both or in neither. */
+export async function readUsage(db: Kysely<Schema>, tenant: TenantName, now: number): Promise<Usage> {
+  const { rows } = await sql<Usage>`
+    select
+      coalesce((select bytes from tenant_usage where tenant = ${tenant}), 0) + ${pending('bytes', tenant)} as bytes,
+      coalesce((select repositories from tenant_usage where tenant = ${tenant}), 0)
+        + ${pending('repositories', tenant)} as repositories,
+      (select coalesce(cast(sum(upload_offset) as bigint), 0) from uploads
+        where committed is null and expires_at > ${now} and ${inTenant('repository', tenant)}) as "uploadingBytes"
+  `.execute(db)
+  const [{ bytes, uploadingBytes, repositories } = { bytes: 0, uploadingBytes: 0, repositories: 0 }] = rows
+  return { bytes, uploadingBytes, repositories }
 }
 
 type Sums = Pick<Usage, 'bytes' | 'repositories'>
@@ -78,8 +77,10 @@ async function countStored(db: Transaction<Schema>, tenant: TenantName): Promise
       (select coalesce(cast(sum(size) as bigint), 0) from blobs
         where digest in (select digest from blob_links where ${inTenant('repository', tenant)}))
         + (select coalesce(cast(sum(size) as bigint), 0) from manifests where ${inTenant('repository', tenant)})
+        + (select coalesce(cast(sum(size) as bigint), 0) from deleted_manifests
+          where ${inTenant('repository', tenant)})
         - ${pending('bytes', tenant)} as bytes,
-      (select count(*) from repositories where ${inTenant('name', tenant)})
+      (select count(*) from repositories where deleted_at is null and ${inTenant('name', tenant)})
         - ${pending('repositories', tenant)} as repositories
   `.execute(db)
   const [{ bytes, repositories } = { bytes: 0, repositories: 0 }] = rows

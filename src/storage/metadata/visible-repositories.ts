@@ -1,7 +1,9 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Digest } from '../digest.ts'
 import { parseRepositoryName, type RepositoryName } from '../reference.ts'
-import type { Page, Viewer } from './metadata.ts'
+import type { Page } from './page.ts'
+import type { Viewer } from './repository-records.ts'
+import { isSeen } from './repository-rows.ts'
 import type { Schema } from './schema.ts'
 import type { GrantSubject } from './tenant-records.ts'
 
@@ -15,7 +17,7 @@ export function visibleRepositories(
   viewer: Viewer,
   page: Required<Page>,
 ): Promise<RepositoryName[]> {
-  return namesInRanges(db, viewer, page, sql`repositories where true`, sql.ref('name'))
+  return namesInRanges(db, viewer, page, sql`repositories where deleted_at is null`, sql.ref('name'))
 }
 
 /** As {@link BlobRecords.repositoriesWithBlob}. */
@@ -25,7 +27,7 @@ export function visibleRepositoriesWithBlob(
   digest: Digest,
   limit: number,
 ): Promise<RepositoryName[]> {
-  const links = sql`blob_links where digest = ${digest}`
+  const links = sql`blob_links where digest = ${digest} and ${isSeen(sql.ref('blob_links.repository'))}`
   return namesInRanges(db, viewer, { limit, after: '' }, links, sql.ref('repository'))
 }
 

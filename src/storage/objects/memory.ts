@@ -4,7 +4,7 @@ import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { abortWith } from '../streams/abort-with.ts'
 import { selectRange } from './byte-range.ts'
-import type { ObjectKey } from './keys.ts'
+import { backupKeyParts, backupPrefix, type ObjectKey } from './keys.ts'
 import type {
   CreateMultipartOptions,
   GetOptions,
@@ -81,6 +81,7 @@ export class MemoryObjectStore implements ObjectStore {
     for (const key of [...this.#objects.keys()].sort()) {
       const bytes = this.#objects.get(key)
       if (bytes === undefined || !key.startsWith(prefix) || key <= (options?.after ?? '')) continue
+      if (backupKeyParts(key) !== undefined && !prefix.startsWith(backupPrefix)) continue
       yield { key, size: bytes.length }
       options?.signal?.throwIfAborted()
     }

@@ -24,7 +24,10 @@ export interface ObjectStore {
   put(key: ObjectKey, body: Uint8Array, options?: PutOptions): Promise<ObjectInfo>
   /** Absent keys are success. */
   delete(keys: readonly ObjectKey[], options?: Abortable): Promise<void>
-  /** Keys that start with `prefix`, in byte order, after `after`. For sweeps and scrubs, never in a request's path. */
+  /**
+   * Keys that start with `prefix`, in byte order, after `after`. For sweeps and scrubs, never in a request's path. Backups
+   * are among them only when the prefix begins with `backups/`.
+   */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
   createMultipart(key: ObjectKey, options: CreateMultipartOptions): Promise<MultipartUpload>
   /**

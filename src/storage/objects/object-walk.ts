@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '../../errors.ts'
 import { sizeOfFile } from './durable-files.ts'
-import { isObjectKey } from './keys.ts'
+import { isListed } from './keys.ts'
 import type { ObjectInfo } from './object-store.ts'
 
 /**
@@ -18,7 +18,7 @@ export async function* walkObjects(
     const key = path + name
     if (!mayLeadTo(key, wanted)) continue
     if (key.endsWith('/')) yield* walkObjects(root, wanted, key)
-    else if (isObjectKey(key)) {
+    else if (isListed(key, wanted.prefix)) {
       const size = await sizeOfFile(join(root, key))
       // It may have been deleted while the walk went on.
       if (size !== undefined) yield { key, size }

@@ -1,5 +1,5 @@
 import type { Digest } from '../../../src/storage/digest.ts'
-import type { NewManifest } from '../../../src/storage/metadata/metadata.ts'
+import type { NewManifest } from '../../../src/storage/metadata/manifest-records.ts'
 import type { RepositoryName, Tag } from '../../../src/storage/reference.ts'
 
 /** What one repository ought to have, by what clients have done; written from the rules, and with none of the code. */

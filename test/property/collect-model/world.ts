@@ -7,15 +7,16 @@ import { tenantOf } from '../../../src/storage/accounts/names.ts'
 import { ObjectBlobStore } from '../../../src/storage/blobs/object-blob-store.ts'
 import { type Digest, digestOf } from '../../../src/storage/digest.ts'
 import type { KeepTimes } from '../../../src/storage/metadata/keep-times.ts'
-import type { Metadata, NewManifest } from '../../../src/storage/metadata/metadata.ts'
+import type { NewManifest } from '../../../src/storage/metadata/manifest-records.ts'
+import type { Metadata } from '../../../src/storage/metadata/metadata.ts'
 import type { ObjectStore } from '../../../src/storage/objects/object-store.ts'
 import { parseReference, parseTag, type RepositoryName, type Tag } from '../../../src/storage/reference.ts'
 import { keysIn } from '../../contract/object-store.ts'
-import { interceptMetadata, interceptObjects } from '../../support/intercepted.ts'
 import { testSettings } from '../../support/blob-store.ts'
+import { interceptMetadata, interceptObjects } from '../../support/intercepted.ts'
 import { Model } from './model.ts'
 
-export const keep: KeepTimes = { graceMs: 1000, objectDelayMs: 100 }
+export const keep: KeepTimes = { graceMs: 1000, objectDelayMs: 100, undeleteMs: 1500, keepDamagedMs: 5000 }
 export const policy = { untaggedMs: 3000, referrers: 'delete' } as const
 
 export interface Clock {

@@ -16,6 +16,9 @@ import { rejectsWith } from '../../support/rejects.ts'
 const callers = ['admin', 'owner', 'maintainer', 'developer', 'guest', 'stranger', 'self', 'robot'] as const
 type CallerName = (typeof callers)[number]
 
+const members: readonly CallerName[] = ['admin', 'owner', 'maintainer', 'developer', 'guest', 'robot']
+const maintainers: readonly CallerName[] = ['admin', 'owner', 'maintainer']
+
 /** For every operation an input about the tenant acme, or the account `self`, and who may. */
 const table: Readonly<Record<AdminOperation, { input: object; allowed: readonly CallerName[] }>> = {
   'tenant.create': { input: { name: 'new' }, allowed: ['admin'] },
@@ -41,6 +44,12 @@ const table: Readonly<Record<AdminOperation, { input: object; allowed: readonly 
     allowed: ['admin', 'owner', 'maintainer', 'developer', 'guest', 'robot'],
   },
   'repository.set': { input: { repository: 'acme/x', visibility: 'public' }, allowed: ['admin', 'owner'] },
+  'repository.list': { input: { tenant: 'acme' }, allowed: members },
+  'repository.show': { input: { repository: 'acme/x' }, allowed: members },
+  'repository.delete': { input: { repository: 'acme/x' }, allowed: maintainers },
+  'repository.restore': { input: { repository: 'acme/x' }, allowed: maintainers },
+  'repository.purge': { input: { repository: 'acme/x' }, allowed: ['admin', 'owner'] },
+  'repository.rename': { input: { repository: 'acme/x', name: 'acme/y' }, allowed: ['admin', 'owner'] },
   'rule.list': {
     input: { tenant: 'acme' },
     allowed: ['admin', 'owner', 'maintainer', 'developer', 'guest', 'robot'],
@@ -92,11 +101,53 @@ const table: Readonly<Record<AdminOperation, { input: object; allowed: readonly 
   'mirror.run': { input: { job: 'debian' }, allowed: ['admin'] },
   'mirror.runs': { input: {}, allowed: ['admin'] },
   'mirror.status': { input: { run: '20300101T000000-000000000000' }, allowed: ['admin'] },
+  'backup.list': { input: {}, allowed: ['admin'] },
+  'backup.run': { input: {}, allowed: ['admin'] },
+  'backup.verify': { input: { backup: '20300131t115959x0123456789ab' }, allowed: ['admin'] },
   'gc.status': { input: {}, allowed: ['admin'] },
   'gc.run': { input: {}, allowed: ['admin'] },
   'gc.explain': { input: { digest: `sha256:${'0'.repeat(64)}` }, allowed: ['admin'] },
   'gc.pause': { input: {}, allowed: ['admin'] },
   'gc.resume': { input: {}, allowed: ['admin'] },
+  'tag.list': { input: { repository: 'acme/x' }, allowed: members },
+  'tag.history': { input: { repository: 'acme/x', tag: 'v1' }, allowed: members },
+  'tag.restore': { input: { repository: 'acme/x', tag: 'v1' }, allowed: maintainers },
+  'tag.delete': { input: { repository: 'acme/x', tag: 'v1' }, allowed: maintainers },
+  'manifest.deleted': { input: { repository: 'acme/x' }, allowed: members },
+  'manifest.restore': {
+    input: { repository: 'acme/x', digest: `sha256:${'0'.repeat(64)}` },
+    allowed: maintainers,
+  },
+  'manifest.purge': {
+    input: { repository: 'acme/x', digest: `sha256:${'0'.repeat(64)}` },
+    allowed: maintainers,
+  },
+  'retention.list': {
+    input: { tenant: 'acme' },
+    allowed: ['admin', 'owner', 'maintainer', 'developer', 'guest', 'robot'],
+  },
+  'retention.add': {
+    input: { tenant: 'acme', policy: { repositories: ['acme/**'], rules: [{ keepNewest: 3 }] } },
+    allowed: ['admin', 'owner', 'maintainer'],
+  },
+  'retention.remove': {
+    input: { tenant: 'acme', policy: 'x' },
+    allowed: ['admin', 'owner', 'maintainer'],
+  },
+  'retention.plan': {
+    input: { repository: 'acme/app' },
+    allowed: ['admin', 'owner', 'maintainer', 'developer', 'guest', 'robot'],
+  },
+  'retention.status': { input: {}, allowed: ['admin'] },
+  'retention.run': { input: {}, allowed: ['admin'] },
+  'tag.expire': {
+    input: { repository: 'acme/app', tag: 'v1', expiresAt: null },
+    allowed: ['admin', 'owner', 'maintainer'],
+  },
+  'scrub.status': { input: {}, allowed: ['admin'] },
+  'scrub.run': { input: {}, allowed: ['admin'] },
+  'scrub.faults': { input: {}, allowed: ['admin'] },
+  'scrub.strays': { input: {}, allowed: ['admin'] },
   'mirror.results': { input: { run: '20300101T000000-000000000000' }, allowed: ['admin'] },
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { eventsAfter } from '../../contract/metadata-events.ts'
 import type { HandlerLayer } from '../../../src/registry/handler.ts'
 import { DomainError } from '../../../src/errors.ts'
 import { parseAccountName, parseTenantName } from '../../../src/storage/accounts/names.ts'
@@ -95,7 +96,7 @@ describe('A registry with passwords', () => {
   it('names the account in events', async () => {
     await as('dora').pushImage('acme/events', '1', Buffer.from('for an event'))
     const { newest } = await registry.metadata.eventBounds()
-    const events = await registry.metadata.listEvents({ after: newest - 2, limit: 2 })
+    const events = await eventsAfter(registry.metadata, newest - 2)
     assert.deepEqual(new Set(events.map(({ by }) => by?.account)), new Set(['dora']))
   })
 

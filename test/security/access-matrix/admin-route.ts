@@ -51,6 +51,9 @@ function inTenant(of: string, lets: Lets): Lets {
 
 export const members: Lets = inTenant(acme, () => 'yes')
 export const owners: Lets = inTenant(acme, person => (person.isAdmin || isOwner(person, acme) ? 'yes' : 'no'))
+export const maintainers: Lets = inTenant(acme, person =>
+  person.isAdmin || isOwner(person, acme) || person.roles?.[acme] === 'maintainer' ? 'yes' : 'no',
+)
 export const adminsOf = (of: string): Lets => inTenant(of, admins)
 
 /** Of what belongs to one account. */

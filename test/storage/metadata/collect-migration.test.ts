@@ -14,22 +14,10 @@ import { skipWithout } from '../../support/programs.ts'
 import { commitText, imageManifest, looseManifest } from '../../support/records.ts'
 import { digestOf } from '../../../src/storage/digest.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
+import { undoMigrations } from '../../support/undo-migrations.ts'
 
 /** Back to where nothing was collected. */
-const undo = [
-  'drop table collect_state',
-  'drop index garbage_by_digest',
-  ...['blob_links', 'manifests', 'repositories'].flatMap(table => [
-    `drop index ${table}_by_review`,
-    `alter table ${table} drop column review_at`,
-  ]),
-  'alter table blob_links drop column kept_until',
-  'alter table manifests drop column released_at',
-  'alter table manifests drop column lost_subject',
-  'alter table garbage drop column digest',
-  'alter table garbage drop column size',
-  "delete from kysely_migration where name >= '0009'",
-].join(';')
+const undo = undoMigrations('0009')
 
 const { graceMs, objectDelayMs } = defaultKeepTimes
 const policy = { untaggedMs: undefined, referrers: 'delete' } as const

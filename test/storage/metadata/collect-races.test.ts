@@ -4,18 +4,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDomainError } from '../../../src/errors.ts'
 import { tenantOf } from '../../../src/storage/accounts/names.ts'
 import type { Digest } from '../../../src/storage/digest.ts'
+import type { StoredBlob } from '../../../src/storage/metadata/blob-records.ts'
 import type { KeepTimes } from '../../../src/storage/metadata/keep-times.ts'
-import type { Metadata, StoredBlob } from '../../../src/storage/metadata/metadata.ts'
+import type { Metadata } from '../../../src/storage/metadata/metadata.ts'
 import { newObjectKey, type ObjectKey } from '../../../src/storage/objects/keys.ts'
 import { parseReference, parseRepositoryName, type RepositoryName } from '../../../src/storage/reference.ts'
+import type { OpenedMetadata } from '../../contract/metadata.ts'
 import { openPostgresTwice, openSqliteTwice } from '../../support/open-metadata.ts'
 import { type PostgresTestServer, startPostgres } from '../../support/postgres.ts'
 import { skipWithout } from '../../support/programs.ts'
 import { commitText, imageManifest, indexOf, looseManifest, newUpload } from '../../support/records.ts'
-import type { OpenedMetadata } from '../../contract/metadata.ts'
 
 /** The delay is short, so that what goes is garbage that may be deleted as soon as the clock moves. */
-const keep: KeepTimes = { graceMs: 1000, objectDelayMs: 1 }
+const keep: KeepTimes = { graceMs: 1000, objectDelayMs: 1, undeleteMs: 1000, keepDamagedMs: 1000 }
 const policy = { untaggedMs: 1000, referrers: 'delete' } as const
 
 /**

@@ -12,45 +12,10 @@ import { startPostgres } from '../../support/postgres.ts'
 import { skipWithout } from '../../support/programs.ts'
 import { commitText, looseManifest } from '../../support/records.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
+import { undoMigrations } from '../../support/undo-migrations.ts'
 
 /** Back to where nobody counted. */
-const undo = [
-  'drop table scrub_state',
-  'drop table stray_objects',
-  'drop table blob_faults',
-  'drop table tag_expiries',
-  'drop table retention_policies',
-  'drop table tag_history',
-  'drop table deleted_references',
-  'drop table deleted_manifests',
-  'alter table repositories drop column deleted_at',
-  'alter table manifests drop column dropped',
-  'drop table collect_state',
-  'drop index garbage_by_digest',
-  ...['blob_links', 'manifests', 'repositories'].flatMap(table => [
-    `drop index ${table}_by_review`,
-    `alter table ${table} drop column review_at`,
-  ]),
-  'alter table blob_links drop column kept_until',
-  'alter table manifests drop column released_at',
-  'alter table manifests drop column lost_subject',
-  'alter table garbage drop column digest',
-  'alter table garbage drop column size',
-  'drop table pulled_manifests',
-  'drop table upstream_tags',
-  'drop table transfers',
-  'drop table mirror_results',
-  'drop table mirror_runs',
-  'drop table mirror_tags',
-  'drop table mirror_wishes',
-  'drop table mirror_jobs',
-  'drop table leases',
-  'drop table tag_rules',
-  'drop table usage_changes',
-  'drop table tenant_usage',
-  'drop index uploads_by_repository',
-  "delete from kysely_migration where name >= '0007'",
-].join(';')
+const undo = undoMigrations('0007')
 
 async function countsWhatIsThere(
   open: () => Promise<Metadata>,

@@ -26,6 +26,17 @@ describe('Lines of events', () => {
       event(2),
     ]))
 
+  it('of runs of mirror jobs, and of what is not known yet, have their place and nothing else', async () => {
+    const others = [
+      { position: 1, kind: 'mirror', action: 'end', job: 'debian', tag: 'v1' },
+      { position: 2, kind: 'something', action: 'else' },
+    ]
+    assert.deepEqual(
+      await read(others.map(lineOf).join('')),
+      others.map(({ position, kind, action }) => ({ position, kind, action })),
+    )
+  })
+
   for (const [what, line] of [
     ['no JSON', 'not json'],
     ['no object', '[]'],

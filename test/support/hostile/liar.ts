@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { parseDigest } from '../../../src/storage/digest.ts'
 import { mediaTypes } from '../../../src/storage/media-types.ts'
-import type { StoredManifest } from '../../../src/storage/metadata/metadata.ts'
+import type { StoredManifest } from '../../../src/storage/metadata/manifest-records.ts'
 import { ImageGraph } from '../image-graph.ts'
 import type { Pair } from '../test-authority.ts'
 

@@ -4,7 +4,11 @@ import { DomainError, type ErrorCode, type Resource } from '../../../errors.ts'
 const byCode: Readonly<Record<string, ErrorCode>> = {
   INVALID: 'invalid',
   NAME_INVALID: 'invalid',
+  TAG_INVALID: 'invalid',
+  DIGEST_INVALID: 'invalid',
   NOT_FOUND: 'not_found',
+  NAME_UNKNOWN: 'not_found',
+  MANIFEST_UNKNOWN: 'not_found',
   ALREADY_EXISTS: 'already_exists',
   CONFLICT: 'conflict',
   TOO_LARGE: 'too_large',

@@ -6,6 +6,7 @@ import type { Logins } from '../../auth/login.ts'
 import type { Handler } from '../../handler.ts'
 import { type Headers, json, type Reply } from '../../reply.ts'
 import type { RegistryRequest } from '../../request.ts'
+import { requesterOf } from '../../requester.ts'
 import type { Route } from '../../routes.ts'
 import type { AdminService } from '../admin-service.ts'
 import { type AdminInput, type AdminOperation, adminOperations, operationNames } from '../administration.ts'
@@ -49,7 +50,8 @@ function createHandler(operation: AdminOperation, api: AdminApi): Handler {
     facts.reference = auditReferenceOf(operation, params)
     const identity = await authenticate(request, logins, challenge)
     facts.caller = callerOf(identity, `${identity.account} is known`, policy)
-    const administration = service.as({ kind: 'account', identity, address: client }, rule => {
+    const requester = requesterOf(request)
+    const administration = service.as({ kind: 'account', identity, address: client, requester }, rule => {
       facts.caller = callerOf(identity, rule, policy)
     })
     const input = await readInput(endpoint, request)

@@ -1,9 +1,8 @@
 import * as z from 'zod'
-import { parseDigest } from '../../../storage/digest.ts'
+import { digestField } from '../fields.ts'
 import { gcExplanationView, gcStatusView, gcTickView } from '../gc-views.ts'
 import { adminEndpoint, nothing } from '../operation.ts'
 
-const digestField = z.string().max(256).transform(parseDigest).describe('sha256:… or sha512:…')
 const none = z.strictObject({})
 
 /** The garbage collection. */

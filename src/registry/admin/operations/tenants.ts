@@ -5,6 +5,7 @@ import {
   bytesField,
   countField,
   descriptionField,
+  flagInQuery,
   momentInQuery,
   patternField,
   repositoryField,
@@ -87,7 +88,12 @@ export const tenantOperations = {
     path: '/api/v1/tenants/:tenant',
     summary: 'Deletes a tenant that has no repositories, with its members, grants, rules and robots.',
     resource: 'tenant',
-    input: z.strictObject(inTenant),
+    input: z.strictObject({
+      ...inTenant,
+      purge: flagInQuery
+        .exactOptional()
+        .describe('Whether repositories that were deleted and are still kept go with it.'),
+    }),
     output: nothing,
     status: 204,
     failures: ['conflict tenant'],

@@ -1,7 +1,7 @@
 import { DomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import { explain } from '../../collect/explain.ts'
-import { gcExplanationView, gcStatusView, type GcStatusView, gcTickView } from '../gc-views.ts'
+import { type GcStatusView, gcExplanationView, gcStatusView, gcTickView } from '../gc-views.ts'
 import type { gcOperations } from '../operations/gc.ts'
 import { viewOf } from '../views.ts'
 import type { AdminParts, Implementations } from './parts.ts'
@@ -27,7 +27,8 @@ export function createGcAdministration({
       return viewOf(gcTickView, { ...tick, failed: failures.length, failures: shown })
     },
     'gc.explain': async ({ digest }, { signal }) => {
-      const found = await explain(metadata, digest, { signal })
+      const explained = await explain(metadata, digest, { signal })
+      const found = { ...explained, fault: (await metadata.findFault(digest, { signal })) ?? null }
       if (found.holdings.length > 0 || found.objectGoesAt !== null) return viewOf(gcExplanationView, found)
       throw new DomainError('not_found', `Nothing here has the digest ${digest}.`, {
         resource: 'garbage',

@@ -34,6 +34,7 @@ export function createMirrorAdministration({
     const { job, origin, updatedAt } = known
     const name = parseMirrorJobName(job.name)
     const [last] = await metadata.listMirrorRuns({ job: name, limit: 1 }, options)
+    const now = new Date()
     return {
       name,
       origin,
@@ -41,7 +42,7 @@ export function createMirrorAdministration({
       source: job.source.registry ?? null,
       target: job.target.registry ?? null,
       cron: job.schedule?.cron ?? null,
-      nextStart: nextStart({ ...known, last, knownSince: new Date(), wish: undefined }) ?? null,
+      nextStart: nextStart({ ...known, last, knownSince: now, wish: undefined }, now) ?? null,
       isWished: wished.has(name),
       updatedAt,
       last: last === undefined ? null : await shown(last, options),

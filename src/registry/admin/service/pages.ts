@@ -1,5 +1,5 @@
 import type * as z from 'zod'
-import type { Page } from '../../../storage/metadata/metadata.ts'
+import type { Page } from '../../../storage/metadata/page.ts'
 import { maxPageSize } from '../../paging.ts'
 import { type Listing, viewOf } from '../views.ts'
 

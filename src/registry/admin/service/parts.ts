@@ -1,22 +1,41 @@
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { TenantName } from '../../../storage/accounts/names.ts'
+import type { BackupRecord } from '../../../storage/backups/backup-record.ts'
 import type {
   AccountRecords,
   CredentialRecords,
   SigningKey,
 } from '../../../storage/metadata/account-records.ts'
-import type { CollectRecords } from '../../../storage/metadata/collect-records.ts'
 import type { AuditRecords } from '../../../storage/metadata/audit-records.ts'
+import type { BackupRecords } from '../../../storage/metadata/backup-records.ts'
+import type { CollectRecords } from '../../../storage/metadata/collect-records.ts'
+import type { HistoryRecords } from '../../../storage/metadata/history-records.ts'
+import type { MirrorJobRecords, MirrorRunRecords } from '../../../storage/metadata/mirror-records.ts'
+import type {
+  RepositoryChangeRecords,
+  RepositoryRecords,
+} from '../../../storage/metadata/repository-records.ts'
+import type { RetentionRecords } from '../../../storage/metadata/retention-records.ts'
+import type {
+  BlobFaultRecords,
+  ScrubProgressRecords,
+  StrayRecords,
+} from '../../../storage/metadata/scrub-records.ts'
+import type { SettingRecords } from '../../../storage/metadata/setting-records.ts'
+import type { TagRecords } from '../../../storage/metadata/tag-records.ts'
 import type { TagRuleRecords } from '../../../storage/metadata/tag-rule-records.ts'
 import type { TenantRecords } from '../../../storage/metadata/tenant-records.ts'
 import type { UsageRecords } from '../../../storage/metadata/usage-records.ts'
-import type { MirrorJobRecords, MirrorRunRecords } from '../../../storage/metadata/mirror-records.ts'
+import type { BackupId } from '../../../storage/objects/keys.ts'
 import type { AccessPolicy } from '../../auth/access-policy.ts'
 import type { PasswordHasher } from '../../auth/identities/password.ts'
 import type { IdentityProvider } from '../../auth/identity.ts'
 import type { TickReport } from '../../collect/collector.ts'
 import type { MirrorJobs } from '../../mirror/mirror-jobs.ts'
 import type { WishMirrorRun } from '../../mirror/wishes.ts'
+import type { PolicySource } from '../../retention/policies.ts'
+import type { RetentionTick } from '../../retention/retention-ticker.ts'
+import type { ScrubReport, ScrubRequest } from '../../scrub/scrubber.ts'
 import type { Actor, Standing } from '../actor.ts'
 import type { AdminOperation, AdminOutput, CheckedInput } from '../administration.ts'
 
@@ -24,8 +43,32 @@ export type AdminMetadata = TenantRecords &
   AccountRecords &
   CredentialRecords &
   Pick<UsageRecords, 'getUsage'> &
+  Pick<
+    RepositoryChangeRecords,
+    | 'listRepositoryStates'
+    | 'describeRepository'
+    | 'deleteRepository'
+    | 'restoreRepository'
+    | 'purgeRepository'
+    | 'renameRepository'
+  > &
   TagRuleRecords &
   Pick<AuditRecords, 'listAudit'> &
+  Omit<HistoryRecords, 'forgetDeletedManifests' | 'forgetTagHistory'> &
+  Pick<RepositoryRecords, 'hasRepository'> &
+  Pick<TagRecords, 'deleteTag'> &
+  Pick<BackupRecords, 'isBackupLeased'> &
+  Pick<
+    RetentionRecords,
+    | 'addRetentionPolicy'
+    | 'removeRetentionPolicy'
+    | 'listRetentionPolicies'
+    | 'retentionState'
+    | 'listTagFacts'
+    | 'listUntagged'
+    | 'setTagExpiry'
+  > &
+  SettingRecords &
   Pick<MirrorJobRecords, 'listMirrorWishes' | 'isMirrorJobLeased'> &
   Pick<MirrorRunRecords, 'getMirrorRun' | 'listMirrorRuns' | 'listMirrorResults'> &
   Pick<
@@ -37,7 +80,10 @@ export type AdminMetadata = TenantRecords &
     | 'holdersOf'
     | 'namersOf'
     | 'findGarbageOf'
-  >
+  > &
+  Pick<ScrubProgressRecords, 'scrubState'> &
+  Pick<BlobFaultRecords, 'listFaults' | 'findFault' | 'countFaults'> &
+  Pick<StrayRecords, 'listStrays' | 'countStrays'>
 
 /** What administration works on. */
 export interface AdminParts {
@@ -63,11 +109,36 @@ export interface AdminParts {
     readonly jobs: Pick<MirrorJobs, 'list' | 'get' | 'put' | 'remove'>
     readonly wish: WishMirrorRun
   }
+  /** Below these (`docker.io`) are copies of upstreams, and nothing else. */
+  readonly upstreamPrefixes: readonly string[]
+  readonly retention: {
+    /** Whether it goes on by itself. */
+    readonly isEnabled: boolean
+    /** A cron expression, in UTC. */
+    readonly schedule: string
+    readonly source: Omit<PolicySource, 'records'>
+    /** Applies all policies, for some seconds. */
+    readonly tick: (options: Abortable) => Promise<RetentionTick>
+  }
+  readonly backup: {
+    /** `backup.everyHours`. */
+    readonly everyHours: number
+    list(options: Abortable): Promise<readonly BackupRecord[]>
+    /** Undefined when it takes longer than anybody should wait; then it goes on. @throws DomainError `busy`. */
+    run(options: Abortable): Promise<BackupRecord | undefined>
+    verify(id: BackupId, options: Abortable): Promise<BackupRecord>
+  }
   readonly collect: {
     /** `collect.enabled`. */
     readonly isEnabled: boolean
     /** Collects what is due, whatever the time of day, for some seconds. */
     readonly tick: (options: Abortable) => Promise<TickReport>
+  }
+  readonly scrub: {
+    /** `scrub.bytesPerSecond`. */
+    readonly bytesPerSecond: number
+    /** Checks what is stored, whatever the time of day, for some seconds. */
+    readonly tick: (asked: ScrubRequest, options: Abortable) => Promise<ScrubReport>
   }
 }
 

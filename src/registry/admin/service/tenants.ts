@@ -1,15 +1,17 @@
 import { DomainError, isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import { type TenantName, tenantOf } from '../../../storage/accounts/names.ts'
-import type { Page } from '../../../storage/metadata/metadata.ts'
+import type { Page } from '../../../storage/metadata/page.ts'
 import type { Tenant } from '../../../storage/metadata/tenant-records.ts'
 import type { RepositoryName } from '../../../storage/reference.ts'
 import type { Standing } from '../actor.ts'
 import type { tenantOperations } from '../operations/tenants.ts'
+import { requesterOfActor } from '../requester.ts'
 import { auditView, grantView, memberView, ruleView, tenantView, usageView, viewOf } from '../views.ts'
 import { auditPage } from './audit.ts'
 import { maxUnpaged, pageOf, wholeOf } from './pages.ts'
 import type { AdminParts, Implementations } from './parts.ts'
+import { purgeDeleted } from './purge-deleted.ts'
 
 /** What each operation on tenants, and on what is in them, does. */
 export function createTenantAdministration({
@@ -37,7 +39,10 @@ export function createTenantAdministration({
       if (typeof change.trustPolicy === 'string') await checkTrustPolicy(change.trustPolicy, tenant)
       return viewOf(tenantView, await metadata.updateTenant(tenant, change, { signal }))
     },
-    'tenant.delete': async ({ tenant }, { signal }) => await metadata.deleteTenant(tenant, { signal }),
+    'tenant.delete': async ({ tenant, purge }, { actor, signal }) => {
+      if (purge === true) await purgeDeleted(metadata, tenant, { by: requesterOfActor(actor), signal })
+      await metadata.deleteTenant(tenant, { signal })
+    },
     'tenant.audit': async ({ tenant, about, repository, ...filter }, { signal }) => {
       if (repository !== undefined) requireIn(tenant, repository)
       const target = repository ?? (about === 'tenant' ? `tenant:${tenant}` : `${tenant}/**`)
@@ -150,8 +155,9 @@ export function requireRoom(
   present: readonly unknown[],
   resource: 'grant' | 'rule' | 'credential',
   of: string,
+  most: number = maxUnpaged,
 ): void {
-  if (present.length < maxUnpaged) return
+  if (present.length < most) return
   throw new DomainError(
     'conflict',
     `${of} has ${present.length} ${resource}s already, and more are not kept; remove some first.`,

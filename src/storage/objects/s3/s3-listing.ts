@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { DomainError } from '../../../errors.ts'
 import type { Abortable } from '../../abortable.ts'
-import { isObjectKey } from '../keys.ts'
+import { isListed, isOwnKey } from '../keys.ts'
 import type { ListOptions, ObjectInfo, UnfinishedWrite } from '../object-store.ts'
 import type { S3Bucket } from './s3-bucket.ts'
 import { S3Multipart } from './s3-multipart.ts'
@@ -25,7 +25,7 @@ export async function* listObjects(
     signal,
   )) {
     const key = bucket.keyOf(name)
-    if (key !== undefined && isObjectKey(key) && key > (after ?? '')) yield { key, size }
+    if (key !== undefined && isListed(key, prefix) && key > (after ?? '')) yield { key, size }
   }
 }
 
@@ -88,7 +88,7 @@ export async function* listUnfinished(
     )
     for (const { Key: name, UploadId: token, Initiated: since } of page.Uploads ?? []) {
       const key = bucket.keyOf(name)
-      if (key === undefined || !isObjectKey(key) || token === undefined || since === undefined) continue
+      if (key === undefined || !isOwnKey(key) || token === undefined || since === undefined) continue
       // Its parts are not our concern, so neither is their size.
       const upload = new S3Multipart(bucket, key, token, 0)
       yield { token, since, discard: options => upload.abort(options) }

@@ -1,0 +1,139 @@
+import { sql, type Transaction } from 'kysely'
+import type { Digest } from '../digest.ts'
+import type { RepositoryName, Tag } from '../reference.ts'
+import { copyReferences } from './deleted-references.ts'
+import { firstLookAt, type KeepTimes } from './keep-times.ts'
+import type { ManifestInfo } from './manifest-records.ts'
+import type { Schema, TagRow } from './schema.ts'
+import { recordTagChanges } from './tag-history.ts'
+
+export interface Burial {
+  /** Milliseconds since 1970; the same for all that is deleted together. */
+  readonly at: number
+  readonly account: string | null
+}
+
+export interface BuriedManifest extends ManifestInfo {
+  /** That named it, in byte order. */
+  readonly tags: Tag[]
+}
+
+/**
+ * For a transaction that holds the repository's lock: deletes a manifest and its tags so that it can be taken back, and
+ * writes down what its tags named. It goes on to keep what it names, and counts as before. Undefined when it is not there.
+ */
+export async function bury(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  digest: Digest,
+  burial: Burial,
+  times: KeepTimes,
+): Promise<BuriedManifest | undefined> {
+  const [buried] = await buryAll(db, repository, [digest], burial, times)
+  return buried
+}
+
+/** As {@link bury}, for as many as one statement has room for. Answers those that were there. */
+export async function buryAll(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  digests: readonly Digest[],
+  { at, account }: Burial,
+  times: KeepTimes,
+): Promise<BuriedManifest[]> {
+  const goesAt = at + times.undeleteMs
+  const { rows } = await sql<ManifestInfo>`
+    insert into deleted_manifests
+      (repository, digest, media_type, size, bytes, subject, created_at, deleted_at, deleted_by, goes_at)
+      select repository, digest, media_type, size, bytes, subject, created_at,
+          cast(${at} as bigint), cast(${account} as text), cast(${goesAt} as bigint)
+        from manifests where repository = ${repository} and digest in (${sql.join(digests)})
+      returning digest, media_type as "mediaType", size
+  `.execute(db)
+  if (rows.length === 0) return []
+  await copyReferences(db, repository, digests)
+  await keepAsLong(db, repository, digests, goesAt)
+  const tags = await takeTagsOff(db, repository, digests)
+  await recordTagChanges(
+    db,
+    repository,
+    tags.map(({ name, digest }) => ({ tag: name, digest: null, previous: digest })),
+    { cause: 'delete', at, account },
+  )
+  await db
+    .deleteFrom('manifests')
+    .where('repository', '=', repository)
+    .where('digest', 'in', digests)
+    .execute()
+  await loseSubjects(db, repository, digests, { released_at: at, review_at: firstLookAt(at, times) })
+  const byDigest = Map.groupBy(tags, ({ digest }) => digest)
+  const tagsOf = (digest: Digest): Tag[] => (byDigest.get(digest) ?? []).map(({ name }) => name)
+  return rows.map(({ digest, mediaType, size }) => ({ digest, mediaType, size, tags: tagsOf(digest) }))
+}
+
+/**
+ * For a transaction that has put the manifest, which is new: it need not be taken back any more. Answers whether it could
+ * have been, and so has gone on counting.
+ */
+export async function forgetBurial(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<boolean> {
+  const { numDeletedRows } = await db
+    .deleteFrom('deleted_manifests')
+    .where('repository', '=', repository)
+    .where('digest', '=', digest)
+    .executeTakeFirstOrThrow()
+  return numDeletedRows > 0n
+}
+
+/** What was deleted before and belongs to what is deleted now goes no earlier. */
+async function keepAsLong(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  digests: readonly Digest[],
+  goesAt: number,
+): Promise<void> {
+  await sql`
+    with recursive below (digest) as (
+      select digest from deleted_references
+        where repository = ${repository} and manifest in (${sql.join(digests)})
+      union
+      select reference.digest from below join deleted_references as reference
+        on reference.repository = ${repository} and reference.manifest = below.digest
+    )
+    update deleted_manifests set goes_at = ${goesAt}
+      where repository = ${repository} and goes_at < ${goesAt} and digest in (select digest from below)
+  `.execute(db)
+}
+
+/** Takes all tags off these manifests. Answers them in byte order. */
+export async function takeTagsOff(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  digests: readonly Digest[],
+): Promise<Pick<TagRow, 'name' | 'digest'>[]> {
+  const tags = await db
+    .deleteFrom('tags')
+    .where('repository', '=', repository)
+    .where('digest', 'in', digests)
+    .returning(['name', 'digest'])
+    .execute()
+  return tags.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Referrers that stay are without them from now on. They stay as long as their subject can be taken back. */
+async function loseSubjects(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  subjects: readonly Digest[],
+  columns: { readonly released_at: number; readonly review_at: number },
+): Promise<void> {
+  await db
+    .updateTable('manifests')
+    .set({ ...columns, lost_subject: 1 })
+    .where('repository', '=', repository)
+    .where('subject', 'in', subjects)
+    .execute()
+}
