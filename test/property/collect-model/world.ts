@@ -11,28 +11,40 @@ import type { NewManifest } from '../../../src/storage/metadata/manifest-records
 import type { Metadata } from '../../../src/storage/metadata/metadata.ts'
 import type { ObjectStore } from '../../../src/storage/objects/object-store.ts'
 import { parseReference, parseTag, type RepositoryName, type Tag } from '../../../src/storage/reference.ts'
-import { keysIn } from '../../contract/object-store.ts'
 import { testSettings } from '../../support/blob-store.ts'
-import { interceptMetadata, interceptObjects } from '../../support/intercepted.ts'
+import { type Around, interceptMetadata, interceptObjects } from '../../support/intercepted.ts'
+import { assertConsistent, assertNothingLeft, type Inspected } from './inspect.ts'
 import { Model } from './model.ts'
 
 export const keep: KeepTimes = { graceMs: 1000, objectDelayMs: 100, undeleteMs: 1500, keepDamagedMs: 5000 }
-export const policy = { untaggedMs: 3000, referrers: 'delete' } as const
+export const policy = { untaggedMs: 1200, referrers: 'delete' } as const
 
 export interface Clock {
   time: number
 }
 
+export interface WorldParts {
+  readonly metadata: Metadata
+  readonly objects: ObjectStore
+  readonly clock: Clock
+  readonly rows: Inspected['rows']
+  /** What the names of all its repositories begin with, and no others'. */
+  readonly run: string
+}
+
 /** The registry's stores with the model beside them: every step is done in both, and what ought to be there is looked at. */
 export class World {
   readonly model = new Model()
+  readonly parts: WorldParts
   readonly #metadata: Metadata
   readonly #objects: ObjectStore
   readonly #blobs: ObjectBlobStore
   readonly #clock: Clock
   #collectors = 0
 
-  constructor(metadata: Metadata, objects: ObjectStore, clock: Clock) {
+  constructor(parts: WorldParts) {
+    const { metadata, objects, clock } = parts
+    this.parts = parts
     this.#metadata = metadata
     this.#objects = objects
     this.#clock = clock
@@ -46,8 +58,8 @@ export class World {
     await using writer = await this.#blobs.repository(name).create()
     await writer.write(Readable.from([bytes]))
     await writer.commit({ digest })
-    this.model.of(name).blobs.add(digest)
-    this.#promise(name, digest)
+    this.model.quarantined.delete(digest)
+    this.#isLinked(name, digest)
     return digest
   }
 
@@ -57,8 +69,8 @@ export class World {
 
   async mount(name: RepositoryName, from: RepositoryName, digest: Digest): Promise<void> {
     if (!(await isThere(this.#blobs.repository(name).link(digest, from)))) return
-    this.model.of(name).blobs.add(digest)
-    this.#promise(name, digest)
+    assert.ok(!this.model.quarantined.has(digest), `${digest} is damaged`)
+    this.#isLinked(name, digest)
   }
 
   async headManifest(name: RepositoryName, digest: Digest): Promise<boolean> {
@@ -70,22 +82,35 @@ export class World {
     const tags = tag === undefined ? [] : [tag]
     await this.#metadata.putManifest(name, { ...manifest, tags })
     const model = this.model.of(name)
+    this.model.contents.set(manifest.digest, manifest)
     model.manifests.set(manifest.digest, manifest)
-    if (tag !== undefined) model.tags.set(tag, manifest.digest)
+    model.buried.delete(manifest.digest)
+    model.deleted = undefined
+    if (tag !== undefined) this.point(name, tag, manifest.digest)
     this.#promise(name, manifest.digest)
+  }
+
+  /** What lost its tag can be taken back as long as what was deleted. */
+  point(name: RepositoryName, tag: Tag, digest: Digest): void {
+    this.lose(name, this.model.point(name, tag, digest))
+  }
+
+  lose(name: RepositoryName, digest: Digest | undefined): void {
+    if (digest !== undefined) this.model.promise(name, digest, this.#clock.time + keep.undeleteMs)
   }
 
   async untag(name: RepositoryName, tag: Tag): Promise<void> {
     const isGone = await isThere(this.#metadata.deleteTag(name, parseTag(tag)))
-    assert.equal(isGone, this.model.of(name).tags.delete(tag))
+    const { tags, expiries } = this.model.of(name)
+    const named = tags.get(tag)
+    assert.equal(isGone, tags.delete(tag))
+    expiries.delete(tag)
+    this.lose(name, named)
   }
 
   async deleteManifest(name: RepositoryName, digest: Digest): Promise<void> {
     if (!(await isThere(this.#metadata.deleteManifest(name, digest)))) return
-    const model = this.model.of(name)
-    model.manifests.delete(digest)
-    model.promised.delete(digest)
-    for (const [tag, named] of model.tags) if (named === digest) model.tags.delete(tag)
+    this.model.bury(name, digest, this.#clock.time + keep.undeleteMs)
   }
 
   async deleteBlob(name: RepositoryName, digest: Digest): Promise<void> {
@@ -98,16 +123,12 @@ export class World {
     const model = this.model.of(name)
     model.blobs.delete(digest)
     model.promised.delete(digest)
+    model.torn.add(digest)
   }
 
   /** @param dieAt after so many calls to the stores the process is dead: nothing more of it happens. */
   async collect(dieAt = Number.POSITIVE_INFINITY): Promise<void> {
-    let calls = 0
-    const mortal = <Result>(_method: string, call: () => Promise<Result>): Promise<Result> => {
-      calls += 1
-      if (calls > dieAt) throw new DomainError('unavailable', 'The process is dead.', { resource: 'request' })
-      return call()
-    }
+    const mortal = dyingAt(dieAt)
     const metadata = interceptMetadata(this.#metadata, mortal)
     const objects = interceptObjects(this.#objects, mortal)
     const blobs = new ObjectBlobStore({
@@ -125,61 +146,76 @@ export class World {
       settings: { policy, batch: 4, tickMs: 100, window: undefined },
       now: () => this.#clock.time,
     })
-    try {
-      await collector.tick()
-    } catch (error) {
-      if (!isDomainError(error, 'unavailable')) throw error
-    }
+    await untilDeath(collector.tick())
   }
 
   /** Nothing that a tag leads to, and nothing that was promised, is gone. What else is gone may have gone. */
   async check(): Promise<void> {
     const now = this.#clock.time
-    for (const [name, { promised, manifests, blobs }] of this.model.repositories) {
-      const kept = this.model.keptManifests(name)
+    for (const [name, model] of this.model.repositories) {
+      const { promised, manifests, blobs, buried } = model
+      const kept = this.model.keptManifests(name, now)
       const keptBlobs = this.model.keptBlobs(name, kept)
       const isPromised = (digest: Digest) => (promised.get(digest) ?? 0) > now
-      for (const digest of manifests.keys())
-        if (kept.has(digest) || isPromised(digest)) await this.#assertManifest(name, digest)
-        else if (!(await this.#holds(name, digest))) manifests.delete(digest)
+      for (const digest of manifests.keys()) {
+        const isThere = (await this.holds(name, digest)) === 'there'
+        if (kept.has(digest)) assert.ok(isThere, `the manifest ${name}@${digest} is gone`)
+        if (!isThere) manifests.delete(digest)
+      }
       for (const digest of blobs)
         if (keptBlobs.has(digest) || isPromised(digest)) await this.#assertBlob(name, digest)
-        else if (!(await this.#holds(name, digest))) blobs.delete(digest)
+        else if ((await this.holds(name, digest)) === 'absent') blobs.delete(digest)
+      for (const [digest, goesAt] of buried) {
+        const isBuried = (await this.holds(name, digest)) === 'deleted'
+        if (goesAt > now) assert.ok(isBuried, `${name}@${digest} cannot be taken back`)
+        if (!isBuried) buried.delete(digest)
+      }
+      const usage = await this.#metadata.getUsage(tenantOf(name))
+      assert.deepEqual(await this.#metadata.recountUsage(tenantOf(name)), usage)
     }
+    await assertConsistent(this.parts, this.model)
   }
 
   /** Nothing else is there, however it is looked for, when everybody has been away for long enough. */
   async checkSettled(): Promise<void> {
-    const stored = new Set<Digest>()
-    for (const [name, { manifests, blobs, tags }] of this.model.repositories) {
-      const kept = this.model.keptManifests(name)
+    const now = this.#clock.time
+    for (const [name, { manifests, blobs, buried, tags }] of this.model.repositories) {
+      const kept = this.model.keptManifests(name, now)
       const keptBlobs = this.model.keptBlobs(name, kept)
-      for (const digest of manifests.keys())
-        assert.equal(await this.#holds(name, digest), kept.has(digest), `${name}@${digest}`)
+      for (const digest of [...manifests.keys(), ...buried.keys()])
+        assert.equal(
+          await this.holds(name, digest),
+          kept.has(digest) ? 'there' : 'absent',
+          `${name}@${digest}`,
+        )
       for (const digest of blobs)
-        assert.equal(await this.#holds(name, digest), keptBlobs.has(digest), `${name}, blob ${digest}`)
-      for (const digest of keptBlobs) stored.add(digest)
+        assert.equal(
+          await this.holds(name, digest),
+          keptBlobs.has(digest) ? 'there' : 'absent',
+          `${name}, blob ${digest}`,
+        )
       assert.equal(await this.#metadata.hasRepository(name), tags.size > 0, name)
-      const usage = await this.#metadata.getUsage(tenantOf(name))
-      assert.deepEqual(await this.#metadata.recountUsage(tenantOf(name)), usage)
     }
-    assert.equal((await keysIn(this.#objects)).length, stored.size, 'objects')
+    await assertNothingLeft(this.parts, this.model)
     assert.equal((await this.#metadata.countWaiting()).objects, 0)
   }
 
   /** Without asking for it, which would keep it. */
-  async #holds(name: RepositoryName, digest: Digest): Promise<boolean> {
-    return (await this.#metadata.holdersOf(digest, 100)).some(({ repository }) => repository === name)
-  }
-
-  async #assertManifest(name: RepositoryName, digest: Digest): Promise<void> {
-    assert.ok(await this.#holds(name, digest), `the manifest ${name}@${digest} is gone`)
+  async holds(name: RepositoryName, digest: Digest): Promise<'there' | 'deleted' | 'absent'> {
+    const found = (await this.#metadata.holdersOf(digest, 100)).find(({ repository }) => repository === name)
+    return found === undefined ? 'absent' : found.goesAt === null ? 'there' : 'deleted'
   }
 
   async #assertBlob(name: RepositoryName, digest: Digest): Promise<void> {
-    assert.ok(await this.#holds(name, digest), `the blob ${name}@${digest} is gone`)
+    assert.equal(await this.holds(name, digest), 'there', `the blob ${name}@${digest} is gone`)
+    const isQuarantined = this.model.quarantined.has(digest)
+    const opened = this.#blobs.repository(name).open(digest)
+    if (isQuarantined) {
+      assert.ok(!(await isThere(opened)), `${digest} is damaged`)
+      return
+    }
     // A tag leads to it, or somebody has asked for it lately: a look changes nothing.
-    const { stream } = await this.#blobs.repository(name).open(digest)
+    const { stream } = await opened
     assert.equal(digestOf(await buffer(stream)), digest)
     this.#promise(name, digest)
   }
@@ -193,17 +229,45 @@ export class World {
     const isTold = await isThere(answer)
     if (isTold) {
       assert.ok(this.model.of(name)[kind].has(digest), `${name}@${digest} was never put`)
+      assert.ok(!this.model.quarantined.has(digest), `${digest} is damaged`)
       this.#promise(name, digest)
     }
     return isTold
   }
 
+  #isLinked(name: RepositoryName, digest: Digest): void {
+    const model = this.model.of(name)
+    model.blobs.add(digest)
+    model.torn.delete(digest)
+    model.deleted = undefined
+    this.#promise(name, digest)
+  }
+
   #promise(name: RepositoryName, digest: Digest): void {
-    this.model.of(name).promised.set(digest, this.#clock.time + keep.graceMs / 2)
+    this.model.promise(name, digest, this.#clock.time + keep.graceMs / 2)
   }
 }
 
-async function isThere(attempt: Promise<unknown>): Promise<boolean> {
+/** Of a process that makes so many calls. */
+export function dyingAt(lastCall: number): Around {
+  let calls = 0
+  return (_method, call) => {
+    calls += 1
+    if (calls > lastCall)
+      throw new DomainError('unavailable', 'The process is dead.', { resource: 'request' })
+    return call()
+  }
+}
+
+export async function untilDeath(work: Promise<unknown>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    if (!isDomainError(error, 'unavailable')) throw error
+  }
+}
+
+export async function isThere(attempt: Promise<unknown>): Promise<boolean> {
   try {
     await attempt
     return true

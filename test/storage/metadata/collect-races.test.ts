@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { isDomainError } from '../../../src/errors.ts'
 import { tenantOf } from '../../../src/storage/accounts/names.ts'
-import type { Digest } from '../../../src/storage/digest.ts'
-import type { StoredBlob } from '../../../src/storage/metadata/blob-records.ts'
 import type { KeepTimes } from '../../../src/storage/metadata/keep-times.ts'
-import type { Metadata } from '../../../src/storage/metadata/metadata.ts'
-import { newObjectKey, type ObjectKey } from '../../../src/storage/objects/keys.ts'
-import { parseReference, parseRepositoryName, type RepositoryName } from '../../../src/storage/reference.ts'
+import { parseReference, parseRepositoryName } from '../../../src/storage/reference.ts'
 import type { OpenedMetadata } from '../../contract/metadata.ts'
 import { openPostgresTwice, openSqliteTwice } from '../../support/open-metadata.ts'
 import { type PostgresTestServer, startPostgres } from '../../support/postgres.ts'
 import { skipWithout } from '../../support/programs.ts'
-import { commitText, imageManifest, indexOf, looseManifest, newUpload } from '../../support/records.ts'
+import { inParallel, isTold, Racing } from '../../support/racing.ts'
+import { commitText, indexOf, looseManifest } from '../../support/records.ts'
 
 /** The delay is short, so that what goes is garbage that may be deleted as soon as the clock moves. */
 const keep: KeepTimes = { graceMs: 1000, objectDelayMs: 1, undeleteMs: 1000, keepDamagedMs: 1000 }
@@ -38,55 +33,17 @@ function races(
     })
     after(() => opened.close())
 
-    let count = 0
-    const freshOf = (tenant: string): RepositoryName => {
-      count += 1
-      return parseRepositoryName(`${tenant}/r${count}`)
-    }
-    /** Keys whose objects may be gone. */
-    const deleted = new Set<ObjectKey>()
-    async function sweep(metadata: Metadata): Promise<void> {
-      for (const key of await metadata.listGarbage(1000)) deleted.add(key)
-    }
-    function assertReadable(blob: StoredBlob): void {
-      assert.ok(!deleted.has(blob.objectKey), `${blob.digest} was found, and its object is gone`)
-    }
-    /** As a pusher that has heard that the blob is there. */
-    async function use(metadata: Metadata, repository: RepositoryName, digest: Digest): Promise<void> {
-      assertReadable(await metadata.findBlob(repository, digest))
-      await metadata.putManifest(repository, imageManifest({ config: digest, tags: ['used'] }))
-      assertReadable(await metadata.findBlob(repository, digest))
-    }
-    async function isTold(attempt: Promise<unknown>): Promise<boolean> {
-      return attempt.then(
-        () => true,
-        (error: unknown) => {
-          if (isDomainError(error, 'not_found')) return false
-          throw error
-        },
+    const racing = new Racing(clock)
+    const soon = <Result>(run: () => Promise<Result>) => racing.soon(run)
+    const freshOf = (tenant: string) => racing.freshOf(tenant)
+    const collect = () =>
+      racing.takingAway(() =>
+        Promise.all([
+          opened.metadata.reviewLinks(500),
+          soon(() => opened.replica.reviewLinks(4)),
+          soon(() => racing.sweep(opened.metadata)),
+        ]),
       )
-    }
-    async function pushAgain(metadata: Metadata, repository: RepositoryName, digest: Digest, size: number) {
-      const upload = newUpload(repository, clock.time, { objectKey: newObjectKey() })
-      await metadata.createUpload(upload)
-      return metadata.commitBlob({ ...upload, digest, size, uploadId: upload.id })
-    }
-
-    const inParallel = <Item, Result>(items: readonly Item[], run: (item: Item) => Promise<Result>) =>
-      Promise.all(items.map(item => run(item)))
-    /** So that now one comes first and now the other: spread over the time that the collection took before. */
-    let collectMs = 10
-    const soon = <Result>(run: () => Promise<Result>): Promise<Result> =>
-      sleep(Math.random() * collectMs).then(() => run())
-    async function collect(): Promise<void> {
-      const start = performance.now()
-      await Promise.all([
-        opened.metadata.reviewLinks(500),
-        soon(() => opened.replica.reviewLinks(4)),
-        soon(() => sweep(opened.metadata)),
-      ])
-      collectMs = Math.min(performance.now() - start, 500)
-    }
 
     it('no answer that a blob is there is followed by a missing blob', async context => {
       const told = { head: 0, mount: 0, push: 0, not: 0 }
@@ -106,18 +63,18 @@ function races(
           const [wasThere, wasMounted, pushed] = await Promise.all([
             isTold(soon(() => one.findBlob(here, digest))),
             isTold(soon(() => two.linkBlob({ repository: there, from: here, digest }))),
-            isPushed ? soon(() => pushAgain(two, freshOf('b'), digest, size)) : undefined,
+            isPushed ? soon(() => racing.pushAgain(two, freshOf('b'), digest, size)) : undefined,
           ])
           return { here, there, digest, wasThere, wasMounted, pushed }
         })
         await collecting
         // Whatever was let go of may be deleted by now.
         clock.time += keep.objectDelayMs
-        await sweep(two)
+        await racing.sweep(two)
         await inParallel(answers, async ({ here, there, digest, wasThere, wasMounted, pushed }) => {
-          if (pushed !== undefined) assertReadable(pushed)
-          if (wasThere) await use(one, here, digest)
-          if (wasMounted) await use(two, there, digest)
+          if (pushed !== undefined) racing.assertReadable(pushed)
+          if (wasThere) await racing.use(one, here, digest)
+          if (wasMounted) await racing.use(two, there, digest)
           told.head += Number(wasThere)
           told.mount += Number(wasMounted)
           told.push += Number(pushed !== undefined)
@@ -143,8 +100,8 @@ function races(
           raced,
           async ({ here, again, blob: { digest, size }, isUnlinked }) => {
             const [first, second] = await Promise.all([
-              pushAgain(one, again, digest, size),
-              pushAgain(two, here, digest, size),
+              racing.pushAgain(one, again, digest, size),
+              racing.pushAgain(two, here, digest, size),
               isUnlinked ? isTold(one.unlinkBlob(here, digest)) : undefined,
             ])
             return { again, digest, first, second: isUnlinked ? undefined : second }
@@ -152,11 +109,11 @@ function races(
         )
         await collecting
         clock.time += keep.objectDelayMs
-        await sweep(one)
+        await racing.sweep(one)
         await inParallel(pushed, async ({ again, digest, first, second }) => {
-          assertReadable(first)
-          if (second !== undefined) assertReadable(second)
-          await use(two, again, digest)
+          racing.assertReadable(first)
+          if (second !== undefined) racing.assertReadable(second)
+          await racing.use(two, again, digest)
         })
       }
     })
