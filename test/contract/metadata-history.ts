@@ -192,7 +192,7 @@ export function historyContract(name: string, open: (now: () => number) => Promi
       await rejectsWith('conflict', metadata.unlinkBlob(repository, layer))
     })
 
-    it('when its time is over it goes, and a grace later its blobs', async () => {
+    it('when its time is over it goes, and its blobs with it', async () => {
       const repository = freshRepository()
       const { manifest, layer } = await pushImage(repository, 'b', 'latest')
       await pass(30 * graceMs)
@@ -207,12 +207,49 @@ export function historyContract(name: string, open: (now: () => number) => Promi
         [false, false],
       )
       await assertCounted(repository)
-      assert.equal((await metadata.holdersOf(layer, 9)).length, 1)
-      await pass(graceMs)
       assert.equal(await hasBlob(repository, layer), false)
       await pass(graceMs)
       assert.equal(await metadata.hasRepository(repository), false)
       assert.equal(await assertCounted(repository), 0)
+    })
+
+    it('who is told of a blob that only deleted manifests name finds it for half of the grace, and no later is it gone', async () => {
+      const repository = freshRepository()
+      const { manifest, config, layer } = await pushImage(repository, 'promised', latest)
+      await pass(30 * graceMs)
+      await metadata.deleteManifest(repository, manifest.digest)
+      await pass(undeleteMs - graceMs / 4)
+      assert.ok(await hasBlob(repository, layer))
+      await pass(graceMs / 4)
+      assert.deepEqual(await deletedIn(repository), [])
+      assert.equal((await metadata.holdersOf(config, 9)).length, 0)
+      await pass((graceMs * 3) / 4 - 1)
+      assert.equal((await metadata.holdersOf(layer, 9)).length, 1)
+      await pass(1)
+      assert.equal((await metadata.holdersOf(layer, 9)).length, 0)
+    })
+
+    it('a blob of two deleted manifests stays until the later one cannot be taken back', async () => {
+      const repository = freshRepository()
+      const { manifest, layer } = await pushImage(repository, 'first')
+      const { config } = await pushImage(repository, 'second')
+      const second = imageManifest({ config, layers: [layer] })
+      await metadata.putManifest(repository, second)
+      await metadata.deleteManifest(repository, second.digest)
+      await pass(undeleteMs / 2)
+      await metadata.deleteManifest(repository, manifest.digest)
+      await pass(undeleteMs / 2)
+      // Another look while it is kept, and another one when it is not.
+      await pass(undeleteMs / 2 - 1)
+      assert.equal((await metadata.holdersOf(layer, 9)).length, 1)
+      await metadata.restoreManifest(repository, manifest.digest)
+      await pass(1)
+      assert.ok(await hasBlob(repository, layer))
+      await metadata.deleteManifest(repository, manifest.digest)
+      await pass(undeleteMs - 1)
+      assert.equal((await metadata.holdersOf(layer, 9)).length, 1)
+      await pass(1)
+      assert.equal((await metadata.holdersOf(layer, 9)).length, 0)
     })
 
     it('an index comes back with its images, however deep, and with its referrers', async () => {

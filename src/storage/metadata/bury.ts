@@ -1,6 +1,8 @@
 import { sql, type Transaction } from 'kysely'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
+import { batches } from './batches.ts'
+import { holdBuriedLinks } from './buried-links.ts'
 import { copyReferences } from './deleted-references.ts'
 import { firstLookAt, type KeepTimes } from './keep-times.ts'
 import type { ManifestInfo } from './manifest-records.ts'
@@ -42,16 +44,20 @@ export async function buryAll(
   times: KeepTimes,
 ): Promise<BuriedManifest[]> {
   const goesAt = at + times.undeleteMs
+  // A replica of an older version, which pushes it again, leaves it among the deleted.
   const { rows } = await sql<ManifestInfo>`
     insert into deleted_manifests
       (repository, digest, media_type, size, bytes, subject, created_at, deleted_at, deleted_by, goes_at)
       select repository, digest, media_type, size, bytes, subject, created_at,
           cast(${at} as bigint), cast(${account} as text), cast(${goesAt} as bigint)
         from manifests where repository = ${repository} and digest in (${sql.join(digests)})
+      on conflict (repository, digest) do update set
+        deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, goes_at = excluded.goes_at
       returning digest, media_type as "mediaType", size
   `.execute(db)
   if (rows.length === 0) return []
   await copyReferences(db, repository, digests)
+  await holdBuriedLinks(db, repository, digests, { at, goesAt }, times)
   await keepAsLong(db, repository, digests, goesAt)
   const tags = await takeTagsOff(db, repository, digests)
   await recordTagChanges(
@@ -88,24 +94,30 @@ export async function forgetBurial(
   return numDeletedRows > 0n
 }
 
-/** What was deleted before and belongs to what is deleted now goes no earlier. */
+/**
+ * What was deleted before and belongs to what is deleted now goes no earlier. Level by level: for one statement with
+ * recursion SQLite goes through all that was ever deleted in the repository.
+ */
 async function keepAsLong(
   db: Transaction<Schema>,
   repository: RepositoryName,
   digests: readonly Digest[],
   goesAt: number,
 ): Promise<void> {
-  await sql`
-    with recursive below (digest) as (
-      select digest from deleted_references
-        where repository = ${repository} and manifest in (${sql.join(digests)})
-      union
-      select reference.digest from below join deleted_references as reference
-        on reference.repository = ${repository} and reference.manifest = below.digest
-    )
-    update deleted_manifests set goes_at = ${goesAt}
-      where repository = ${repository} and goes_at < ${goesAt} and digest in (select digest from below)
-  `.execute(db)
+  for (let level = digests; level.length > 0; ) {
+    const next: Digest[] = []
+    for (const batch of batches(level)) {
+      const { rows } = await sql<{ digest: Digest }>`
+        update deleted_manifests set goes_at = ${goesAt}
+          where repository = ${repository} and goes_at < ${goesAt} and digest in (
+            select digest from deleted_references
+              where repository = ${repository} and manifest in (${sql.join(batch)}))
+          returning digest
+      `.execute(db)
+      next.push(...rows.map(({ digest }) => digest))
+    }
+    level = next
+  }
 }
 
 /** Takes all tags off these manifests. Answers them in byte order. */

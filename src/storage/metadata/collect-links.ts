@@ -1,13 +1,21 @@
 import type { Transaction } from 'kysely'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
+import { lookWhenUnburied } from './buried-links.ts'
 import type { LinkReview } from './collect-records.ts'
 import { addTotals } from './collect-totals.ts'
+import { namedByDeleted } from './deleted-references.ts'
+import { firstLookAt, type KeepTimes } from './keep-times.ts'
 import type { LinkWriter } from './link-writer.ts'
 import { lockRepositoryRow } from './repository-rows.ts'
 import type { Schema } from './schema.ts'
 
 type Outcome = Omit<LinkReview, 'seen'>
+
+export interface LinkReviewParts {
+  readonly links: LinkWriter
+  readonly times: KeepTimes
+}
 
 const nothing: Outcome = { links: 0, blobs: 0, bytes: 0 }
 
@@ -17,7 +25,7 @@ const nothing: Outcome = { links: 0, blobs: 0, bytes: 0 }
  */
 export async function reviewLinksOf(
   db: Transaction<Schema>,
-  links: LinkWriter,
+  { links, times }: LinkReviewParts,
   repository: RepositoryName,
   digests: readonly Digest[],
   now: number,
@@ -34,22 +42,28 @@ export async function reviewLinksOf(
   const names = due.map(({ digest }) => digest)
   const named = await namedIn(db, repository, names)
   const unnamed = due.filter(({ digest }) => !named.has(digest))
-  const late = unnamed.filter(({ kept_until }) => kept_until <= now).map(({ digest }) => digest)
+  const kept = await namedByDeleted(
+    db,
+    repository,
+    unnamed.map(({ digest }) => digest),
+  )
+  const free = unnamed.filter(({ digest }) => !kept.has(digest))
+  const late = free.filter(({ kept_until }) => kept_until <= now).map(({ digest }) => digest)
   const taken = await links.takeAway(db, repository, late, { isLate: true })
   const gone = new Set(taken.map(({ digest }) => digest))
   await lookNoMore(db, repository, [...named])
   await lookLater(
     db,
     repository,
-    unnamed.map(({ digest }) => digest).filter(digest => !gone.has(digest)),
+    free.map(({ digest }) => digest).filter(digest => !gone.has(digest)),
   )
+  await lookWhenUnburied(db, repository, [...kept], firstLookAt(now, times))
   const last = taken.filter(({ isLast }) => isLast)
   const bytes = last.reduce((sum, { size }) => sum + size, 0)
   await addTotals(db, { links: taken.length, blobs: last.length })
   return { links: taken.length, blobs: last.length, bytes }
 }
 
-/** By a manifest, or by one that was deleted and can be taken back. */
 async function namedIn(
   db: Transaction<Schema>,
   repository: RepositoryName,
@@ -58,15 +72,9 @@ async function namedIn(
   const rows = await db
     .selectFrom('manifest_references')
     .select('digest')
+    .distinct()
     .where('repository', '=', repository)
     .where('digest', 'in', digests)
-    .union(
-      db
-        .selectFrom('deleted_references')
-        .select('digest')
-        .where('repository', '=', repository)
-        .where('digest', 'in', digests),
-    )
     .execute()
   return new Set(rows.map(({ digest }) => digest))
 }

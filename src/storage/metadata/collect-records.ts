@@ -115,6 +115,10 @@ export interface Waiting {
   readonly bytes: number
   /** From when on the longest waiting object might have been deleted; null when none waits. */
   readonly objectsSince: Date | null
+  /** Manifests that were deleted and can be taken back. */
+  readonly deletedManifests: number
+  /** Theirs, and of the blobs that no manifest names that is there: what goes when they have gone. */
+  readonly deletedBytes: number
 }
 
 export interface Holding {

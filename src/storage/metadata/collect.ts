@@ -89,11 +89,19 @@ export class KyselyCollect implements CollectRecords {
           (select count(*) from manifests where review_at is not null) as manifests,
           (select count(*) from garbage) as objects,
           (select coalesce(cast(sum(size) as bigint), 0) from garbage) as bytes,
-          (select min(since) from garbage) as since
+          (select min(since) from garbage) as since,
+          (select count(*) from deleted_manifests) as "deletedManifests",
+          (select coalesce(cast(sum(size) as bigint), 0) from deleted_manifests) +
+            (select coalesce(cast(sum(size) as bigint), 0) from blobs
+              where digest in (select digest from deleted_references)
+                and not exists (select 1 from blob_links as link
+                  join manifest_references as reference
+                    on reference.repository = link.repository and reference.digest = link.digest
+                  where link.digest = blobs.digest)) as "deletedBytes"
       `.execute(db),
     )
-    const [{ links, manifests, objects, bytes, since } = noWaiting] = rows
-    return { links, manifests, objects, bytes, objectsSince: dateOf(since) }
+    const [{ since, ...waiting } = noWaiting] = rows
+    return { ...waiting, objectsSince: dateOf(since) }
   }
 
   async noteTick(options?: Abortable): Promise<void> {
@@ -108,7 +116,7 @@ export class KyselyCollect implements CollectRecords {
     let [links, blobs, bytes] = [0, 0, 0]
     for (const [repository, digests] of due.byRepository) {
       const review = await this.#database.write(options, db =>
-        reviewLinksOf(db, this.#parts.links, repository, digests, now),
+        reviewLinksOf(db, this.#parts, repository, digests, now),
       )
       links += review.links
       blobs += review.blobs
@@ -205,7 +213,15 @@ export class KyselyCollect implements CollectRecords {
 /** How many times as many rows as are wanted are looked at for others of the same repository. */
 const lookedAhead = 50
 
-const noWaiting = { links: 0, manifests: 0, objects: 0, bytes: 0, since: null }
+const noWaiting = {
+  links: 0,
+  manifests: 0,
+  objects: 0,
+  bytes: 0,
+  since: null,
+  deletedManifests: 0,
+  deletedBytes: 0,
+}
 
 /**
  * Those of one repository together, the one that has waited longest first: a transaction for each of them costs much the

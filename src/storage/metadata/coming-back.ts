@@ -12,22 +12,18 @@ interface Edge {
 }
 
 /**
- * What comes back with a deleted manifest, that one first: manifests of an index that were deleted as well, to any depth,
- * and referrers that went with their subject or after it. Nothing when it was not deleted.
+ * What comes back with each of these deleted manifests, after it: manifests of an index that were deleted as well, to any
+ * depth, and referrers that went with their subject or after it. None of them twice.
  */
 export async function comingBackWith(
   db: Kysely<Schema>,
   repository: RepositoryName,
-  digest: Digest,
+  roots: readonly Digest[],
 ): Promise<Digest[]> {
-  const row = await db
-    .selectFrom('deleted_manifests')
-    .select('digest')
-    .where('repository', '=', repository)
-    .where('digest', '=', digest)
-    .executeTakeFirst()
-  if (row === undefined) return []
-  return [...reachable(await edgesBelow(db, repository, [digest]), digest)]
+  const edges = await edgesBelow(db, repository, roots)
+  const found = new Set<Digest>()
+  for (const root of roots) if (!found.has(root)) addReachable(found, edges, root)
+  return [...found]
 }
 
 /**
@@ -63,7 +59,9 @@ async function edgesBelow(
     const next: Digest[] = []
     for (const batch of batches(level))
       for (const { above, digest } of await edgesOf(db, repository, batch)) {
-        edges.set(above, [...(edges.get(above) ?? []), digest])
+        const known = edges.get(above)
+        if (known === undefined) edges.set(above, [digest])
+        else known.push(digest)
         if (seen.has(digest)) continue
         seen.add(digest)
         next.push(digest)
@@ -95,10 +93,24 @@ async function edgesOf(
 }
 
 function reachable(edges: ReadonlyMap<Digest, readonly Digest[]>, root: Digest): Set<Digest> {
-  const found = new Set([root])
-  // A set is gone through in the order in which it grows.
-  for (const each of found) for (const below of edges.get(each) ?? []) found.add(below)
+  const found = new Set<Digest>()
+  addReachable(found, edges, root)
   return found
+}
+
+/** Breadth first. What is below one that is there already is there as well. */
+function addReachable(found: Set<Digest>, edges: ReadonlyMap<Digest, readonly Digest[]>, root: Digest): void {
+  found.add(root)
+  for (let level = [root]; level.length > 0; ) {
+    const next: Digest[] = []
+    for (const each of level)
+      for (const below of edges.get(each) ?? []) {
+        if (found.has(below)) continue
+        found.add(below)
+        next.push(below)
+      }
+    level = next
+  }
 }
 
 function compare(a: string, b: string): number {

@@ -55,16 +55,16 @@ async function tagsLostWith(
     const changes = await db
       .selectFrom('tag_history')
       .select(['tag', 'previous', 'at'])
-      .where('repository', '=', repository)
+      // Not as a column: SQLite would go through all history of the repository, and not to those moments.
+      .where(sql<boolean>`repository || '' = ${repository}`)
       .where('digest', 'is', null)
       .where(
         'at',
         'in',
         batch.map(({ deleted_at }) => deleted_at),
       )
-      .orderBy('tag')
       .execute()
-    for (const { tag, previous, at } of changes)
+    for (const { tag, previous, at } of changes.sort((a, b) => (a.tag < b.tag ? -1 : 1)))
       if (previous !== null && times.get(previous) === at)
         lost.set(previous, [...(lost.get(previous) ?? []), tag])
   }

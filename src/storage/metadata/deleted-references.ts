@@ -57,6 +57,7 @@ export async function copyReferences(
       select distinct repository, manifest, digest from manifest_references as reference
         where repository = ${repository} and manifest in (${sql.join(manifests)}) and role <> 'subject'
           and ${isThere('reference.digest', repository)}
+      on conflict do nothing
   `.execute(db)
 }
 
@@ -72,11 +73,11 @@ export async function lostBy(
       select reference.manifest, reference.digest from deleted_references as reference
         where reference.repository = ${repository} and reference.manifest in (${sql.join(batch)})
           and not ${isThere('reference.digest', repository)}
-        order by reference.digest
     `.execute(db)
     lost.push(...rows)
   }
-  return lost
+  // Not by the database: for rows in order SQLite goes through all that deleted manifests of the repository name.
+  return lost.sort((a, b) => (a.digest < b.digest ? -1 : a.digest > b.digest ? 1 : 0))
 }
 
 /** As a link, as a manifest, or as one that can be taken back. */

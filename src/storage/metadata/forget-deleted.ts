@@ -1,6 +1,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
+import { releaseBuriedLinks } from './buried-links.ts'
 import { addTotals } from './collect-totals.ts'
 import { firstLookAt, type KeepTimes } from './keep-times.ts'
 import type { LinkWriter } from './link-writer.ts'
@@ -58,17 +59,21 @@ export async function forgetDeleted(
   { repository, digest, size }: DeletedKey & { readonly size: number },
   now: number,
 ): Promise<void> {
-  await links.release(db, repository, digest, 'deleted_references')
+  await releaseBuriedLinks(db, repository, digest, now + times.graceMs)
   // They have waited as long as it has: the grace is before them, and not all of it again. What lost something else since
   // then waits from then on.
   const since = now - times.undeleteMs + times.graceMs
+  const columns = sql`review_at = ${firstLookAt(now, times)},
+    released_at = case when released_at > ${since} then released_at else ${since} end`
+  // Two statements: for one with `or` SQLite goes through all manifests of the repository.
   await sql`
-    update manifests set review_at = ${firstLookAt(now, times)},
-        released_at = case when released_at > ${since} then released_at else ${since} end
-      where repository = ${repository}
-        and (digest in (select digest from deleted_references
-            where repository = ${repository} and manifest = ${digest})
-          or (subject = ${digest} and lost_subject = 1))
+    update manifests set ${columns}
+      where repository = ${repository} and digest in (
+        select digest from deleted_references where repository = ${repository} and manifest = ${digest})
+  `.execute(db)
+  await sql`
+    update manifests set ${columns}
+      where repository = ${repository} and subject = ${digest} and lost_subject = 1
   `.execute(db)
   await db
     .deleteFrom('deleted_manifests')

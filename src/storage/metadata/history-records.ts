@@ -34,7 +34,8 @@ export interface HistoryRecords {
    * too: with the manifests of an index that were deleted, and the referrers that went with it or after it, all without
    * tags. To set it to what it names is success.
    * @throws DomainError `not_found` when the tag never named that, or the manifest is gone; `conflict` for a tag that may
-   * not be changed; `missing_reference` when a client has deleted a blob that the manifest names.
+   * not be changed; `missing_reference` when a client has deleted a blob that the manifest names; `denied`, resource
+   * `quota`, when the repository would be there again, and its tenant may have no more.
    */
   restoreTag(
     repository: RepositoryName,

@@ -22,6 +22,7 @@ import { type Occasion, pushEvents } from './manifest-events.ts'
 import type { ManifestInfo } from './manifest-records.ts'
 import { notDeleted, purgeDeleted } from './purge-deleted.ts'
 import type { Releases } from './releases.ts'
+import { assertRoomForOneMore } from './repository-room.ts'
 import { lockRepositoryRow, showRepository, stillMoving } from './repository-rows.ts'
 import { restoreTag } from './restore-tag.ts'
 import type { Schema } from './schema.ts'
@@ -137,6 +138,7 @@ export class KyselyHistory implements HistoryRecords {
   ): Promise<void> {
     const row = await lockRepositoryRow(db, repository)
     if (row !== undefined && row.deleted_at !== null) {
+      await assertRoomForOneMore(db, repository, occasion.at.getTime())
       await showRepository(db, repository, row.created_at)
       await this.#parts.usage.write(db, repository, { repositories: 1 })
     }

@@ -17,8 +17,8 @@ export type LinkKey = Pick<BlobLinkRow, 'repository' | 'digest'>
 /**
  * Makes links and takes them away, and with the last link of a blob the blob.
  *
- * `review_at` is when somebody has to look whether a manifest names the blob; null while one is known to. `kept_until`
- * is what others were promised, and counts only while `review_at` is set.
+ * `review_at` is when somebody has to look whether a manifest names the blob; null while one is known to, which can be
+ * pulled. `kept_until` is what others were promised, and counts only while `review_at` is set.
  *
  * Whoever needs rows of several of these tables locks them in this order: repository, blobs, links.
  */
@@ -84,14 +84,8 @@ export class LinkWriter {
   /**
    * For a transaction that holds the repository's lock and is about to take the manifest's edges away: the blobs that it
    * names are looked at when the grace is over.
-   * @param edges where those of a deleted manifest are.
    */
-  async release(
-    db: Transaction<Schema>,
-    repository: RepositoryName,
-    manifest: Digest,
-    edges: 'manifest_references' | 'deleted_references' = 'manifest_references',
-  ): Promise<void> {
+  async release(db: Transaction<Schema>, repository: RepositoryName, manifest: Digest): Promise<void> {
     const until = this.#now() + this.#times.graceMs
     await db
       .updateTable('blob_links')
@@ -99,7 +93,7 @@ export class LinkWriter {
       .where('repository', '=', repository)
       .where('digest', 'in', named =>
         named
-          .selectFrom(edges)
+          .selectFrom('manifest_references')
           .select('digest')
           .where('repository', '=', repository)
           .where('manifest', '=', manifest),

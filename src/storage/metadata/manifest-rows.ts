@@ -5,49 +5,82 @@ import { batches } from './batches.ts'
 import type { NewManifest } from './manifest-records.ts'
 import type { ManifestReferenceRow, ManifestRow, Schema } from './schema.ts'
 
+type ManifestTimes = Pick<ManifestRow, 'created_at' | 'review_at' | 'released_at'>
+
 /** Whether it was new. A manifest that is there already keeps the media type that it was first pushed with. */
 export async function insertManifest(
   db: Transaction<Schema>,
   repository: RepositoryName,
-  { digest, mediaType, size, bytes, edges, artifactType, annotations }: NewManifest,
-  times: Pick<ManifestRow, 'created_at' | 'review_at' | 'released_at'>,
+  manifest: NewManifest,
+  times: ManifestTimes,
 ): Promise<boolean> {
   const { numInsertedOrUpdatedRows } = await db
     .insertInto('manifests')
-    .values({
-      repository,
-      digest,
-      media_type: mediaType,
-      size,
-      bytes,
-      subject: edges.find(edge => edge.role === 'subject')?.descriptor.digest ?? null,
-      artifact_type: artifactType ?? null,
-      annotations: annotations === undefined ? null : JSON.stringify(annotations),
-      ...times,
-      lost_subject: 0,
-    })
+    .values(rowOf(repository, manifest, times))
     .onConflict(conflict => conflict.columns(['repository', 'digest']).doNothing())
     .executeTakeFirstOrThrow()
   return numInsertedOrUpdatedRows === 1n
 }
 
+/** As many as one statement has room for. One that is there stays as it is. */
+export async function insertManifests(
+  db: Transaction<Schema>,
+  repository: RepositoryName,
+  manifests: readonly { readonly manifest: NewManifest; readonly times: ManifestTimes }[],
+): Promise<void> {
+  const rows = manifests.map(({ manifest, times }) => rowOf(repository, manifest, times))
+  if (rows.length === 0) return
+  await db
+    .insertInto('manifests')
+    .values(rows)
+    .onConflict(conflict => conflict.columns(['repository', 'digest']).doNothing())
+    .execute()
+}
+
+function rowOf(
+  repository: RepositoryName,
+  { digest, mediaType, size, bytes, edges, artifactType, annotations }: NewManifest,
+  times: ManifestTimes,
+) {
+  return {
+    repository,
+    digest,
+    media_type: mediaType,
+    size,
+    bytes,
+    subject: edges.find(edge => edge.role === 'subject')?.descriptor.digest ?? null,
+    artifact_type: artifactType ?? null,
+    annotations: annotations === undefined ? null : JSON.stringify(annotations),
+    ...times,
+    lost_subject: 0 as const,
+  }
+}
+
+/** Of manifests; those that are there stay as they are. */
 export async function insertEdges(
   db: Transaction<Schema>,
   repository: RepositoryName,
-  { digest, edges }: NewManifest,
+  manifests: readonly Pick<NewManifest, 'digest' | 'edges'>[],
 ): Promise<void> {
-  const rows = edges.map(
-    ({ role, descriptor }, position): ManifestReferenceRow => ({
-      repository,
-      manifest: digest,
-      position,
-      role,
-      digest: descriptor.digest,
-      media_type: descriptor.mediaType,
-      size: descriptor.size,
-    }),
+  const rows = manifests.flatMap(({ digest, edges }) =>
+    edges.map(
+      ({ role, descriptor }, position): ManifestReferenceRow => ({
+        repository,
+        manifest: digest,
+        position,
+        role,
+        digest: descriptor.digest,
+        media_type: descriptor.mediaType,
+        size: descriptor.size,
+      }),
+    ),
   )
-  for (const batch of batches(rows)) await db.insertInto('manifest_references').values(batch).execute()
+  for (const batch of batches(rows))
+    await db
+      .insertInto('manifest_references')
+      .values(batch)
+      .onConflict(conflict => conflict.doNothing())
+      .execute()
 }
 
 /** What each of the tags named before. */

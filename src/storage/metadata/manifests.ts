@@ -73,7 +73,7 @@ export class KyselyManifests implements ManifestRecords {
         )
       const release = this.#releases.columnsOf({ isTagged: manifest.tags.length > 0 })
       const isNew = await insertManifest(db, repository, manifest, { ...release, created_at: now })
-      if (isNew) await insertEdges(db, repository, manifest)
+      if (isNew) await insertEdges(db, repository, [manifest])
       else await this.#releases.putAgain(db, repository, manifest.digest)
       // One that could have been taken back has gone on counting.
       const isCounted = !isNew || (await forgetBurial(db, repository, manifest.digest))

@@ -15,45 +15,49 @@ export async function missingReferences(
   { edges }: NewManifest,
 ): Promise<Digest[]> {
   const required = edges.filter(edge => edge.required)
-  const digests = new Set(required.map(edge => edge.descriptor.digest))
-  const missing = new Set(digests)
-  await removePresent(db, 'blob_links', repository, missing, [...missing])
-  await addQuarantined(
-    db,
-    missing,
-    [...digests].filter(digest => !missing.has(digest)),
-  )
+  const missing = new Set(required.map(edge => edge.descriptor.digest))
+  await removeWhole(db, repository, missing)
   const children = required.filter(edge => edge.role === 'child').map(edge => edge.descriptor.digest)
-  await removePresent(db, 'manifests', repository, missing, children)
+  await removeManifests(db, repository, missing, children)
   return [...missing]
 }
 
-/** Whoever pushes a manifest is asked for the blobs that are damaged, and has them most probably. */
-async function addQuarantined(
+/** Whoever pushes a manifest is asked for the blobs that are damaged as well, and has them most probably. */
+async function removeWhole(
   db: Transaction<Schema>,
+  repository: RepositoryName,
   missing: Set<Digest>,
-  linked: readonly Digest[],
 ): Promise<void> {
-  for (const digests of batches(linked)) {
-    const faults = await db
-      .selectFrom('blob_faults')
+  for (const digests of batches([...missing])) {
+    const whole = await db
+      .selectFrom('blob_links')
       .select('digest')
+      .where('repository', '=', repository)
       .where('digest', 'in', digests)
+      .where(link =>
+        link.not(
+          link.exists(
+            link
+              .selectFrom('blob_faults')
+              .select('blob_faults.digest')
+              .whereRef('blob_faults.digest', '=', 'blob_links.digest'),
+          ),
+        ),
+      )
       .execute()
-    for (const { digest } of faults) missing.add(digest)
+    for (const { digest } of whole) missing.delete(digest)
   }
 }
 
-async function removePresent(
+async function removeManifests(
   db: Transaction<Schema>,
-  table: 'blob_links' | 'manifests',
   repository: RepositoryName,
   missing: Set<Digest>,
   candidates: readonly Digest[],
 ): Promise<void> {
   for (const digests of batches(candidates)) {
     const present = await db
-      .selectFrom(table)
+      .selectFrom('manifests')
       .select('digest')
       .where('repository', '=', repository)
       .where('digest', 'in', digests)

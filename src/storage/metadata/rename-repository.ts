@@ -47,6 +47,11 @@ export async function renameRepository(
     .forUpdate()
     .executeTakeFirst()
   if (row === undefined || row.deleted_at !== null) throw unknownRepository(from)
+  if (to === from)
+    throw new DomainError('already_exists', `The repository ${from} has this name already.`, {
+      resource: 'repository',
+      name: to,
+    })
   const { deleted_at: _, ...columns } = row
   await insertTarget(db, to, columns)
   if (!isForced) await assertAllMutable(db, from)

@@ -68,7 +68,7 @@ export class KyselyRepositoryChanges implements RepositoryChangeRecords {
   }
 
   async restoreRepository(name: RepositoryName, options?: ChangeOptions): Promise<RestoredContents> {
-    await this.#database.write(options, db => beginRestoring(db, name, options?.by))
+    await this.#database.write(options, db => beginRestoring(db, name, { by: options?.by, now: this.#now() }))
     return this.#restore(name, options)
   }
 

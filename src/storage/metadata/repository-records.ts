@@ -49,7 +49,8 @@ export interface RepositoryChangeRecords {
   deleteRepository(name: RepositoryName, options?: ForcibleOptions): Promise<MovedContents>
   /**
    * Takes back what was deleted with the repository, its tags as they were.
-   * @throws DomainError `not_found`; `conflict` when it is there: it was not deleted, or made anew.
+   * @throws DomainError `not_found`; `conflict` when it is there: it was not deleted, or made anew; `denied`, resource
+   * `quota`, when its tenant may have no more repositories.
    */
   restoreRepository(name: RepositoryName, options?: ChangeOptions): Promise<RestoredContents>
   /**

@@ -1,16 +1,16 @@
 import type { Transaction } from 'kysely'
-import { DomainError, isDomainError } from '../../errors.ts'
+import { DomainError } from '../../errors.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
 import type { Requester } from '../requester.ts'
 import { requesterOf } from './bury-repository.ts'
 import type { EventWriter } from './event-writer.ts'
-import { exhume } from './exhume.ts'
-import { pushEvents } from './manifest-events.ts'
+import { exhumeAll } from './exhume.ts'
+import { pushEvents, tagEvent } from './manifest-events.ts'
 import type { ManifestInfo } from './manifest-records.ts'
-import { pointTags } from './manifest-rows.ts'
 import type { Releases } from './releases.ts'
 import type { RestoredContents } from './repository-records.ts'
+import { assertRoomForOneMore } from './repository-room.ts'
 import {
   type LockedRepository,
   lockRepositoryRow,
@@ -29,7 +29,7 @@ export interface RestoreParts {
 }
 
 /** Manifests, or tags, that one transaction brings back: others who write wait meanwhile. */
-const rowsAtOnce = 20
+const rowsAtOnce = 100
 
 /** How far a restoration is. The manifests come back first, each of which may bring others along, then the tags. */
 export interface RestorePlace {
@@ -44,10 +44,11 @@ export interface RestorePlace {
 export async function beginRestoring(
   db: Transaction<Schema>,
   name: RepositoryName,
-  by: Requester | undefined,
+  { by, now }: { readonly by: Requester | undefined; readonly now: number },
 ): Promise<void> {
   const row = await lockDeleted(db, name, 'restored')
   if (row.moving === 'bury') throw stillMoving(name, 'bury')
+  if (row.moving === null) await assertRoomForOneMore(db, name, now)
   await db
     .updateTable('repositories')
     .set({ moving: 'restore', requester: by === undefined ? null : JSON.stringify(by) })
@@ -131,23 +132,14 @@ async function bringBack(
   { name, by, now }: Deletion,
   digests: readonly Digest[],
 ): Promise<{ manifests: number; lost: number }> {
-  let [manifests, lost] = [0, 0]
-  for (const digest of digests) {
-    try {
-      const restored = await exhume(db, releases, name, digest, { now, isTagged: false })
-      manifests += restored.length
-      const occasion = { at: new Date(now), by }
-      await events.write(
-        db,
-        restored.flatMap(each => pushEvents(name, each, new Map(), occasion)),
-      )
-    } catch (error) {
-      // It is found out before anything of it is written. It stays deleted.
-      if (!isDomainError(error, 'missing_reference')) throw error
-      lost += 1
-    }
-  }
-  return { manifests, lost }
+  // Those that cannot come back whole stay deleted.
+  const { restored, lost } = await exhumeAll(db, releases, name, digests, { now, isTagged: false })
+  const occasion = { at: new Date(now), by }
+  await events.write(
+    db,
+    restored.flatMap(each => pushEvents(name, each, new Map(), occasion)),
+  )
+  return { manifests: restored.length, lost: lost.size }
 }
 
 interface LostTag {
@@ -188,50 +180,78 @@ async function setTags(
   { name, by, now }: Deletion,
   lost: readonly LostTag[],
 ): Promise<number> {
-  let count = 0
-  for (const { tag, digest } of lost) {
-    const manifest = await manifestOf(db, name, digest)
-    if (manifest === undefined || (await isSetTo(db, name, tag, digest))) continue
-    const before = await pointTags(db, name, { digest, tags: [tag] }, now)
+  // Of two that name the same tag the later one is right.
+  const wanted = new Map(lost.map(({ tag, digest }) => [tag, digest]))
+  const manifests = await manifestsOf(db, name, [...new Set(wanted.values())])
+  const before = await pointedTo(db, name, [...wanted.keys()])
+  const moves = [...wanted].flatMap(([tag, digest]) => {
+    const manifest = manifests.get(digest)
     const previous = before.get(tag) ?? null
-    await recordTagChanges(db, name, [{ tag, digest, previous }], {
-      cause: 'restore',
-      at: now,
-      account: by?.account ?? null,
-    })
-    if (previous !== null && previous !== digest) await releases.untagged(db, name, [previous])
-    const facts = { repository: name, ...manifest, tag, previous: previous ?? undefined, by }
-    await events.write(db, [{ kind: 'tag', action: 'tag', ...facts, at: new Date(now) }])
-    count += 1
-  }
-  return count
+    // Whoever went on with this before may have set it.
+    return manifest === undefined || previous === digest ? [] : [{ tag, digest, previous, manifest }]
+  })
+  if (moves.length === 0) return 0
+  await db
+    .insertInto('tags')
+    .values(
+      moves.map(({ tag, digest, previous }) => ({
+        repository: name,
+        name: tag,
+        digest,
+        previous,
+        updated_at: now,
+      })),
+    )
+    .onConflict(conflict =>
+      conflict.columns(['repository', 'name']).doUpdateSet(row => ({
+        digest: row.ref('excluded.digest'),
+        previous: row.ref('excluded.previous'),
+        updated_at: row.ref('excluded.updated_at'),
+      })),
+    )
+    .execute()
+  await recordTagChanges(
+    db,
+    name,
+    moves.map(({ tag, digest, previous }) => ({ tag, digest, previous })),
+    { cause: 'restore', at: now, account: by?.account ?? null },
+  )
+  const untagged = new Set(moves.flatMap(({ previous }) => previous ?? []))
+  await releases.untagged(db, name, [...untagged])
+  const occasion = { at: new Date(now), by }
+  await events.write(
+    db,
+    moves.map(({ tag, previous, manifest }) =>
+      tagEvent(name, tag, manifest, previous ?? undefined, occasion),
+    ),
+  )
+  return moves.length
 }
 
-/** Whoever went on with this before may have set it. */
-async function isSetTo(
+async function pointedTo(
   db: Transaction<Schema>,
   repository: RepositoryName,
-  tag: Tag,
-  digest: Digest,
-): Promise<boolean> {
-  const row = await db
+  tags: readonly Tag[],
+): Promise<Map<Tag, Digest>> {
+  const rows = await db
     .selectFrom('tags')
-    .select('digest')
+    .select(['name', 'digest'])
     .where('repository', '=', repository)
-    .where('name', '=', tag)
-    .executeTakeFirst()
-  return row?.digest === digest
+    .where('name', 'in', tags)
+    .execute()
+  return new Map(rows.map(({ name, digest }) => [name, digest]))
 }
 
-async function manifestOf(
+async function manifestsOf(
   db: Transaction<Schema>,
   repository: RepositoryName,
-  digest: Digest,
-): Promise<ManifestInfo | undefined> {
-  return db
+  digests: readonly Digest[],
+): Promise<Map<Digest, ManifestInfo>> {
+  const rows = await db
     .selectFrom('manifests')
     .select(['digest', 'media_type as mediaType', 'size'])
     .where('repository', '=', repository)
-    .where('digest', '=', digest)
-    .executeTakeFirst()
+    .where('digest', 'in', digests)
+    .execute()
+  return new Map(rows.map(row => [row.digest, row]))
 }

@@ -10,7 +10,7 @@ import type { ChangeOptions } from '../requester.ts'
  * `test/contract/metadata-retention.ts`.
  */
 export interface RetentionRecords {
-  /** @throws DomainError `not_found` for the tenant. */
+  /** @throws DomainError `not_found` for the tenant; `conflict` when others were added, or removed, meanwhile. */
   addRetentionPolicy(policy: NewRetentionPolicy, options?: Abortable): Promise<RetentionPolicyRecord>
   /** @throws DomainError `not_found`. */
   removeRetentionPolicy(tenant: TenantName, id: string, options?: Abortable): Promise<void>
@@ -88,10 +88,14 @@ export interface NewRetentionPolicy {
   readonly tenant: TenantName
   /** JSON, as `retention-policy.ts` defines it. */
   readonly rules: string
+  /** Those that the tenant had when it was decided that there is room; not looked at unless given. */
+  readonly beside?: readonly Pick<RetentionPolicyRecord, 'id'>[] | undefined
 }
 
-export interface RetentionPolicyRecord extends NewRetentionPolicy {
+export interface RetentionPolicyRecord {
   readonly id: string
+  readonly tenant: TenantName
+  readonly rules: string
   readonly createdAt: Date
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { sql } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { DomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { TenantName } from '../accounts/names.ts'
@@ -31,6 +31,7 @@ import type {
   TagFacts,
   UntaggedFacts,
 } from './retention-records.ts'
+import type { Schema } from './schema.ts'
 import { isStorable } from './storable-text.ts'
 
 /** There is one. */
@@ -50,12 +51,13 @@ export class KyselyRetention implements RetentionRecords {
   }
 
   async addRetentionPolicy(
-    { tenant, rules }: NewRetentionPolicy,
+    { tenant, rules, beside }: NewRetentionPolicy,
     options?: Abortable,
   ): Promise<RetentionPolicyRecord> {
     const row = { id: randomUUID(), tenant, rules, created_at: this.#now() }
     await this.#database.write(options, async db => {
       await keepTenant(db, tenant)
+      if (beside !== undefined) await assertSame(db, tenant, beside)
       await db.insertInto('retention_policies').values(row).execute()
     })
     return { id: row.id, tenant, rules, createdAt: new Date(row.created_at) }
@@ -220,4 +222,25 @@ export class KyselyRetention implements RetentionRecords {
   forgetTagExpiries(before: Date, limit: number, options?: Abortable): Promise<number> {
     return this.#database.write(options, db => forgetTagExpiries(db, before.getTime(), limit))
   }
+}
+
+/** Whoever adds another one waits until the transaction ends. @throws DomainError `conflict`. */
+async function assertSame(
+  db: Transaction<Schema>,
+  tenant: TenantName,
+  beside: readonly Pick<RetentionPolicyRecord, 'id'>[],
+): Promise<void> {
+  await db.selectFrom('tenants').select('name').where('name', '=', tenant).forNoKeyUpdate().execute()
+  const present = await db
+    .selectFrom('retention_policies')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .orderBy('serial')
+    .execute()
+  if (present.map(({ id }) => id).join() === beside.map(({ id }) => id).join()) return
+  throw new DomainError(
+    'conflict',
+    `The retention policies of ${tenant} were changed at this moment; look at them, and try again.`,
+    { resource: 'rule', name: tenant },
+  )
 }

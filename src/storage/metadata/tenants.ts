@@ -127,7 +127,7 @@ async function assertNoRepositories(db: Transaction<Schema>, name: TenantName): 
     until === null ? 'until its last blobs are collected' : `until ${new Date(until).toISOString()}`
   throw new DomainError(
     'conflict',
-    `Repositories of the tenant ${name} were deleted and are still kept, ${deleted} for one, ${when}; wait, or purge them with it.`,
+    `Repositories of the tenant ${name} were deleted and are still kept, ${deleted} for one, ${when}; wait, or let them go with it (\`varve tenant rm --purge\`).`,
     details,
   )
 }

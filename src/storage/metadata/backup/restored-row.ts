@@ -1,4 +1,4 @@
-import { unfinishedRestore } from '../setting-records.ts'
+import { type SettingName, unfinishedRestore } from '../setting-records.ts'
 import type { Row, TableShape, Value } from './snapshot.ts'
 
 export interface RestoreRules {
@@ -17,6 +17,13 @@ type Fields = Readonly<Record<string, Value>>
 type Rule = (fields: Fields, rules: RestoreRules) => Fields | undefined
 
 const drop: Rule = () => undefined
+
+/**
+ * A registry that is restored calls itself something else than before: beside its original, it could not be the original's
+ * upstream otherwise, nor the other way around. Nobody remembers these names.
+ */
+const hopId: SettingName = 'hop-id'
+const droppedSettings: ReadonlySet<Value | undefined> = new Set([unfinishedRestore, hopId])
 
 /**
  * What becomes of rows that were about a moment that is over.
@@ -43,7 +50,7 @@ const rulesOf: Readonly<Record<string, Rule>> = {
   credentials: (fields, { revokesTokens, now }) =>
     revokesTokens && fields['revoked_at'] === null ? { ...fields, revoked_at: now } : fields,
   signing_keys: (fields, { revokesTokens }) => (revokesTokens ? undefined : fields),
-  settings: fields => (fields['name'] === unfinishedRestore ? undefined : fields),
+  settings: fields => (droppedSettings.has(fields['name']) ? undefined : fields),
 }
 
 /** The row as it is restored, in the same order of columns; undefined when it is not. */

@@ -34,6 +34,11 @@ export async function lifeCycle(db: Kysely<unknown>, types: ColumnTypes): Promis
     .execute()
   await schema.createIndex('deleted_manifests_by_end').on('deleted_manifests').column('goes_at').execute()
   await schema
+    .createIndex('deleted_manifests_by_time')
+    .on('deleted_manifests')
+    .columns(['repository', 'deleted_at', 'digest'])
+    .execute()
+  await schema
     .createIndex('deleted_manifests_by_subject')
     .on('deleted_manifests')
     .columns(['repository', 'subject'])
@@ -55,7 +60,8 @@ export async function lifeCycle(db: Kysely<unknown>, types: ColumnTypes): Promis
   await schema
     .createIndex('deleted_references_by_digest')
     .on('deleted_references')
-    .columns(['repository', 'digest'])
+    // With the manifest, or SQLite prefers the key, which begins with it, and goes through the whole repository.
+    .columns(['repository', 'digest', 'manifest'])
     .execute()
 
   await schema
