@@ -13,14 +13,14 @@ export function createBackupMetrics(): BackupMetrics {
   const registry = new Registry()
   const registers = [registry]
   const looks = new Counter({
-    name: 'varve_backup_looks_total',
+    name: 'varve_backup_ticks_total',
     help: 'Looks at whether a backup is due: made, not due, elsewhere (another replica makes it), failed.',
     labelNames: ['outcome'] as const,
     registers,
   })
   const last = new Gauge({
     name: 'varve_backup_last_timestamp_seconds',
-    help: 'When the newest backup was made that could be read back whole; 0 while there is none.',
+    help: 'When the newest backup was made that could be read back whole; 0 while there is none. Not there before the first look of a process.',
     registers,
   })
   const size = new Gauge({
@@ -28,6 +28,8 @@ export function createBackupMetrics(): BackupMetrics {
     help: 'Size of the newest backup, as it is stored.',
     registers,
   })
+  // A nought would be an alarm after each start.
+  for (const gauge of [last, size]) gauge.remove()
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),

@@ -40,7 +40,9 @@ export function backupCommand(): Command {
     .action(async (id: string | undefined, flags: AdminFlags) => {
       await administer(flags, async ask => {
         const backup = id ?? newestOf(await ask('backup.list', {})).id
-        const found = await ask('backup.verify', { backup })
+        let found: BackupView | null = null
+        // A registry elsewhere answers after some seconds, whether it is done or not.
+        while (found === null) found = (await ask('backup.verify', { backup })).backup
         printDone(flags, found, `${describeBackup(found)}: whole`)
       })
     })

@@ -1,4 +1,4 @@
-import { type ErrorCode, isAbort, isDomainError } from '../errors.ts'
+import { type ErrorCode, isAbort, isDomainError, type Resource } from '../errors.ts'
 import { printable, printableLines } from './printable.ts'
 
 /** Exit codes of every command. They are part of the interface; README lists them. */
@@ -23,11 +23,14 @@ const exitCodeOf: Partial<Record<ErrorCode, number>> = {
   unavailable: exitCodes.unavailable,
 }
 
+/** What people write: on the command line, or in the configuration. */
+const written: ReadonlySet<Resource> = new Set(['config', 'repository', 'tag', 'digest'])
+
 /** What a failed command says and how it ends: one sentence for what is known, all there is for a bug. */
 export function describeFailure(error: unknown): { message: string; exitCode: number } {
   if (isAbort(error)) return { message: 'varve: interrupted', exitCode: exitCodes.interrupted }
   if (isDomainError(error)) {
-    const usage = error.code === 'invalid' && error.details.resource === 'config'
+    const usage = error.code === 'invalid' && written.has(error.details.resource)
     const exitCode = usage ? exitCodes.usage : (exitCodeOf[error.code] ?? exitCodes.failed)
     return { message: `varve: ${printable(error.message)}`, exitCode }
   }

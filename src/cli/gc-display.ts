@@ -24,9 +24,15 @@ export function describeStatus({
       ['collection', state],
       ['last look', tickedAt ?? 'never'],
       ['waiting', `${waiting.links} links and ${waiting.manifests} manifests to be looked at`],
+      [
+        '',
+        `${waiting.deletedManifests} deleted manifests that can be taken back, ${formatBytes(waiting.deletedBytes)}`,
+      ],
       ['', `${waiting.objects} objects to be deleted, ${formatBytes(waiting.bytes)}${since}`],
-      ['gone', `${totals.manifests} manifests, ${totals.links} links, ${totals.blobs} blobs`],
-      ['', `${totals.repositories} repositories`],
+      [
+        'gone',
+        `${totals.manifests} manifests, ${totals.links} links, ${totals.blobs} blobs, ${totals.repositories} repositories`,
+      ],
       ['freed', `${formatBytes(totals.bytes)} in ${totals.objects} objects`],
     ],
   )

@@ -88,7 +88,7 @@ function describeReconciled(report: NonNullable<RestoreReport['reconciled']>): s
     lines.push('what is missing is not served; push it again, `varve scrub faults` lists it')
   if (strays > 0)
     lines.push(
-      `${strays} objects are of no blob: \`varve scrub strays\` lists them, and they are kept for now`,
+      `${strays} objects that were not known are of no blob: \`varve scrub strays\` lists them, and they are kept for now`,
     )
   if (unsettled > 0) lines.push(`${unsettled} objects could not be read; run \`varve scrub run\``)
   return lines

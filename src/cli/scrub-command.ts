@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { DomainError } from '../errors.ts'
 import type { ScrubRunView } from '../registry/admin/scrub-views.ts'
@@ -46,9 +47,19 @@ function runCommand(): Command {
       await administer(flags, async ask => {
         const takesAll = flags.all === true
         const rate = flags.rate === undefined ? {} : { bytesPerSecond: flags.rate }
+        let lastTurn = performance.now()
+        let isTold = false
         for (let begins = true; ; begins = false) {
           const run = await ask('scrub.run', { begins, takesAll: takesAll && begins, ...rate })
-          if (run.outcome === 'elsewhere') throw atWork()
+          if (run.outcome === 'elsewhere') {
+            if (performance.now() - lastTurn >= patienceMs) throw atWork()
+            if (!isTold && flags.json !== true)
+              print('another process is checking; this one waits for its turn')
+            isTold = true
+            await sleep(retryMs)
+            continue
+          }
+          lastTurn = performance.now()
           if (flags.json === true) printJson(run)
           else print(describeRun(run))
           throwIfStopped(run)
@@ -57,6 +68,10 @@ function runCommand(): Command {
       })
     })
 }
+
+/** A registry that scrubs by itself lets others have a turn after a minute, and after the object that it is at. */
+const patienceMs = 120_000
+const retryMs = 500
 
 function faultsCommand(): Command {
   return adminCommand('faults', 'list damaged blobs, and the images that have them').action(

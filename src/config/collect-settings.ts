@@ -42,13 +42,13 @@ export const collectSettings = z.strictObject({
     .max(hoursOfTenYears)
     .optional()
     .describe(
-      'How long a manifest stays that has no tag, is in no index and has no subject, since it lost the last of these or was last asked for by digest; graceHours at least. Without it such manifests stay for ever.',
+      'How long a manifest stays that has no tag, is in no index and has no subject, since it lost the last of these or was last asked for by digest; undeleteHours at least. Without it such manifests stay for ever.',
     ),
   referrers: z
     .enum(['delete', 'keep'])
     .default('delete')
     .describe(
-      'What becomes of signatures and other referrers without a tag when the manifest that is their subject was deleted: delete (after graceHours) or keep.',
+      'What becomes of signatures and other referrers without a tag when the manifest that is their subject was deleted: delete (after undeleteHours) or keep.',
     ),
   batch: positiveInteger()
     .max(500)

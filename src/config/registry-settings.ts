@@ -73,7 +73,11 @@ export const registrySettings = z.strictObject({
     .positive()
     .default(24)
     .describe('How long an upload session that nobody continues is kept.'),
-  readOnly: flag().default(false).describe('Whether pushes and deletes are refused with 405.'),
+  readOnly: flag()
+    .default(false)
+    .describe(
+      'Whether pushes and deletes are refused with 405, and so is whatever administration would change of repositories, tags and manifests.',
+    ),
   requireReferences: z
     .enum(['none', 'blobs', 'all'])
     .default('blobs')

@@ -105,6 +105,7 @@ const adminTable: Readonly<Partial<Record<ErrorCode, HttpFailure>>> = {
   already_exists: { status: 409, code: 'ALREADY_EXISTS' },
   conflict: { status: 409, code: 'CONFLICT' },
   too_large: { status: 413, code: 'TOO_LARGE' },
+  busy: { status: 503, code: 'UNAVAILABLE' },
 }
 
 /** What administration is about: nothing of the protocol's, so its failures have codes of their own. */

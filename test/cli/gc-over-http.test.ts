@@ -39,7 +39,7 @@ describe('varve gc, for a registry elsewhere', () => {
     assert.match(stdout, /^acme\/app: blob, kept because acme\/app:v1 -> sha256:/)
     assert.equal((await gc('explain', digestOf(Buffer.from('nothing')))).code, 3)
     const wrong = await gc('explain', 'sha256:short')
-    assert.equal(wrong.code, 1)
+    assert.equal(wrong.code, 2)
     assert.match(wrong.stderr, /sha256:short/)
   })
 

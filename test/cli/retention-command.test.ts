@@ -56,7 +56,9 @@ describe('varve retention', () => {
       [['--keep-newest', '0'], /Write a number/],
       [['--pushed-within', 'soon'], /Write a time/],
       [['--repositories', 'other/**', '--keep-newest', '1'], /begin with acme\//],
-      [[], /rules, or untaggedAfter/],
+      [[], /Say what stays/],
+      [['--tags', 'v*'], /Say what stays/],
+      [['--tags', 'v*', '--untagged-after', '1d'], /Say what stays/],
       [['--file', join(directory.path, 'absent')], /cannot be read/],
     ] as const) {
       const { code, stderr } = await varve('retention', 'add', 'acme', ...args)
@@ -95,14 +97,14 @@ describe('varve retention', () => {
   })
 
   it('says when a tag goes by itself', async () => {
-    assert.match(await ok('tag', 'expire', 'acme/app:v1', '--after', '3d'), /^acme\/app:v1 goes 20/)
+    assert.match(await ok('tag', 'expire', 'acme/app:v1', '--after', '3d'), /^acme\/app:v1 goes at 20/)
     assert.match(await ok('retention', 'plan', 'acme/app'), /v1 .*\(goes 20.* by itself\)/)
     assert.match(await ok('tag', 'expire', 'acme/app:v1', '--never'), /does not go by itself/)
     await ok('tag', 'expire', 'acme/app:v1', '--at', '2000-01-01T00:00:00Z')
     assert.match(await ok('retention', 'run'), /1 tags whose time had come/)
     for (const [args, code] of [
       [['acme/app:v1', '--after', '3d'], 3],
-      [['acme/app', '--after', '3d'], 3],
+      [['acme/app', '--after', '3d'], 2],
       [['acme/app:v1'], 2],
       [['acme/app:v1', '--after', '3d', '--never'], 2],
     ] as const)

@@ -75,11 +75,18 @@ describe('varve scrub', () => {
     assert.equal(killed.code, null)
     const { pass, place, totals } = await metadata.scrubState()
     assert.ok(place?.phase === 'blobs' && place.after !== undefined && pass.blobs > 0 && pass.blobs < 80)
-    // Its lease has to run out, or be taken back, before another one goes on.
-    const { code, stderr } = await scrub('run')
-    assert.deepEqual([code, /Another process is checking/.test(stderr)], [5, true])
-    forgetLease(join(directory.path, 'registry', 'varve.db'))
-    assert.match(await ok('run', '--rate', '0'), /\d+ blobs checked, .* read: 1 corrupt, 0 missing/)
+    // Its lease has to run out, or be taken back, before another one goes on, which waits for that.
+    const { code, stdout } = await runVarve(
+      ['scrub', 'run', '--rate', '0', '--data', directory.path],
+      child => {
+        child.stdout?.once('data', () => forgetLease(join(directory.path, 'registry', 'varve.db')))
+      },
+    )
+    assert.equal(code, 0)
+    assert.match(
+      stdout,
+      /^another process is checking; this one waits for its turn\n.*\d+ blobs checked, .* read: 1 corrupt, 0 missing/s,
+    )
     const state = await metadata.scrubState()
     assert.deepEqual([state.place, state.pass.number, state.pass.blobs], [null, pass.number, 80])
     assert.equal(state.totals.corrupt, totals.corrupt + 1)
@@ -96,6 +103,14 @@ describe('varve scrub', () => {
     const status = JSON.parse(await ok('status', '--json')) as ScrubStatusView
     assert.deepEqual([status.phase, status.faults], [null, { corrupt: 1, missing: 0 }])
     assert.match(await ok('status'), /damaged now +1 blobs corrupt, 0 missing/)
+  })
+
+  it('run while another process checks waits for its turn', async () => {
+    const others = { holder: 'another', until: new Date(Date.now() + 2000) }
+    assert.ok(await metadata.leaseScrub(others))
+    const runs = await ok('run', '--rate', '0', '--json')
+    assert.match(runs, /"outcome": "done"/)
+    assert.doesNotMatch(runs, /another process|elsewhere/)
   })
 
   it('lists objects that nothing names', async () => {

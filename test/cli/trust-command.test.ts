@@ -91,7 +91,7 @@ describe('varve trust verify', () => {
   it('says when there is no such image, or no such name', async () => {
     assert.equal((await verify(`${repository}:absent`)).code, 3)
     const { code, stderr } = await verify('UPPER:1')
-    assert.equal(code, 1)
+    assert.equal(code, 2)
     assert.match(stderr, /not a repository name/)
   })
 

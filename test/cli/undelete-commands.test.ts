@@ -73,7 +73,7 @@ describe('varve tag and varve manifest', () => {
   it('set a tag back to what was deleted', async () => {
     assert.match(
       await ok('tag', 'restore', 'acme/app:v1'),
-      new RegExp(`acme/app:v1 is ${index.digest} again, and no more ${next.digest}; the manifest, which was`),
+      new RegExp(`acme/app:v1 is ${index.digest} again, no longer ${next.digest}; the manifest, which was`),
     )
     const tags = await json<TagView[]>('tag', 'list', 'acme/app')
     assert.deepEqual(
@@ -108,6 +108,7 @@ describe('varve tag and varve manifest', () => {
   it('say what is wrong', async () => {
     for (const [args, expected] of [
       [['tag', 'history', other()], /does not name a tag/],
+      [['tag', 'rm', 'acme/app'], /does not name a tag/],
       [['manifest', 'purge', 'acme/app:v1'], /does not name a manifest/],
       [['tag', 'restore', 'acme/app:never'], /Nothing is remembered of a tag never/],
       [['tag', 'list', 'acme/absent'], /acme\/absent does not exist/],

@@ -52,6 +52,8 @@ describe('Drill: the database is lost, the objects are left', () => {
     // Of the late images: two configs, two layers of each, one of which was there before.
     assert.deepEqual([missing, corrupt, strays], [0, 0, 6])
     assert.equal(report.movedTo, null)
+    const audit = await second.ok('audit', '--operation', 'backup.restore', '--json')
+    assert.match(audit, /"account":\s*"system:[\s\S]*"target":\s*"backup:\d{8}t/)
     await using registry = await second.serve()
     assert.deepEqual(await registry.pusher.inventory(), expected)
     // It goes on as before.
@@ -151,6 +153,10 @@ describe('Drill: the database is lost, the objects are left', () => {
     const none = await first.run('restore')
     assert.equal(none.code, 3)
     assert.match(none.stderr, /There is no backup in the object store/)
+    const misspelt = join(first.data, 'elswhere')
+    const wrong = await first.run('restore', '--from', misspelt)
+    assert.deepEqual([wrong.code, wrong.stderr.includes(`There is no backup in ${misspelt};`)], [3, true])
+    assert.deepEqual((await readdir(first.data)).includes('elswhere'), false)
     await first.ok('restore', '--from', elsewhere)
     const again = await first.run('restore', '--from', elsewhere)
     assert.equal(again.code, 5)

@@ -56,6 +56,7 @@ describe('error table', () => {
     ['conflict', 'grant', 409, 'CONFLICT'],
     ['too_large', 'rule', 413, 'TOO_LARGE'],
     ['denied', 'credential', 403, 'DENIED'],
+    ['busy', 'backup', 503, 'UNAVAILABLE'],
   ] as const)
     it(`${code} ${resource} is ${status} ${oci}`, () => {
       const { status: answered, errors } = answer(failure(code, resource))

@@ -73,6 +73,17 @@ describe('The OpenAPI description', () => {
       assert.equal(documented.find(one => one.path === path)?.responses['401'], undefined)
   })
 
+  it('says that an upstream may lead back here, wherever one is asked', () => {
+    const asked = documented.filter(({ responses }) => responses['508'] !== undefined)
+    assert.deepEqual(
+      new Set(asked.map(({ operationId }) => operationId.replace(/^(tags.list|referrers).head$/, '$1'))),
+      new Set(['blob.get', 'blob.head', 'manifest.get', 'manifest.head', 'tags.list', 'referrers']),
+    )
+    for (const { responses } of asked)
+      for (const status of ['400', '508'])
+        assert.ok(responses[status]?.['x-error-codes']?.includes('UNSUPPORTED'))
+  })
+
   it('says which server has what only one of both has', () => {
     assert.ok(document.paths['/metrics']?.['servers'])
     assert.equal(document.paths['/v2/']?.['servers'], undefined)

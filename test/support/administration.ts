@@ -59,6 +59,7 @@ export function adminPartsOver(
     checkTrustPolicy: async (text, tenant) => {
       parseTrustPolicies(text, tenant)
     },
+    isReadOnly: false,
     upstreamPrefixes: ['docker.io'],
     retention: {
       isEnabled: true,

@@ -180,6 +180,12 @@ const worthKeeping = [
   'SELECT id, kind, account, description, revoked_at FROM credentials ORDER BY id',
   'SELECT id FROM signing_keys ORDER BY id',
   'SELECT * FROM settings ORDER BY name',
+  'SELECT name, deleted_at, moving FROM repositories ORDER BY name',
+  'SELECT repository, digest FROM deleted_manifests ORDER BY repository, digest',
+  'SELECT repository, tag, digest FROM tag_history ORDER BY serial',
+  'SELECT id, tenant, rules FROM retention_policies ORDER BY serial',
+  'SELECT repository, tag, digest FROM tag_expiries ORDER BY repository, tag',
+  'SELECT digest, kind FROM blob_faults ORDER BY digest',
 ]
 
 /** Answers the API tokens by the names of their accounts. */

@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import { DomainError, errnoOf, isDomainError } from '../../errors.ts'
+import { isDomainError } from '../../errors.ts'
 import type { Administration } from '../../registry/admin/administration.ts'
 import { adminOperations } from '../../registry/admin/administration.ts'
 import { auditReferenceOf, auditTargetOf } from '../../registry/admin/audit-target.ts'
-import { AuditFile } from '../../registry/audit/audit-file.ts'
 import type { AuditRecords, NewAuditEntry } from '../../storage/metadata/audit-records.ts'
-import { version } from '../../version.ts'
+import { SystemAudit } from './system-audit.ts'
 
 export interface AuditedOptions {
   readonly records: Pick<AuditRecords, 'addAuditEntries'>
@@ -20,36 +18,16 @@ export interface AuditedOptions {
  */
 export function audited(
   administration: Administration,
-  { records, file: path, who }: AuditedOptions,
+  { records, file, who }: AuditedOptions,
 ): Administration {
   return {
     call: async (operation, input, options) => {
       if (adminOperations[operation].method === 'GET')
         return await administration.call(operation, input, options)
-      await using file = path === undefined ? undefined : await AuditFile.open(path)
+      await using audit = await SystemAudit.open(file, who)
       const tell = async (outcome: NewAuditEntry['outcome']): Promise<void> => {
-        const entry: NewAuditEntry = {
-          at: new Date(),
-          account: who,
-          credential: 'system',
-          operation,
-          target: auditTargetOf(operation, input),
-          reference: auditReferenceOf(operation, input),
-          outcome,
-          rule: 'the system may do everything',
-          address: '',
-          userAgent: `varve/${version}`,
-          requestId: randomUUID(),
-        }
-        await records.addAuditEntries([entry])
-        await file?.append([entry]).catch((cause: unknown) => {
-          throw new DomainError(
-            'no_space',
-            `This is done, and in the database's audit log, but it could not be written to ${path} (${errnoOf(cause) ?? 'no reason given'}).`,
-            { resource: 'config', name: path },
-            { cause },
-          )
-        })
+        const [target, reference] = [auditTargetOf(operation, input), auditReferenceOf(operation, input)]
+        await audit.tell(records, { operation, target, reference, outcome })
       }
       try {
         const output = await administration.call(operation, input, options)

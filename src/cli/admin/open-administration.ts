@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { userInfo } from 'node:os'
 import type { Config } from '../../config.ts'
 import { DomainError, errnoOf } from '../../errors.ts'
 import type { Administration } from '../../registry/admin/administration.ts'
@@ -32,10 +31,11 @@ export async function openAdministration(config: Config, flags: AdminFlags): Pro
 }
 
 async function openDirectly(config: Config): Promise<OpenedAdministration> {
-  const [{ openMetadata }, { createAdminService }, { audited }] = await Promise.all([
+  const [{ openMetadata }, { createAdminService }, { audited }, { systemName }] = await Promise.all([
     import('../registry/stores.ts'),
     import('../registry/administration.ts'),
     import('./audited.ts'),
+    import('./system-audit.ts'),
   ])
   const metadata = await openMetadata(config, { migrate: config.database.migrate })
   const name = systemName()
@@ -47,16 +47,6 @@ async function openDirectly(config: Config): Promise<OpenedAdministration> {
       who: name,
     }),
     [Symbol.asyncDispose]: async () => await metadata[Symbol.asyncDispose](),
-  }
-}
-
-/** No account's name has a colon there. */
-export function systemName(): string {
-  try {
-    return `system:${userInfo().username}`
-  } catch {
-    // A user without an entry in the list of users.
-    return `system:${process.getuid?.() ?? 'unknown'}`
   }
 }
 

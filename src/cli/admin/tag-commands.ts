@@ -104,7 +104,7 @@ function describeCause({ cause }: TagChangeView): string {
 
 function describeRestored(name: string, { digest, previous, wasDeleted }: RestoredTagView): string {
   if (previous === digest) return `${name} is ${digest} already`
-  const before = previous === null ? '' : `, and no more ${previous}`
+  const before = previous === null ? '' : `, no longer ${previous}`
   const back = wasDeleted ? '; the manifest, which was deleted, is back' : ''
   return `${name} is ${digest} again${before}${back}`
 }

@@ -42,7 +42,7 @@ async function runHere(choice: JobChoice, flags: AdminFlags): Promise<void> {
   const [{ openMirror }, { leadRun }, { systemName }, { createMirrorDisplay }] = await Promise.all([
     import('./open-mirror.ts'),
     import('../../registry/mirror/lead-run.ts'),
-    import('../admin/open-administration.ts'),
+    import('../admin/system-audit.ts'),
     import('./run-display.ts'),
   ])
   await using opened = await openMirror(config, choice, signal)

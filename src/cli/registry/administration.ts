@@ -45,6 +45,7 @@ export function createAdminService(
       const { parseTrustPolicies } = await import('../../registry/trust/policy.ts')
       parseTrustPolicies(text, tenant)
     },
+    isReadOnly: config.registry.readOnly,
     upstreamPrefixes: config.upstreams.map(({ prefix }) => prefix),
     backup: serving.backup ?? {
       everyHours: config.backup.everyHours,

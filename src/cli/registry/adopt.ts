@@ -9,7 +9,7 @@ import { SharingMover } from '../../storage/adopt/sharing-mover.ts'
 import { UsingMover } from '../../storage/adopt/using-mover.ts'
 import { FilesystemObjectStore } from '../../storage/objects/filesystem.ts'
 import { type AdoptSource, formatAdoptSource } from './adopt-source.ts'
-import { createBlobs, createBlobMemory } from './service.ts'
+import { createBlobMemory, createBlobs } from './service.ts'
 import { openStores, type Stores, s3Options } from './stores.ts'
 
 /**

@@ -1,5 +1,5 @@
-import type { Config } from '../../config.ts'
 import { proxyCredentialsName } from '../../config/complete-upstreams.ts'
+import type { Config } from '../../config.ts'
 import { OwnRegistry } from '../../registry/mirror/own-registry.ts'
 import { createProxiedBlobs } from '../../registry/pull-through/blobs/proxied-blobs.ts'
 import {
@@ -13,8 +13,8 @@ import { UpstreamEvents } from '../../registry/pull-through/upstream-events.ts'
 import type { NamedCredentials } from '../../storage/remote/credentials/configured-credentials.ts'
 import { hopIdOf, newHopId } from '../../storage/remote/hops.ts'
 import { openRemoteRegistries } from '../open-remote-registries.ts'
-import { openPullThroughSpool } from './pull-through-spool.ts'
 import type { OpenedPullThrough, PullThroughContext } from './pull-through.ts'
+import { openPullThroughSpool } from './pull-through-spool.ts'
 
 function proxyCredentials({ proxyCredentials: given }: Config): NamedCredentials[] {
   if (given === undefined) return []

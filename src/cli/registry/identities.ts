@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { Config } from '../../config.ts'
 import { readSetting } from '../../config/secrets.ts'
+import type { Config } from '../../config.ts'
 import type { Logger } from '../../log.ts'
 import type { AccessPolicy } from '../../registry/auth/access-policy.ts'
 import { type OpenedIdentities, openIdentities } from '../../registry/auth/identities/open-identities.ts'

@@ -1,5 +1,5 @@
-import type { Config } from '../../config.ts'
 import { isLoopbackAddress } from '../../config/loopback.ts'
+import type { Config } from '../../config.ts'
 import type { Logger } from '../../log.ts'
 
 /**

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Config } from '../../config.ts'
 import { DomainError } from '../../errors.ts'
@@ -12,6 +13,7 @@ import type { Metadata } from '../../storage/metadata/metadata.ts'
 import { FilesystemObjectStore } from '../../storage/objects/filesystem.ts'
 import { parseBackupId } from '../../storage/objects/keys.ts'
 import type { ObjectStore } from '../../storage/objects/object-store.ts'
+import { SystemAudit } from '../admin/system-audit.ts'
 import { useDirectory } from '../use-directory.ts'
 import { createBackupStore } from './backup.ts'
 import { keepTimesOf } from './keep-times.ts'
@@ -58,8 +60,12 @@ export async function restore(
   await using stack = new AsyncDisposableStack()
   const { objects } = await openObjects(config, stack)
   const { content, summary, record } = await chosen(config, choice, objects, options)
+  const audit = stack.use(await SystemAudit.open(config.audit.file))
   let reconciled: ReconcileReport | null = null
   const finish = async (metadata: Metadata): Promise<void> => {
+    // Into the database that is restored: the one before it may be gone.
+    const target = `backup:${summary.header.id}`
+    await audit.tell(metadata, { operation: 'backup.restore', target, outcome: 'allowed' })
     if (choice.reconciles)
       reconciled = await reconcile({ records: metadata, objects }, { ...options, pauseMs })
   }
@@ -116,7 +122,7 @@ async function chosen(
   objects: ObjectStore,
   options: Abortable,
 ): Promise<Chosen> {
-  const place = from === undefined ? objects : await FilesystemObjectStore.open(resolve(from), options)
+  const place = from === undefined ? objects : await openDirectory(resolve(from), options)
   const backups = createBackupStore(config, place, { acceptsUnencrypted })
   if (backup.includes('/'))
     return {
@@ -125,23 +131,42 @@ async function chosen(
     }
   const record =
     backup === 'latest'
-      ? await latestOf(backups, options)
+      ? await latestOf(backups, from, options)
       : await backups.find(parseBackupId(backup), options)
   return { ...(await openContent((use, given) => backups.read(record, use, given), options)), record }
 }
 
-async function latestOf(backups: BackupStore, options: Abortable): Promise<BackupRecord> {
+/** Opening a store makes its directories, and a name that somebody has misspelt must not be made. */
+async function openDirectory(path: string, options: Abortable): Promise<ObjectStore> {
+  const found = await stat(join(path, 'objects')).catch(() => undefined)
+  if (found?.isDirectory() === true) return await FilesystemObjectStore.open(path, options)
+  throw noBackup(path)
+}
+
+async function latestOf(
+  backups: BackupStore,
+  from: string | undefined,
+  options: Abortable,
+): Promise<BackupRecord> {
   const newest = (await backups.list(options))[0]
   if (newest !== undefined) return newest
-  throw new DomainError(
+  throw noBackup(from)
+}
+
+function noBackup(from: string | undefined): DomainError {
+  return new DomainError(
     'not_found',
-    'There is no backup in the object store of the configuration; name one with --from DIRECTORY, or by the path of its data.',
-    { resource: 'backup' },
+    from === undefined
+      ? 'There is no backup in the object store of the configuration; name one with --from DIRECTORY, or by the path of its data.'
+      : `There is no backup in ${from}; --from wants a directory that \`varve backup --to\` has written.`,
+    { resource: 'backup', name: from },
   )
 }
 
 /** Compares the database of the configuration with its object store, both ways, after one of them was put back. */
 export async function reconcileStores(config: Config, options: Abortable = {}): Promise<ReconcileReport> {
   await using stores = await openStores(config, { migrate: config.database.migrate, ...options })
+  await using audit = await SystemAudit.open(config.audit.file)
+  await audit.tell(stores.metadata, { operation: 'scrub.reconcile', outcome: 'allowed' })
   return await reconcile({ records: stores.metadata, objects: stores.objects }, { ...options, pauseMs })
 }

@@ -34,7 +34,8 @@ export function startRetention(config: Config, stores: Stores, log: Logger): Run
       const tick = await ticker.tick({ signal })
       metrics.ticked(tick)
       const { outcome, ...dropped } = tick
-      if (tick.expired + tick.tags + tick.manifests > 0) log.info({ outcome, dropped }, 'retention')
+      if (tick.expired + tick.tags + tick.manifests > 0)
+        log.info({ outcome, dropped }, 'tags and manifests dropped')
     },
     error => {
       metrics.failed()
@@ -63,7 +64,11 @@ export function createRetentionTicker(
     },
     audit: async (entries, options) => {
       await metadata.addAuditEntries(entries, options)
-      if (file !== undefined) await appendTo(file, entries)
+      if (file === undefined) return
+      // They are in the database: told again, they would be there twice.
+      await appendTo(file, entries).catch((error: unknown) => {
+        log.error({ file, entries: entries.length, error }, 'lines of the audit log’s file are lost')
+      })
     },
     holder: `${hostname()} ${process.pid} ${randomUUID()}`,
     settings: {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config.ts'
 import type { Logger } from '../../log.ts'
 import { parseWindow } from '../../registry/collect/window.ts'
@@ -13,6 +14,9 @@ import type { Stores } from './stores.ts'
 
 /** A tick is no longer, but for the object that it is at. */
 const longestTickMs = 60_000
+
+/** Between two ticks: whoever has asked for a check, and waits for the lease, has it by then. */
+const turnMs = 1_500
 
 /** Between two looks at an object that was wrong. */
 export const scrubPauseMs = 250
@@ -54,6 +58,7 @@ export function startScrub(
           log.error(stoppedHelp)
         }
         if (outcome !== 'more') return
+        await sleep(turnMs, undefined, options)
       }
     },
     error => {

@@ -22,6 +22,7 @@ import { withinQuotas } from './limits.ts'
 import { openPullThrough } from './pull-through.ts'
 import { openSecurity } from './security.ts'
 import { servedBackups } from './served-backups.ts'
+import { ServedScrub } from './served-scrub.ts'
 import type { Stores } from './stores.ts'
 import { watchSuspects } from './suspects.ts'
 import { clientCertificatesOf, serverTlsOf } from './tls.ts'
@@ -123,10 +124,7 @@ export async function startService(
         const { retainNow } = await import('./retain-now.ts')
         return await retainNow(config, stores, log, options)
       },
-      scrubNow: async (asked, options) => {
-        const { scrubNow } = await import('./scrub-now.ts')
-        return await scrubNow(config, stores, asked, { ...options, log })
-      },
+      scrubNow: stack.use(new ServedScrub(config, stores, log)).tick,
     }),
   )
 

@@ -10,8 +10,8 @@ import { FilesystemObjectStore } from '../../storage/objects/filesystem.ts'
 import type { ObjectStore } from '../../storage/objects/object-store.ts'
 import type { Presigner } from '../../storage/objects/presigner.ts'
 import type { S3ObjectStoreOptions } from '../../storage/objects/s3/s3-object-store.ts'
-import { keepTimesOf } from './keep-times.ts'
 import { useDirectory } from '../use-directory.ts'
+import { keepTimesOf } from './keep-times.ts'
 
 /** What a registry keeps its content in. */
 export interface Stores extends AsyncDisposable {

@@ -32,7 +32,7 @@ export function tagExpireCommand(): Command {
       await administer(flags, async ask => {
         const expiresAt = at?.toISOString() ?? null
         const done = await ask('tag.expire', { repository, tag, expiresAt })
-        const when = expiresAt === null ? 'does not go by itself' : `goes ${moment(expiresAt)}`
+        const when = expiresAt === null ? 'does not go by itself' : `goes at ${moment(expiresAt)}`
         printDone(flags, done, `${repository}:${tag} ${when}`)
       })
     })

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { DomainError } from '../../errors.ts'
 import { durationMs } from '../../retention-policy.ts'
 import type { PolicyInput } from './read-policy.ts'
 
@@ -18,13 +19,19 @@ export interface PolicyFlags {
   readonly dryRun?: true
 }
 
-/** @param tenant whose repositories are all meant, unless flags name some. */
+/** @param tenant whose repositories are all meant, unless flags name some. @throws DomainError `invalid` without a rule. */
 export function policyOf(tenant: string, flags: PolicyFlags): PolicyInput {
   const { repositories = [`${tenant}/**`], untaggedAfter, delay, dryRun } = flags
   const { keepNewest, pushedWithin, pulledWithin, keepAlways, dropAlways } = flags
   const hasRule = [keepNewest, pushedWithin, pulledWithin, keepAlways, dropAlways].some(
     flag => flag !== undefined,
   )
+  if (!hasRule && (untaggedAfter === undefined || flags.tags !== undefined || flags.except !== undefined))
+    throw new DomainError(
+      'invalid',
+      'Say what stays (--keep-newest, --pushed-within, --pulled-within, --keep-always) or goes (--drop-always, --untagged-after), or name a --file.',
+      { resource: 'config' },
+    )
   const rule = {
     ...(flags.tags === undefined ? {} : { tags: flags.tags }),
     except: flags.except ?? [],

@@ -124,9 +124,9 @@ function run(): Command {
       for (;;) {
         const tick = await ask('retention.run', {})
         if (tick.outcome === 'elsewhere') throw atWork()
+        if (tick.outcome === 'paused') throw paused()
         if (flags.json === true) printJson(tick)
         else print(describeTick(tick))
-        if (tick.outcome === 'paused') throw paused()
         if (tick.outcome !== 'more') return
       }
     })

@@ -5,6 +5,7 @@ import type { Actor, Standing } from './actor.ts'
 import type { AdminInput, Administration, AdminOperation, AdminOutput } from './administration.ts'
 import { checkInput } from './check-input.ts'
 import { requirePermission } from './permissions.ts'
+import { refuseChange } from './read-only.ts'
 import { createAccountAdministration } from './service/accounts.ts'
 import { createBackupAdministration } from './service/backup.ts'
 import { createGcAdministration } from './service/gc.ts'
@@ -56,7 +57,9 @@ export class AdminService {
     signal?.throwIfAborted()
     const checked = checkInput(operation, input)
     const standing = await this.#standingOf(actor, { signal })
-    onAllowed(requirePermission(operation, checked, standing))
+    const rule = requirePermission(operation, checked, standing)
+    if (this.#parts.isReadOnly) refuseChange(operation, checked)
+    onAllowed(rule)
     const implementation: Implementations<AdminOperation>[Name] = this.#implementations[operation]
     return await implementation(checked, { actor, standing, signal })
   }

@@ -36,7 +36,7 @@ export const backupListView = z.object({
 export type BackupListView = z.output<typeof backupListView>
 
 export const backupRunView = z.object({
-  /** `running`: it takes longer than a request should; the listing shows it when it is done. */
+  /** `running`: it takes longer than a request should. The listing shows a new backup when it is done; a verification is asked for again. */
   outcome: z.enum(['done', 'running']),
   backup: backupView.nullable(),
 })

@@ -32,6 +32,10 @@ export const gcStatusView = z.object({
     objects: count,
     bytes: count,
     objectsSince: moment.nullable(),
+    /** That can be taken back. */
+    deletedManifests: count,
+    /** Theirs, and of the blobs that nothing else names. */
+    deletedBytes: count,
   }),
 })
 export type GcStatusView = z.output<typeof gcStatusView>

@@ -6,6 +6,7 @@ import type { BackupStore } from '../../storage/backups/backup-store.ts'
 import type { MetadataSnapshot } from '../../storage/metadata/backup/snapshot.ts'
 import type { BackupRecords } from '../../storage/metadata/backup-records.ts'
 import type { SettingRecords } from '../../storage/metadata/setting-records.ts'
+import { isFarAhead, isPassed } from '../is-passed.ts'
 
 export interface BackupRunsParts {
   readonly records: BackupRecords & SettingRecords
@@ -16,6 +17,8 @@ export interface BackupRunsParts {
   /** Proposed as the name of this registry, when it has none yet. */
   readonly instance: string
   readonly settings: BackupSettings
+  /** A process that dies lets others go on after so long; two minutes unless given. Extended after each quarter of it. */
+  readonly leaseMs?: number | undefined
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
 }
@@ -37,9 +40,7 @@ export interface BackupTick {
   readonly deleted: number
 }
 
-/** A process that dies lets others go on after so long. */
-const leaseMs = 120_000
-const extendMs = 30_000
+const defaultLeaseMs = 120_000
 
 /** Makes backups, one at a time among all processes, and deletes old ones when there is a newer one that was read back. */
 export class BackupRuns {
@@ -68,11 +69,11 @@ export class BackupRuns {
 
   /** Makes one when it is due. */
   async tick(options: Abortable = {}): Promise<BackupTick> {
-    const newest = (await this.#own(options))[0]
+    const newest = await this.#newest(options)
     if (!this.#isDue(newest)) return { outcome: 'not due', newest, deleted: 0 }
     const made = await this.#alone(options, async own => {
       // Another process may have made one before it was our turn.
-      const latest = (await this.#own(own))[0]
+      const latest = await this.#newest(own)
       if (!this.#isDue(latest)) return { outcome: 'not due' as const, newest: latest, deleted: 0 }
       const record = await this.#make(own)
       return { outcome: 'made' as const, newest: record, deleted: await this.#deleteOld(own) }
@@ -81,7 +82,12 @@ export class BackupRuns {
   }
 
   #isDue(newest: BackupRecord | undefined): boolean {
-    return newest === undefined || newest.madeAt.getTime() + this.#parts.settings.everyMs <= this.#now()
+    return newest === undefined || isPassed(this.#parts.settings.everyMs, newest.madeAt, this.#now())
+  }
+
+  /** Of those whose time can be believed. */
+  async #newest(options: Abortable): Promise<BackupRecord | undefined> {
+    return (await this.#own(options)).find(({ madeAt }) => !isFarAhead(madeAt, this.#now()))
   }
 
   async #make(options: Abortable): Promise<BackupRecord> {
@@ -116,13 +122,13 @@ export class BackupRuns {
     { signal }: Abortable,
     work: (options: Abortable) => Promise<Result>,
   ): Promise<Result | undefined> {
-    const { records, holder } = this.#parts
+    const { records, holder, leaseMs = defaultLeaseMs } = this.#parts
     const lease = (options: Abortable) =>
       records.leaseBackup({ holder, until: new Date(this.#now() + leaseMs) }, options)
     if (!(await lease({ signal }))) return undefined
     const ending = new AbortController()
     const own = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal])
-    const extending = this.#extend(lease, own).catch((error: unknown) => ending.abort(error))
+    const extending = this.#extend(lease, leaseMs / 4, own).catch((error: unknown) => ending.abort(error))
     try {
       return await work({ signal: own })
     } catch (error) {
@@ -138,7 +144,11 @@ export class BackupRuns {
     }
   }
 
-  async #extend(lease: (options: Abortable) => Promise<boolean>, signal: AbortSignal): Promise<void> {
+  async #extend(
+    lease: (options: Abortable) => Promise<boolean>,
+    extendMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     try {
       for await (const _ of everySoOften(extendMs, undefined, { signal }))
         if (!(await lease({ signal })))

@@ -1,5 +1,5 @@
 import type { MirrorRun, MirrorTrigger, MirrorWish } from '../../storage/metadata/mirror-records.ts'
-import { hourMs } from '../../storage/durations.ts'
+import { isFarAhead } from '../is-passed.ts'
 import type { KnownJob } from './mirror-jobs.ts'
 import { nextScheduled } from './schedule.ts'
 
@@ -46,15 +46,11 @@ export function nextStart({ job, last, knownSince, updatedAt }: JobState, now: D
   return nextScheduled(job.schedule, since ?? knownSince)
 }
 
-/** By how much clocks of replicas may differ without a run too many. */
-const maxSkewMs = hourMs
-
 /** Of those that can be believed. */
 function latestOf(moments: readonly (Date | null)[], now: Date): Date | undefined {
-  const until = now.getTime() + maxSkewMs
   return moments
     .filter(moment => moment !== null)
-    .filter(moment => moment.getTime() <= until)
+    .filter(moment => !isFarAhead(moment, now.getTime()))
     .reduce<Date | undefined>(
       (latest, moment) => (latest === undefined || moment > latest ? moment : latest),
       undefined,

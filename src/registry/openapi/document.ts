@@ -130,8 +130,9 @@ function answer({ description, headers = [], content }: Success, method: string)
 function failureAnswers(failures: readonly Failure[], method: string): Record<string, object> {
   const codes = new Map<number, Set<string>>([[500, new Set(['UNKNOWN'])]])
   for (const failure of failures) {
-    const [code, resource] = failure.split(' ') as [ErrorCode, Resource]
-    const { status, code: ociCode } = failureOf(new DomainError(code, '', { resource }))
+    const [code, resource, loop] = failure.split(' ') as [ErrorCode, Resource, string?]
+    const details = { resource, ...(loop === undefined ? {} : { isLoop: true as const }) }
+    const { status, code: ociCode } = failureOf(new DomainError(code, '', details))
     codes.set(status, (codes.get(status) ?? new Set()).add(ociCode))
   }
   return Object.fromEntries(

@@ -4,8 +4,8 @@ import type { DebugOperation, Operation, TokenOperation } from '../endpoints.ts'
 import { type Parameter, parameters } from './parameters.ts'
 import type { SchemaName } from './schemas.ts'
 
-/** A row of the table in errcode.ts. */
-export type Failure = `${ErrorCode} ${Resource}`
+/** A row of the table in errcode.ts; or a question that has come round, by way of an upstream. */
+export type Failure = `${ErrorCode} ${Resource}` | `${ErrorCode} registry loop`
 
 export interface Success {
   readonly description: string
@@ -71,6 +71,17 @@ const blobFailures: readonly Failure[] = [
   'invalid digest',
   'not_found blob',
   'unavailable blob',
+]
+
+/** Of what may be asked of an upstream. */
+const loopFailures: readonly Failure[] = ['unsupported registry loop', 'invalid registry loop']
+
+const manifestFailures: readonly Failure[] = [
+  'invalid repository',
+  'invalid digest',
+  'not_found manifest',
+  'unavailable manifest',
+  ...loopFailures,
 ]
 
 const tokenFailures: readonly Failure[] = [
@@ -217,13 +228,13 @@ export const operationDescriptions: Readonly<
         headers: ['Location', 'Docker-Content-Digest'],
       },
     },
-    failures: [...blobFailures, 'out_of_range blob'],
+    failures: [...blobFailures, ...loopFailures, 'out_of_range blob'],
   },
   'blob.head': {
     summary: 'Whether a blob is there, and its size.',
     parameters: [parameters.ifNoneMatch],
     successes: { 200: { description: 'It is.', headers: blobHeaders }, 304: notModified },
-    failures: blobFailures,
+    failures: [...blobFailures, ...loopFailures],
   },
   'blob.delete': {
     summary: 'Takes a blob out of a repository.',
@@ -241,13 +252,13 @@ export const operationDescriptions: Readonly<
       },
       304: notModified,
     },
-    failures: ['invalid repository', 'invalid digest', 'not_found manifest', 'unavailable manifest'],
+    failures: manifestFailures,
   },
   'manifest.head': {
     summary: 'Whether a manifest is there, its digest and size.',
     parameters: [parameters.ifNoneMatch],
     successes: { 200: { description: 'It is.', headers: manifestHeaders }, 304: notModified },
-    failures: ['invalid repository', 'invalid digest', 'not_found manifest', 'unavailable manifest'],
+    failures: manifestFailures,
   },
   'manifest.put': {
     summary: 'Stores a manifest under a tag or a digest.',
@@ -288,7 +299,13 @@ export const operationDescriptions: Readonly<
     summary: 'Tags in byte order.',
     parameters: [pageSize, pageAfter],
     successes: { 200: { description: 'A page.', headers: pageHeaders, content: json('Tags') } },
-    failures: ['invalid repository', 'invalid request', 'not_found repository', 'unavailable repository'],
+    failures: [
+      'invalid repository',
+      'invalid request',
+      'not_found repository',
+      'unavailable repository',
+      ...loopFailures,
+    ],
   },
   referrers: {
     summary: 'Manifests whose subject is this digest, newest first.',
@@ -300,6 +317,12 @@ export const operationDescriptions: Readonly<
         content: { type: mediaTypes.ociIndex, schema: 'Referrers' },
       },
     },
-    failures: ['invalid repository', 'invalid digest', 'invalid request', 'unavailable repository'],
+    failures: [
+      'invalid repository',
+      'invalid digest',
+      'invalid request',
+      'unavailable repository',
+      ...loopFailures,
+    ],
   },
 }

@@ -43,11 +43,16 @@ export function decideTags(
   const shown = decideBy(tags, policies, times, fits)
   return active.map((verdict, index) => {
     const other = shown[index]
-    return verdict.outcome === 'kept' && other?.outcome === 'goes'
-      ? { ...other, outcome: 'wouldGo', notPulledSince: undefined }
-      : verdict
+    if (verdict.outcome !== 'kept' || other === undefined) return verdict
+    if (other.outcome === 'goes') return { ...other, outcome: 'wouldGo', notPulledSince: undefined }
+    // A policy that only shows what it would do shows what it would keep, too.
+    return unruled.has(verdict.reason) ? other : verdict
   })
 }
+
+const noPolicy = 'no policy covers the repository'
+const noRule = 'no rule is about it'
+const unruled: ReadonlySet<string> = new Set([noPolicy, noRule])
 
 function decideBy(
   tags: readonly TagFacts[],
@@ -67,7 +72,7 @@ function decideBy(
       notPulledSince: undefined,
     })
     if (facts.isImmutable) return kept('it may not be changed')
-    if (policies.length === 0) return kept('no policy covers the repository')
+    if (policies.length === 0) return kept(noPolicy)
     if (facts.isOwnerPresent !== null) return ofOwned(facts, policies, times, kept)
     return byRules(facts, rules, { times, fits }, kept)
   })
@@ -140,7 +145,7 @@ function byRules(
     return kept(
       fitting.some(({ policy, rules }) => rules.length > 0 || policy.otherwise === 'drop')
         ? 'it is younger than the delay of the policy'
-        : 'no rule is about it',
+        : noRule,
     )
   const reason =
     letting.rules.length === 0

@@ -23,7 +23,7 @@ const dropsAtOnce = 50
 /** Drops what was decided on, one after another, with rests between them, until its time is over or it has to stop. */
 export class Dropper {
   readonly #parts: DropperParts
-  readonly #endMs: number
+  #endMs: number
   readonly #options: Abortable
   #drops: Drop[] = []
   #isPaused = false
@@ -42,6 +42,11 @@ export class Dropper {
   /** Whether it has to stop: the rest is left for later. */
   get isOver(): boolean {
     return this.#isPaused || performance.now() >= this.#endMs
+  }
+
+  /** Gives it so long from now, at least: as long as it took to decide, so that more is done than decided again. */
+  extend(ms: number): void {
+    this.#endMs = Math.max(this.#endMs, performance.now() + ms)
   }
 
   /** Answers whether it was dropped; not when it has changed since it was decided on. */
@@ -85,9 +90,9 @@ export class Dropper {
   /** Tells the audit log what it was not told yet. Call it in the end, whatever the end is. */
   async tell(options: Abortable = this.#options): Promise<void> {
     if (this.#drops.length === 0) return
-    const drops = this.#drops
+    await this.#parts.audit(this.#drops.map(auditEntryOf), options)
+    // Only now: what could not be told is told in the end.
     this.#drops = []
-    await this.#parts.audit(drops.map(auditEntryOf), options)
   }
 
   async #drop(drop: Omit<Drop, 'at'>, attempt: () => Promise<boolean>): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { Logger } from '../../log.ts'
-import { isDomainError } from '../../errors.ts'
+import { errnoOf, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import { type EventRecords, isContentEvent } from '../../storage/metadata/event-records.ts'
 import type { RetentionRecords } from '../../storage/metadata/retention-records.ts'
@@ -77,7 +77,8 @@ async function noteLabel(
     const expiresAt = new Date(pushedAt.getTime() + ms)
     return await records.noteTagExpiry({ repository, tag, digest, setAt: pushedAt, expiresAt }, options)
   } catch (error) {
-    if (!isDomainError(error) || passing.has(error.code)) throw error
+    // A bad block of a disk does not pass: it is one image's trouble, and others must not wait for it.
+    if (!isDomainError(error) || (passing.has(error.code) && errnoOf(error.cause) !== 'EIO')) throw error
     log.warn({ repository, tag, reason: error.message }, 'the labels of an image could not be read')
     return false
   }

@@ -1,6 +1,6 @@
 import { type RetentionPolicy, retentionPolicySchema } from '../../retention-policy.ts'
 import type { Abortable } from '../../storage/abortable.ts'
-import { tenantOf } from '../../storage/accounts/names.ts'
+import { type TenantName, tenantOf } from '../../storage/accounts/names.ts'
 import type { RetentionRecords } from '../../storage/metadata/retention-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import { type ReadyPolicy, readyPolicy } from './ready-policy.ts'
@@ -23,11 +23,12 @@ export interface PolicySource {
   readonly isExempt: (repository: RepositoryName) => boolean
 }
 
+/** @param of whose repositories are asked about; of all tenants unless given. */
 export async function readPolicies(
   { records, configured, isExempt }: PolicySource,
-  options: Abortable,
+  { tenant: of, ...options }: Abortable & { readonly tenant?: TenantName | undefined },
 ): Promise<Policies> {
-  const stored = await records.listRetentionPolicies(undefined, options)
+  const stored = await records.listRetentionPolicies(of, options)
   const byTenant = Map.groupBy(
     stored.map(({ tenant, id, rules }) => {
       const policy = parseStored(rules)

@@ -5,6 +5,7 @@ import type { CollectRecords } from '../../storage/metadata/collect-records.ts'
 import type { RetentionRecords, RetentionState } from '../../storage/metadata/retention-records.ts'
 import type { SettingRecords } from '../../storage/metadata/setting-records.ts'
 import { type CollectWindow, isInWindow } from '../collect/window.ts'
+import { isFarAhead } from '../is-passed.ts'
 import { Dropper, type DropperParts } from './dropper.ts'
 import { expireTags } from './expire-tags.ts'
 import { followLabels, type LabelFollowerParts } from './follow-labels.ts'
@@ -111,8 +112,12 @@ export class RetentionTicker {
     const dropper = new Dropper({ records, audit, now: this.#now }, endMs, options)
     try {
       const { expired, hasMore: hasExpired } = await expireTags(records, dropper, this.#now, options)
-      const { labelled, hasMore: hasLabels } = await this.#followLabels(endMs, options)
+      const labels = await this.#followLabels(endMs, options).catch((error: unknown) => ({ error }))
+      options.signal?.throwIfAborted()
       const { hasMore: hasRun, ...counts } = await this.#run(runs, dropper, options)
+      // One object that cannot be read now keeps labels waiting, but no policy.
+      if ('error' in labels) throw labels.error
+      const { labelled, hasMore: hasLabels } = labels
       const outcome = dropper.isPaused ? 'paused' : hasExpired || hasLabels || hasRun ? 'more' : 'done'
       return { outcome, expired, labelled, ...counts }
     } finally {
@@ -154,7 +159,8 @@ export class RetentionTicker {
   #isDue({ beganAt }: RetentionState): boolean {
     const { schedule } = this.#parts.settings
     if (schedule === undefined) return false
-    const next = nextRun(schedule, beganAt ?? this.#knownSince)
+    const isKnown = beganAt !== null && !isFarAhead(beganAt, this.#now())
+    const next = nextRun(schedule, isKnown ? beganAt : this.#knownSince)
     return next !== null && next.getTime() <= this.#now()
   }
 }

@@ -2,6 +2,7 @@ import type { Abortable } from '../../storage/abortable.ts'
 import type { RepositoryRecords } from '../../storage/metadata/repository-records.ts'
 import type { RetentionRecords, RetentionTotals } from '../../storage/metadata/retention-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
+import { rest } from '../rest.ts'
 import type { DecisionTimes } from './decide-tags.ts'
 import type { Dropper } from './dropper.ts'
 import { planTags, planUntagged, type PlanRecords } from './plan.ts'
@@ -23,7 +24,8 @@ const repositoriesAtOnce = 200
 
 /**
  * Goes on with a run after a repository, until the dropper has to stop. A repository in the middle of which it stops is
- * decided on anew the next time.
+ * decided on anew the next time. However short the time is, one repository is decided on, and something of it dropped:
+ * otherwise one that takes longer to decide on than there is time would keep the run from ever going on.
  */
 export async function runRetention(
   { records, source }: RunParts,
@@ -38,6 +40,7 @@ export async function runRetention(
   }
   const policies = await readPolicies({ records, ...source }, options)
   let place = first
+  let isBegun = false
   while (!policies.isEmpty) {
     const names = await records.listRepositories(
       { limit: repositoriesAtOnce, after: place ?? undefined },
@@ -46,6 +49,11 @@ export async function runRetention(
     for (const repository of names) {
       const covering = policies.covering(repository)
       if (covering.length > 0) {
+        if (dropper.isPaused || (isBegun && dropper.isOver)) {
+          await save(place, noCounts())
+          return { ...total, hasMore: true }
+        }
+        isBegun = true
         const { isDone, ...done } = await runIn(records, dropper, { repository, covering, times }, options)
         await save(isDone ? repository : place, done)
         if (!isDone) return { ...total, hasMore: true }
@@ -72,16 +80,22 @@ async function runIn(
   options: Abortable,
 ): Promise<Counts & { readonly isDone: boolean }> {
   const done = noCounts()
+  const hasToStop = (): boolean =>
+    dropper.isPaused || (dropper.isOver && done.tags + done.manifests + done.skipped > 0)
+  const beganAt = performance.now()
   // Of a repository with too many tags only what has none goes.
-  for (const verdict of (await planTags(records, repository, covering, times, options)) ?? []) {
+  const verdicts = (await planTags(records, repository, covering, times, options)) ?? []
+  dropper.extend(performance.now() - beganAt)
+  await rest(beganAt, options)
+  for (const verdict of verdicts) {
     if (verdict.outcome !== 'goes') continue
-    if (dropper.isOver) return { ...done, isDone: false }
+    if (hasToStop()) return { ...done, isDone: false }
     if (await dropper.dropTag(repository, verdict)) done.tags += 1
     else done.skipped += 1
   }
   for await (const verdict of planUntagged(records, repository, covering, times, options)) {
     if (verdict.outcome !== 'goes') continue
-    if (dropper.isOver) return { ...done, isDone: false }
+    if (hasToStop()) return { ...done, isDone: false }
     if (await dropper.dropUntagged(repository, verdict)) done.manifests += 1
     else done.skipped += 1
   }

@@ -1,5 +1,6 @@
 import { dayMs } from '../../storage/durations.ts'
 import type { ScrubPass, ScrubState } from '../../storage/metadata/scrub-records.ts'
+import { isPassed } from '../is-passed.ts'
 
 /** A store that lacks so much may be whole again tomorrow. */
 const stoppedMs = dayMs
@@ -15,8 +16,8 @@ export function scrubDue(
 ): 'begin' | 'go on' | 'wait' | 'stopped' {
   if (place !== null && pass.stoppedAt === null) return 'go on'
   if (pass.stoppedAt !== null && place !== null)
-    return now - pass.stoppedAt.getTime() >= stoppedMs ? 'begin' : 'stopped'
-  return beganAt === null || now - beganAt.getTime() >= everyMs ? 'begin' : 'wait'
+    return isPassed(stoppedMs, pass.stoppedAt, now) ? 'begin' : 'stopped'
+  return beganAt === null || isPassed(everyMs, beganAt, now) ? 'begin' : 'wait'
 }
 
 /** How many blobs a pass may find missing before it stops. */

@@ -4,7 +4,7 @@ import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
 import { DomainError, errnoOf } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { TableRows } from '../metadata/backup/snapshot.ts'
-import { BackupTextReader, type BackupSummary, broken, maxLineLength, RowBatcher } from './backup-text.ts'
+import { type BackupSummary, BackupTextReader, broken, maxLineLength, RowBatcher } from './backup-text.ts'
 import { isSealed, magicBytes, seal, unseal } from './encryption.ts'
 
 /** Zstandard's own default; a higher one costs much time for little. */
@@ -59,7 +59,7 @@ export async function readBackup(
         for await (const line of linesOf(limited(text, counted))) {
           const found = reader.line(line)
           if (found === undefined) continue
-          const full = batcher.add(found.table, found.row)
+          const full = batcher.add(found.table, found.row, line.length)
           if (full !== undefined) await use(full)
         }
         const rest = batcher.take()

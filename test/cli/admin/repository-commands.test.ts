@@ -76,6 +76,8 @@ describe('varve repository, for a registry elsewhere', () => {
     assert.match((await varve('access', 'show', 'site/lib')).stdout, /private, by its own setting/)
     const taken = await varve('repository', 'rename', 'site/lib', 'acme/app')
     assert.deepEqual([taken.code, /already/.test(taken.stderr)], [5, true])
+    const same = await varve('repository', 'rename', 'acme/app', 'acme/app')
+    assert.deepEqual([same.code, /has this name already/.test(same.stderr)], [5, true])
     const copy = await varve('repository', 'rename', 'acme/app', 'docker.io/app')
     assert.deepEqual([copy.code, /copies of an upstream/.test(copy.stderr)], [4, true])
     const both = await varve('repository', 'rename', 'site/lib', 'acme/x', '--public', '--private')
@@ -96,7 +98,7 @@ describe('varve repository, for a registry elsewhere', () => {
   it('purges a deleted one, and its tenant with what is left', async () => {
     const refused = await varve('tenant', 'rm', 'site')
     assert.deepEqual(
-      [refused.code, /still kept, site\/lib for one, until \d{4}-/.test(refused.stderr)],
+      [refused.code, /still kept, site\/lib for one, until \d{4}-.* --purge/.test(refused.stderr)],
       [5, true],
     )
     assert.equal((await varve('tenant', 'rm', 'site', '--purge')).stdout, 'deleted tenant site\n')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { BackupRuns } from '../../../src/registry/backup/backup-runs.ts'
+import { BackupRuns, type BackupRunsParts } from '../../../src/registry/backup/backup-runs.ts'
 import { LongRun } from '../../../src/registry/backup/long-run.ts'
 import { BackupStore } from '../../../src/storage/backups/backup-store.ts'
 import type { MetadataSnapshot } from '../../../src/storage/metadata/backup/snapshot.ts'
@@ -31,10 +31,11 @@ describe('Backups that are made regularly', () => {
     const backups = new BackupStore({ objects, version: '1', now: () => now })
     const runs = (
       holder: string,
-      more: { openSnapshot?: () => Promise<MetadataSnapshot>; keep?: number } = {},
+      more: Partial<Pick<BackupRunsParts, 'openSnapshot' | 'leaseMs' | 'records'>> & { keep?: number } = {},
     ) =>
       new BackupRuns({
-        records: metadata,
+        records: more.records ?? metadata,
+        leaseMs: more.leaseMs,
         backups,
         openSnapshot: more.openSnapshot ?? (options => openSqliteSnapshot(path, options)),
         holder,
@@ -61,6 +62,19 @@ describe('Backups that are made regularly', () => {
       (await backups.list()).map(({ id }) => id),
       made.slice(0, 3),
     )
+  })
+
+  it('go on when one was made by a clock that was wrong, and once only in their time', async () => {
+    const { backups, runs } = setUp()
+    const right = now
+    now += 10 * 365 * 24 * hourMs
+    await runs('one').run()
+    now = right
+    assert.equal((await runs('one').tick()).outcome, 'made')
+    assert.equal((await runs('one').tick()).outcome, 'not due')
+    now += 24 * hourMs
+    assert.equal((await runs('one').tick()).outcome, 'made')
+    assert.equal((await backups.list()).length, 3)
   })
 
   it('of another registry in the same bucket are neither counted nor deleted', async () => {
@@ -93,6 +107,42 @@ describe('Backups that are made regularly', () => {
     await failsWith('busy', /Another process/, runs('two').run())
     now += 2000
     await runs('two').run()
+  })
+
+  it('end when another process has taken the lease, and say so', async () => {
+    const { backups, runs } = setUp()
+    let leases = 0
+    const records: BackupRunsParts['records'] = {
+      agreeOn: (...args) => metadata.agreeOn(...args),
+      isBackupLeased: options => metadata.isBackupLeased(options),
+      releaseBackup: (...args) => metadata.releaseBackup(...args),
+      leaseBackup: async () => ++leases === 1,
+    }
+    const openSnapshot = ({ signal }: { signal?: AbortSignal | undefined }): Promise<MetadataSnapshot> =>
+      new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
+      })
+    await failsWith(
+      'busy',
+      /Another process has taken the backup over/,
+      runs('one', { records, leaseMs: 40, openSnapshot }).run(),
+    )
+    assert.deepEqual(await backups.list(), [])
+  })
+
+  it('are not made again by who had to wait for the lease', async () => {
+    const { backups, runs } = setUp()
+    const records: BackupRunsParts['records'] = {
+      agreeOn: (...args) => metadata.agreeOn(...args),
+      isBackupLeased: options => metadata.isBackupLeased(options),
+      releaseBackup: (...args) => metadata.releaseBackup(...args),
+      leaseBackup: async (...args) => {
+        await runs('two').run()
+        return await metadata.leaseBackup(...args)
+      },
+    }
+    const { outcome, newest } = await runs('one', { records }).tick()
+    assert.deepEqual([outcome, (await backups.list()).map(({ id }) => id)], ['not due', [newest?.id]])
   })
 
   it('that fail leave the older ones where they are', async () => {

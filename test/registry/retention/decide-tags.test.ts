@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { decideTags } from '../../../src/registry/retention/decide-tags.ts'
-import { namePattern } from '../../../src/storage/name-pattern.ts'
 import type { TagFacts } from '../../../src/storage/metadata/retention-records.ts'
+import { namePattern } from '../../../src/storage/name-pattern.ts'
 import { dayMs, longKnown, policyFrom, tagFacts } from '../../support/tag-facts.ts'
 
 function going(tags: readonly TagFacts[], ...policies: object[]): string[] {
@@ -123,6 +123,22 @@ describe('What becomes of tags', () => {
     ]
     const outcomes = decideTags(four, policies, longKnown).map(({ outcome }) => outcome)
     assert.deepEqual(outcomes, ['kept', 'kept', 'wouldGo', 'goes'])
+  })
+
+  it('says what a policy would keep that only shows what it would do', () => {
+    const reasons = decideTags(
+      [tagFacts('a', 3, 3), tagFacts('b', 3, 3), tagFacts('x', 3, 3)],
+      [
+        policyFrom({ rules: [{ tags: ['a'], keepNewest: 1 }] }),
+        policyFrom({ rules: [{ tags: ['a', 'b'], keepAlways: true }], dryRun: true }),
+      ],
+      longKnown,
+    ).map(({ outcome, reason }) => `${outcome}: ${reason}`)
+    assert.deepEqual(reasons, [
+      'kept: one of the newest 1 by push: rule 1 of policy p',
+      'kept: rule 1 of policy p keeps it always',
+      'kept: no rule is about it',
+    ])
   })
 
   it('says why', () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { readPolicies } from '../../../src/registry/retention/policies.ts'
+import { readyPolicy } from '../../../src/registry/retention/ready-policy.ts'
 import {
   configuredRetentionPolicySchema,
   durationMs,
   retentionPolicySchema,
 } from '../../../src/retention-policy.ts'
-import { readPolicies } from '../../../src/registry/retention/policies.ts'
-import { readyPolicy } from '../../../src/registry/retention/ready-policy.ts'
 import { parseTenantName } from '../../../src/storage/accounts/names.ts'
 import { parseRepositoryName } from '../../../src/storage/reference.ts'
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { buffer } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import { decideTags } from '../../../src/registry/retention/decide-tags.ts'
 import { planTags } from '../../../src/registry/retention/plan.ts'
+import { parseDigest } from '../../../src/storage/digest.ts'
 import { defaultKeepTimes } from '../../../src/storage/metadata/keep-times.ts'
 import { parseReference, parseRepositoryName, parseTag } from '../../../src/storage/reference.ts'
 import { freshRepository } from '../../support/records.ts'
@@ -12,6 +14,9 @@ import { dayMs, policyFrom } from '../../support/tag-facts.ts'
 const { graceMs, undeleteMs, objectDelayMs } = defaultKeepTimes
 const waitMs = Math.max(graceMs, undeleteMs)
 const hourMs = 3_600_000
+
+/** No time at all. */
+const short = { tickMs: 0, readsLabels: false }
 
 describe('A run of the retention', () => {
   let world: RetentionWorld
@@ -157,6 +162,52 @@ describe('A run of the retention', () => {
     assert.deepEqual([total, totals.tags], [15, 15])
     assert.ok(totals.repositories >= 3 && endedAt !== null)
     for (const repository of repositories) assert.deepEqual(await world.tagsOf(repository), [])
+  })
+
+  it('gets on though deciding on one repository takes longer than there is time', async () => {
+    const repository = parseRepositoryName('slow/app')
+    for (let n = 0; n < 5; n++) await world.push(repository, [`v${n}`], { layer: `${n}` })
+    const policies = [{ repositories: ['slow/*'], rules: [{ tags: ['v*'], dropAlways: true }] }]
+    let tick = await world.ticker(policies, short).tick({ runs: true })
+    for (let round = 0; tick.outcome === 'more' && round < 20; round++)
+      tick = await world.ticker(policies, short).tick()
+    assert.equal(tick.outcome, 'done')
+    assert.deepEqual(await world.tagsOf(repository), [])
+  })
+
+  it('ends its tick in time though nothing goes, and is paused in between', async () => {
+    for (const name of ['a', 'b', 'c']) await world.push(parseRepositoryName(`calm/${name}`), ['v1'])
+    const policies = [{ repositories: ['calm/*'], rules: [{ keepAlways: true }] }]
+    const ticks = [await world.ticker(policies, short).tick({ runs: true })]
+    await world.metadata.pauseCollection('somebody')
+    ticks.push(await world.ticker(policies, short).tick())
+    await world.metadata.resumeCollection()
+    while (ticks.at(-1)?.outcome !== 'done') ticks.push(await world.ticker(policies, short).tick())
+    assert.deepEqual(
+      ticks.map(({ outcome, repositories }) => [outcome, repositories]),
+      [
+        ['more', 1],
+        ['paused', 0],
+        ['more', 1],
+        ['done', 1],
+      ],
+    )
+  })
+
+  it('applies policies though the labels of an image cannot be read now', async () => {
+    const repository = freshRepository()
+    await world.run([])
+    const digest = await world.push(repository, ['v1'], { labels: { 'varve.expires-after': '1h' } })
+    const { bytes } = await world.metadata.getManifest(repository, { kind: 'digest', digest })
+    const config: unknown = JSON.parse(Buffer.from(bytes).toString()).config.digest
+    const { objectKey } = await world.metadata.findBlob(repository, parseDigest(String(config)))
+    const object = await buffer((await world.objects.get(objectKey)).stream)
+    await world.objects.delete([objectKey])
+    const policies = [{ repositories: [repository], rules: [{ dropAlways: true }] }]
+    await rejectsWith('unavailable', world.ticker(policies).tick({ runs: true }))
+    assert.deepEqual(await world.tagsOf(repository), [])
+    await world.objects.put(objectKey, object)
+    assert.equal((await world.run(policies)).labelled, 0)
   })
 
   it('begins by its schedule, once for several times that were missed, and in its window', async () => {

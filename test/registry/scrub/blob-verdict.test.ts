@@ -76,6 +76,13 @@ describe('What is due', () => {
       assert.equal(scrubDue(state, 30 * day, day), expected)
     })
 
+  it('a clock that was far ahead keeps nobody waiting', () => {
+    const pass = { known: 0, blobs: 0, missing: 0, takesAll: false, number: 1, stoppedAt: null }
+    const state = (at: number) => ({ beganAt: new Date(at), place: null, pass })
+    assert.equal(scrubDue(state(400 * day), 30 * day, day), 'begin')
+    assert.equal(scrubDue(state(day + 60_000), 30 * day, day), 'wait')
+  })
+
   it('twenty may be missing, or a part of all, or all', () => {
     assert.equal(missingLimit({ known: 0, takesAll: false }, 1), 20)
     assert.equal(missingLimit({ known: 100_000, takesAll: false }, 1), 1000)

@@ -238,6 +238,22 @@ describe('A backup in a store', () => {
     await failsWith('invalid', /far larger than any/, bomb.backups.read(bomb.fitting, ignore))
   })
 
+  it('is never in memory with more of its rows than a few megabytes, however long they are', async () => {
+    // Of which little can be compressed.
+    const long = randomBytes(1.5 * 1024 * 1024).toString('hex')
+    const rows: Row[] = Array.from({ length: 8 }, (_, index) => [`${long}${index}`])
+    const shaped: SnapshotShape = {
+      ...shape,
+      tables: [{ name: 'things', columns: [{ name: 'name', type: 'text' }] }],
+    }
+    const { backups } = storeOf()
+    const record = await backups.write(snapshotOf(rows, shaped), 'here')
+    const batches: number[] = []
+    await backups.read(record, async found => void batches.push(found.rows.length))
+    assert.deepEqual(new Set(batches), new Set([2]))
+    assert.equal(batches.length, 4)
+  })
+
   it('of a newer Varve, or of a schema that is none, changes nothing', async () => {
     await using directory = await temporaryDirectory()
     const { backups } = storeOf()

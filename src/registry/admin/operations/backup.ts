@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { parseBackupId } from '../../../storage/objects/keys.ts'
-import { backupListView, backupRunView, backupView } from '../backup-views.ts'
+import { backupListView, backupRunView } from '../backup-views.ts'
 import { adminEndpoint } from '../operation.ts'
 
 const none = z.strictObject({})
@@ -30,10 +30,11 @@ export const backupOperations = {
   'backup.verify': adminEndpoint({
     method: 'POST',
     path: '/api/v1/backups/:backup/verifications',
-    summary: 'Reads all of a backup and compares it with what was written.',
+    summary:
+      'Reads all of a backup and compares it with what was written; asked again while the outcome is `running`, until that has ended.',
     resource: 'backup',
     input: z.strictObject({ backup: id }),
-    output: backupView,
+    output: backupRunView,
     status: 201,
     failures: ['invalid backup'],
   }),

@@ -1,4 +1,5 @@
-import { backupListView, backupRunView, backupView } from '../backup-views.ts'
+import type { BackupRecord } from '../../../storage/backups/backup-record.ts'
+import { backupListView, type BackupRunView, backupRunView } from '../backup-views.ts'
 import type { backupOperations } from '../operations/backup.ts'
 import { viewOf } from '../views.ts'
 import type { AdminParts, Implementations } from './parts.ts'
@@ -14,14 +15,14 @@ export function createBackupAdministration({
       const backups = await backup.list({ signal })
       return viewOf(backupListView, { everyHours: backup.everyHours, isUnderWay, backups })
     },
-    'backup.run': async (_input, { signal }) => {
-      const made = await backup.run({ signal })
-      return viewOf(backupRunView, {
-        outcome: made === undefined ? 'running' : 'done',
-        backup: made ?? null,
-      })
-    },
-    'backup.verify': async ({ backup: id }, { signal }) =>
-      viewOf(backupView, await backup.verify(id, { signal })),
+    'backup.run': async (_input, { signal }) => runOf(await backup.run({ signal })),
+    'backup.verify': async ({ backup: id }, { signal }) => runOf(await backup.verify(id, { signal })),
   }
+}
+
+function runOf(found: BackupRecord | undefined): BackupRunView {
+  return viewOf(backupRunView, {
+    outcome: found === undefined ? 'running' : 'done',
+    backup: found ?? null,
+  })
 }

@@ -109,6 +109,8 @@ export interface AdminParts {
     readonly jobs: Pick<MirrorJobs, 'list' | 'get' | 'put' | 'remove'>
     readonly wish: WishMirrorRun
   }
+  /** `registry.readOnly`. */
+  readonly isReadOnly: boolean
   /** Below these (`docker.io`) are copies of upstreams, and nothing else. */
   readonly upstreamPrefixes: readonly string[]
   readonly retention: {
@@ -126,7 +128,8 @@ export interface AdminParts {
     list(options: Abortable): Promise<readonly BackupRecord[]>
     /** Undefined when it takes longer than anybody should wait; then it goes on. @throws DomainError `busy`. */
     run(options: Abortable): Promise<BackupRecord | undefined>
-    verify(id: BackupId, options: Abortable): Promise<BackupRecord>
+    /** As {@link run}; who asks again waits for the same, and is told how it has ended. */
+    verify(id: BackupId, options: Abortable): Promise<BackupRecord | undefined>
   }
   readonly collect: {
     /** `collect.enabled`. */
