@@ -330,6 +330,37 @@ export function historyContract(name: string, open: (now: () => number) => Promi
       assert.equal(await metadata.forgetDeletedManifests(10), 0)
     })
 
+    it('whatever order they are deleted in, all that an index holds goes no earlier than it, however deep', async () => {
+      const repository = freshRepository()
+      const { manifest } = await pushImage(repository, 'deep')
+      const inner = indexOf([manifest.digest], 'all')
+      const outer = indexOf([inner.digest], 'all')
+      for (const each of [inner, outer]) await metadata.putManifest(repository, each)
+      for (const { digest } of [manifest, inner, outer]) {
+        clock.time += 1000
+        await metadata.deleteManifest(repository, digest)
+      }
+      const last = clock.time + undeleteMs
+      assert.deepEqual(
+        (await deletedIn(repository)).map(({ goesAt }) => goesAt.getTime()),
+        [last, last, last],
+      )
+    })
+
+    it('a referrer that comes back before its subject goes with it', async () => {
+      const repository = freshRepository()
+      const { digest: config } = await commitText(metadata, repository, `c ${repository}`, clock.time)
+      const subject = looseManifest(`gone subject ${repository}`, 'latest')
+      const referrer = imageManifest({ config, subject: subject.digest })
+      for (const each of [subject, referrer]) await metadata.putManifest(repository, each)
+      for (const { digest } of [referrer, subject]) await metadata.deleteManifest(repository, digest)
+      await metadata.restoreManifest(repository, referrer.digest)
+      const keepsUntagged: ManifestPolicy = { untaggedMs: undefined, referrers: 'delete' }
+      for (let time = 0; time < 4; time++) await pass(undeleteMs, keepsUntagged)
+      assert.equal(await hasManifest(repository, referrer), false)
+      await assertCounted(repository)
+    })
+
     it('a push of the same ends it, and counts once', async () => {
       const repository = freshRepository()
       const { manifest } = await pushImage(repository, 'again', 'latest')
