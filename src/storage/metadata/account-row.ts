@@ -1,7 +1,8 @@
 import { DomainError } from '../../errors.ts'
 import { type AccountName, accountKindOf, parseTenantName, type TenantName } from '../accounts/names.ts'
 import type { Account, AccountChange, AccountWithPassword, NewAccount } from './account-records.ts'
-import type { AccountRow, Flag } from './schema.ts'
+import type { AccountRow } from './rows/accounts.ts'
+import type { Flag } from './rows/flag.ts'
 import { assertStorable } from './storable-text.ts'
 
 /** @throws DomainError `invalid`. */

@@ -1,6 +1,6 @@
 import type { Insertable, Selectable } from 'kysely'
 import type { AuditEntry, NewAuditEntry } from './audit-records.ts'
-import type { AuditRow } from './schema.ts'
+import type { AuditRow } from './rows/accounts.ts'
 
 export function toAuditEntry(row: Selectable<AuditRow>): AuditEntry {
   return {

@@ -6,7 +6,8 @@ import { holdBuriedLinks } from './buried-links.ts'
 import { copyReferences } from './deleted-references.ts'
 import { firstLookAt, type KeepTimes } from './keep-times.ts'
 import type { ManifestInfo } from './manifest-records.ts'
-import type { Schema, TagRow } from './schema.ts'
+import type { TagRow } from './rows/content.ts'
+import type { Schema } from './schema.ts'
 import { recordTagChanges } from './tag-history.ts'
 
 export interface Burial {

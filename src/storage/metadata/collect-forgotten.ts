@@ -1,7 +1,8 @@
 import { sql, type Transaction } from 'kysely'
 import { dayMs } from '../durations.ts'
 import type { LinkWriter } from './link-writer.ts'
-import type { CollectStateRow, Schema } from './schema.ts'
+import type { CollectStateRow } from './rows/life-cycle.ts'
+import type { Schema } from './schema.ts'
 
 type Place = Pick<CollectStateRow, 'forgotten_among' | 'forgotten_repository' | 'forgotten_digest'>
 

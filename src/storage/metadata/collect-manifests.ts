@@ -10,7 +10,9 @@ import { deletionEvents } from './manifest-events.ts'
 import { type ManifestFacts, fateOf, waitOfDropped, waitOfUntagged } from './manifest-fate.ts'
 import type { Releases } from './releases.ts'
 import { lockRepositoryRow } from './repository-rows.ts'
-import type { Flag, ManifestRow, Schema } from './schema.ts'
+import type { ManifestRow } from './rows/content.ts'
+import type { Flag } from './rows/flag.ts'
+import type { Schema } from './schema.ts'
 import type { UsageWriter } from './usage-writer.ts'
 
 export interface ManifestReviewParts {

@@ -1,6 +1,8 @@
 import { type RawBuilder, sql, type Transaction } from 'kysely'
 import type { RepositoryName } from '../reference.ts'
-import type { DeletedManifestRow, ManifestRow, Schema } from './schema.ts'
+import type { ManifestRow } from './rows/content.ts'
+import type { DeletedManifestRow } from './rows/life-cycle.ts'
+import type { Schema } from './schema.ts'
 
 /** All columns but the repository's. */
 type Columns<Row extends { readonly repository: RepositoryName }> = Readonly<

@@ -3,7 +3,7 @@ import { parseTenantName } from '../accounts/names.ts'
 import { actions, roles } from '../accounts/roles.ts'
 import type { Credential, CredentialScope, NewCredential, StoredCredential } from './account-records.ts'
 import { dateOf } from './account-row.ts'
-import type { CredentialRow } from './schema.ts'
+import type { CredentialRow } from './rows/accounts.ts'
 import { assertStorable } from './storable-text.ts'
 
 /** @throws DomainError `invalid`. */

@@ -17,7 +17,8 @@ import { newRow, toCredential, toStoredCredential } from './credential-row.ts'
 import { noteUses } from './credential-uses.ts'
 import type { Database } from './database.ts'
 import type { PreparedQuery } from './prepared.ts'
-import type { CredentialRow, Schema } from './schema.ts'
+import type { CredentialRow } from './rows/accounts.ts'
+import type { Schema } from './schema.ts'
 import { isStorable } from './storable-text.ts'
 
 /** Old credentials that one transaction forgets, so that others need not wait long. */

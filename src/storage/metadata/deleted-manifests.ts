@@ -4,7 +4,8 @@ import type { RepositoryName, Tag } from '../reference.ts'
 import { batches } from './batches.ts'
 import { lostBelow } from './coming-back.ts'
 import type { DeletedManifest, DeletedPage } from './history-records.ts'
-import type { DeletedManifestRow, Schema } from './schema.ts'
+import type { DeletedManifestRow } from './rows/life-cycle.ts'
+import type { Schema } from './schema.ts'
 
 type Row = Pick<
   DeletedManifestRow,

@@ -8,7 +8,7 @@ import type {
   EventEndpointRecords,
 } from './event-records.ts'
 import { lockSequence, sequencePending } from './event-sequence.ts'
-import type { EventEndpointRow } from './schema.ts'
+import type { EventEndpointRow } from './rows/events.ts'
 
 export class KyselyEventEndpoints implements EventEndpointRecords {
   readonly #database: Database

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import type { Requester } from '../requester.ts'
 import type { ContentAction, NewEvent, RegistryEvent } from './event-records.ts'
 import { runDetailOf, runFactsIn } from './run-event-row.ts'
-import type { EventRow } from './schema.ts'
+import type { EventRow } from './rows/events.ts'
 
 export function toEvent(row: Selectable<EventRow> & { readonly position: number }): RegistryEvent {
   const numbered = { position: row.position, id: row.id, at: new Date(row.at) }

@@ -5,7 +5,8 @@ import type { Database } from './database.ts'
 import type { NewEvent } from './event-records.ts'
 import { columnsOf } from './event-row.ts'
 import type { Placeholders, PreparedQuery } from './prepared.ts'
-import type { EventRow, Schema } from './schema.ts'
+import type { EventRow } from './rows/events.ts'
+import type { Schema } from './schema.ts'
 
 /** Lists of so many events or fewer are common, and their statement is kept; as is that of a full batch, which takes long to build. */
 const maxKept = 8

@@ -5,7 +5,8 @@ import type { EventBounds, EventPage, EventRecords, NewEvent, RegistryEvent } fr
 import { toEvent } from './event-row.ts'
 import { sequencePending } from './event-sequence.ts'
 import type { EventWriter } from './event-writer.ts'
-import type { EventRow, Schema } from './schema.ts'
+import type { EventRow } from './rows/events.ts'
+import type { Schema } from './schema.ts'
 
 export class KyselyEvents implements EventRecords {
   readonly #database: Database

@@ -1,7 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import type { RepositoryName } from '../reference.ts'
 import { isSeen } from './repository-rows.ts'
-import type { PulledManifestRow, Schema } from './schema.ts'
+import type { PulledManifestRow } from './rows/mirror.ts'
+import type { Schema } from './schema.ts'
 import { below } from './tenant-range.ts'
 
 /** As {@link UpstreamRecords.listEvictable}: a look at each manifest below the prefix, none of its bytes. */

@@ -9,7 +9,8 @@ import { deletedAmong } from './deleted-references.ts'
 import type { ManifestInfo, NewManifest } from './manifest-records.ts'
 import { insertEdges, insertManifests } from './manifest-rows.ts'
 import type { Releases } from './releases.ts'
-import type { DeletedManifestRow, Schema } from './schema.ts'
+import type { DeletedManifestRow } from './rows/life-cycle.ts'
+import type { Schema } from './schema.ts'
 
 export interface Exhumation {
   /** Milliseconds since 1970. */

@@ -6,7 +6,8 @@ import { addTotals } from './collect-totals.ts'
 import { firstLookAt, type KeepTimes } from './keep-times.ts'
 import type { LinkWriter } from './link-writer.ts'
 import { lockRepositoryRow } from './repository-rows.ts'
-import type { DeletedManifestRow, Schema } from './schema.ts'
+import type { DeletedManifestRow } from './rows/life-cycle.ts'
+import type { Schema } from './schema.ts'
 import type { UsageWriter } from './usage-writer.ts'
 
 export interface ForgetParts {

@@ -6,7 +6,8 @@ import { batches } from './batches.ts'
 import { addTotals } from './collect-totals.ts'
 import type { Database } from './database.ts'
 import type { GarbageRecords, GarbageSearch } from './garbage-records.ts'
-import type { BlobRow, Schema } from './schema.ts'
+import type { BlobRow } from './rows/content.ts'
+import type { Schema } from './schema.ts'
 
 /** Clocks of replicas that may delete the object are no further apart. */
 const clockDifferenceMs = 60_000

@@ -6,7 +6,7 @@ import type { TenantName } from '../accounts/names.ts'
 import { actions } from '../accounts/roles.ts'
 import type { Database } from './database.ts'
 import { keepTenant } from './keep-tenant.ts'
-import type { GrantRow } from './schema.ts'
+import type { GrantRow } from './rows/accounts.ts'
 import { assertStorable, isStorable } from './storable-text.ts'
 import { type Grant, type GrantRecords, maxGrants, type NewGrant, type TenantList } from './tenant-records.ts'
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Abortable } from '../abortable.ts'
 import type { Database } from './database.ts'
-import type { LeaseKind, LeaseRow } from './schema.ts'
+import type { LeaseKind, LeaseRow } from './rows/mirror.ts'
 
 export interface Lease {
   readonly holder: string

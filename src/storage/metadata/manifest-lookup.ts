@@ -4,7 +4,8 @@ import type { Reference, RepositoryName, Tag } from '../reference.ts'
 import type { Database } from './database.ts'
 import type { PreparedQuery } from './prepared.ts'
 import { isSeen } from './repository-rows.ts'
-import type { ManifestRow, Schema } from './schema.ts'
+import type { ManifestRow } from './rows/content.ts'
+import type { Schema } from './schema.ts'
 
 export type InfoRow = Pick<ManifestRow, 'digest' | 'media_type' | 'size' | 'review_at' | 'released_at'>
 

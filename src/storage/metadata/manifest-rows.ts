@@ -3,7 +3,8 @@ import type { Digest } from '../digest.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
 import { batches } from './batches.ts'
 import type { NewManifest } from './manifest-records.ts'
-import type { ManifestReferenceRow, ManifestRow, Schema } from './schema.ts'
+import type { ManifestReferenceRow, ManifestRow } from './rows/content.ts'
+import type { Schema } from './schema.ts'
 
 type ManifestTimes = Pick<ManifestRow, 'created_at' | 'review_at' | 'released_at'>
 

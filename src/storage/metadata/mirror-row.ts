@@ -6,7 +6,7 @@ import type {
   NewMirrorRun,
   NumberedMirrorResult,
 } from './mirror-records.ts'
-import type { MirrorResultRow, MirrorRunRow } from './schema.ts'
+import type { MirrorResultRow, MirrorRunRow } from './rows/mirror.ts'
 
 /** Characters of a text that may be another registry's words. */
 const maxText = 2000

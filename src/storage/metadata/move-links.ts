@@ -3,7 +3,8 @@ import { tenantOf } from '../accounts/names.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import { linkedIn, lockBlobs } from './link-writer.ts'
-import type { BlobRow, Schema } from './schema.ts'
+import type { BlobRow } from './rows/content.ts'
+import type { Schema } from './schema.ts'
 
 /** Rows that one statement has room for. */
 const linksAtOnce = 500

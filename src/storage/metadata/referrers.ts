@@ -4,7 +4,8 @@ import type { RepositoryName } from '../reference.ts'
 import { batches } from './batches.ts'
 import type { Referrer, ReferrerList, ReferrerPage, ReferrerPosition } from './manifest-records.ts'
 import { isSeen } from './repository-rows.ts'
-import type { ManifestRow, Schema } from './schema.ts'
+import type { ManifestRow } from './rows/content.ts'
+import type { Schema } from './schema.ts'
 import { isStorable } from './storable-text.ts'
 
 /** No page has more: descriptors are longer than that share of the 4 MiB that a page may have. */

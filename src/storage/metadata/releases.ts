@@ -4,7 +4,8 @@ import type { RepositoryName } from '../reference.ts'
 import { batches } from './batches.ts'
 import { firstLookAt, isPromised, type KeepTimes } from './keep-times.ts'
 import type { LinkWriter } from './link-writer.ts'
-import type { ManifestRow, Schema } from './schema.ts'
+import type { ManifestRow } from './rows/content.ts'
+import type { Schema } from './schema.ts'
 
 /**
  * Writes down, in the transactions that let go of something, that somebody has to look at it later. They hold the

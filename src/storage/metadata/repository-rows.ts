@@ -1,7 +1,8 @@
 import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
 import { DomainError } from '../../errors.ts'
 import type { RepositoryName } from '../reference.ts'
-import type { RepositoryRow, Schema } from './schema.ts'
+import type { RepositoryRow } from './rows/content.ts'
+import type { Schema } from './schema.ts'
 
 export type LockedRepository = Pick<
   Selectable<RepositoryRow>,

@@ -3,7 +3,8 @@ import { DomainError } from '../../errors.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
 import { lockRepository } from './repository-rows.ts'
 import type { ExpiredTag, LabelledExpiry } from './retention-records.ts'
-import type { Schema, TagExpiryRow } from './schema.ts'
+import type { TagExpiryRow } from './rows/life-cycle.ts'
+import type { Schema } from './schema.ts'
 import { assertMutable } from './tag-rules.ts'
 
 /**

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { EventRow } from './schema.ts'
+import type { EventRow } from './rows/events.ts'
 import type { MirrorJobName, MirrorRunId } from './mirror-records.ts'
 import type { RunFacts, RunKind } from './run-events.ts'
 

@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely'
-import type { Schema, ScrubStateRow } from './schema.ts'
+import type { ScrubStateRow } from './rows/life-cycle.ts'
+import type { Schema } from './schema.ts'
 import type { ScrubPlace, ScrubProgress, ScrubState } from './scrub-records.ts'
 
 export function scrubStateOf(row: ScrubStateRow): ScrubState {

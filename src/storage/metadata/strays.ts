@@ -5,7 +5,8 @@ import type { ObjectInfo } from '../objects/object-store.ts'
 import { batches } from './batches.ts'
 import type { StoredBlob } from './blob-records.ts'
 import { addBlobGarbage } from './garbage.ts'
-import type { Schema, StrayObjectRow } from './schema.ts'
+import type { StrayObjectRow } from './rows/life-cycle.ts'
+import type { Schema } from './schema.ts'
 import type { StrayObject } from './scrub-records.ts'
 
 /** As {@link StrayRecords.unknownObjects}. */

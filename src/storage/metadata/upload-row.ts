@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { UploadedPart } from '../objects/object-store.ts'
-import type { UploadRow } from './schema.ts'
+import type { UploadRow } from './rows/content.ts'
 import type { UploadProgress, UploadRecord } from './upload-records.ts'
 
 /** The columns of `uploads` that a writer changes as bytes come. */

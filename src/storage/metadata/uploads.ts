@@ -5,7 +5,8 @@ import type { RepositoryName } from '../reference.ts'
 import { batches } from './batches.ts'
 import type { Database } from './database.ts'
 import { addGarbage } from './garbage.ts'
-import type { Schema, UploadRow } from './schema.ts'
+import type { UploadRow } from './rows/content.ts'
+import type { Schema } from './schema.ts'
 import { lostLease, mayContinue, unknownUpload, uploadBusy } from './upload-errors.ts'
 import type {
   LeasedUpload,

@@ -4,7 +4,8 @@ import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { Database } from './database.ts'
 import type { PreparedQuery } from './prepared.ts'
-import type { Schema, UsageChangeRow } from './schema.ts'
+import type { UsageChangeRow } from './rows/accounts.ts'
+import type { Schema } from './schema.ts'
 import { inTenant } from './tenant-range.ts'
 
 export interface UsageChange {
