@@ -4,7 +4,10 @@ import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
 import { DomainError, errnoOf } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { TableRows } from '../metadata/backup/snapshot.ts'
-import { type BackupSummary, BackupTextReader, broken, maxLineLength, RowBatcher } from './backup-text.ts'
+import { type BackupSummary, maxLineLength } from './backup-lines.ts'
+import { BackupTextReader } from './backup-text-reader.ts'
+import { broken } from './broken-backup.ts'
+import { RowBatcher } from './row-batcher.ts'
 import { isSealed, magicBytes, seal, unseal } from './encryption.ts'
 
 /** Zstandard's own default; a higher one costs much time for little. */

@@ -2,7 +2,7 @@ import type { Abortable } from '../abortable.ts'
 import type { SnapshotContent, TableRows } from '../metadata/backup/snapshot.ts'
 import type { BackupRecord } from './backup-record.ts'
 import type { BackupStore } from './backup-store.ts'
-import type { BackupSummary } from './backup-text.ts'
+import type { BackupSummary } from './backup-lines.ts'
 
 /** Reads all of a backup, and gives its rows to `use`. */
 type Read = (use: (rows: TableRows) => Promise<void>, options: Abortable) => Promise<BackupSummary>

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { type Digest, parseDigest } from '../digest.ts'
 import { type BackupId, parseBackupId } from '../objects/keys.ts'
-import { broken } from './backup-text.ts'
+import { broken } from './broken-backup.ts'
 
 /** What is known of a backup without reading it. */
 export interface BackupRecord {

@@ -16,7 +16,9 @@ import type { ObjectStore } from '../objects/object-store.ts'
 import { VerifyStream } from '../streams/verify.ts'
 import { packBackup, readBackup } from './backup-bytes.ts'
 import { type BackupRecord, maxRecordBytes, parseRecord, recordBytes } from './backup-record.ts'
-import { type BackupSummary, broken, writeBackupText } from './backup-text.ts'
+import type { BackupSummary } from './backup-lines.ts'
+import { broken } from './broken-backup.ts'
+import { writeBackupText } from './write-backup-text.ts'
 import { type WrittenObject, writeObject } from './write-object.ts'
 
 export type BackupObjects = Pick<ObjectStore, 'get' | 'put' | 'delete' | 'list' | 'createMultipart'>

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { DomainError } from '../../errors.ts'
-import { broken } from './backup-text.ts'
+import { broken } from './broken-backup.ts'
 
 /**
  * Bytes in chunks that are encrypted one by one, so that none is used before it is known to be right:
