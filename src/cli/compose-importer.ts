@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { createAgentMetrics, type PoolMeasure } from '../agent-metrics.ts'
+import { createAgentMetrics, type PoolMeasure } from '../metrics/agent-metrics.ts'
 import type { Config } from '../config.ts'
 import { createAgentApp } from '../importer/agent/agent-app.ts'
 import { serveAgent } from '../importer/agent/agent-server.ts'

@@ -1,6 +1,6 @@
 import { access, statfs } from 'node:fs/promises'
 import { type as systemType, version as systemVersion } from 'node:os'
-import type { AgentMetrics } from '../agent-metrics.ts'
+import type { AgentMetrics } from '../metrics/agent-metrics.ts'
 import type { Config } from '../config.ts'
 import { DomainError, errnoOf, isDomainError } from '../errors.ts'
 import { MeasuredService } from '../importer/agent/measured-service.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import Koa from 'koa'
 import type { Logger } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { defaultBlobStoreSettings } from '../storage/blobs/blob-store-parts.ts'
 import { BufferBudget, defaultUploadMemoryBytes } from '../storage/blobs/buffer-budget.ts'
 import { type AddressRanges, addressRanges } from '../storage/address-ranges.ts'

@@ -1,6 +1,6 @@
 import Koa from 'koa'
 import type { Logger } from '../log.ts'
-import type { MetricsText } from '../metrics.ts'
+import type { MetricsText } from '../metrics/metrics.ts'
 import { BufferBudget } from '../storage/blobs/buffer-budget.ts'
 import { defaultBodyPace } from './body-pace.ts'
 import { type DebugOperation, debugEndpoints } from './endpoints.ts'

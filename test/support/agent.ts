@@ -1,5 +1,5 @@
 import type Koa from 'koa'
-import { createAgentMetrics } from '../../src/agent-metrics.ts'
+import { createAgentMetrics } from '../../src/metrics/agent-metrics.ts'
 import { createAgentApp } from '../../src/importer/agent/agent-app.ts'
 import type { Tokens } from '../../src/importer/agent/http/authorize.ts'
 import { MeasuredService } from '../../src/importer/agent/measured-service.ts'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type MirrorJob, mirrorJobSchema } from '../../src/mirror-job.ts'
-import { createMirrorMetrics, type MirrorMetrics } from '../../src/mirror-metrics.ts'
+import { createMirrorMetrics, type MirrorMetrics } from '../../src/metrics/mirror-metrics.ts'
 import { CreationTimes } from '../../src/registry/mirror/creation-times.ts'
 import type { LeadParts } from '../../src/registry/mirror/lead-run.ts'
 import { MirrorJobs } from '../../src/registry/mirror/mirror-jobs.ts'

@@ -1,4 +1,4 @@
-import type { Metrics } from '../../src/metrics.ts'
+import type { Metrics } from '../../src/metrics/metrics.ts'
 import type { AddressRanges } from '../../src/storage/address-ranges.ts'
 import { createRegistryApp, type RegistryAppOptions } from '../../src/registry/app.ts'
 import type { BodyPace } from '../../src/registry/body-pace.ts'

@@ -1,6 +1,6 @@
 import type { Config } from '../../config.ts'
 import type { Logger } from '../../log.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../metrics/metrics.ts'
 import { AuditFile } from '../../registry/audit/audit-file.ts'
 import { AuditTrail } from '../../registry/audit/audit-trail.ts'
 import type { Abortable } from '../../storage/abortable.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { type CollectMetrics, createCollectMetrics } from '../../collect-metrics.ts'
+import { type CollectMetrics, createCollectMetrics } from '../../metrics/collect-metrics.ts'
 import type { Config } from '../../config.ts'
 import type { Logger } from '../../log.ts'
 import { Collector } from '../../registry/collect/collector.ts'

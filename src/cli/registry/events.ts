@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Config } from '../../config.ts'
-import { createEventMetrics, type EventMetrics } from '../../event-metrics.ts'
+import { createEventMetrics, type EventMetrics } from '../../metrics/event-metrics.ts'
 import type { Logger } from '../../log.ts'
 import { cloudEventsEnvelope } from '../../registry/events/cloud-events.ts'
 import { startDelivery } from '../../registry/events/delivery.ts'

@@ -1,5 +1,5 @@
 import type { Config } from '../../config.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../metrics/metrics.ts'
 import type { HandlerLayer } from '../../registry/handler.ts'
 import { createLimits, shareOf } from '../../registry/limits/limits.ts'
 import { QuotaBlobStore } from '../../registry/limits/quota-blob-store.ts'

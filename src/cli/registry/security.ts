@@ -1,6 +1,6 @@
 import type { Config } from '../../config.ts'
 import type { Logger } from '../../log.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../metrics/metrics.ts'
 import { adminRoutes } from '../../registry/admin/http/admin-routes.ts'
 import type { AdminParts } from '../../registry/admin/service/parts.ts'
 import type { AccessController } from '../../registry/auth/access-controller.ts'

@@ -1,5 +1,5 @@
 import type { Config } from '../../config.ts'
-import { joinMetrics } from '../../event-metrics.ts'
+import { joinMetrics } from '../../metrics/event-metrics.ts'
 import type { Logger } from '../../log.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import { addressRanges } from '../../storage/address-ranges.ts'

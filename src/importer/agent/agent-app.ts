@@ -1,5 +1,5 @@
 import Koa from 'koa'
-import type { AgentMetrics } from '../../agent-metrics.ts'
+import type { AgentMetrics } from '../../metrics/agent-metrics.ts'
 import { errnoOf } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { authorize, type Tokens } from './http/authorize.ts'

@@ -1,4 +1,4 @@
-import type { AgentMetrics, ImportOutcome } from '../../agent-metrics.ts'
+import type { AgentMetrics, ImportOutcome } from '../../metrics/agent-metrics.ts'
 import { isAbort } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { CloneName, CloneOptions } from '../chain/chain-store.ts'

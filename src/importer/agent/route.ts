@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type * as z from 'zod'
 import type { ErrorCode } from '../../errors.ts'
-import type { AgentMetrics } from '../../agent-metrics.ts'
+import type { AgentMetrics } from '../../metrics/agent-metrics.ts'
 import type { Logger } from '../../log.ts'
 import type { Pools } from './pools.ts'
 

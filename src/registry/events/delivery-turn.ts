@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../log.ts'
-import type { EventMetrics } from '../../event-metrics.ts'
+import type { EventMetrics } from '../../metrics/event-metrics.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type {
   EndpointRecord,

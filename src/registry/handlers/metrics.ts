@@ -1,4 +1,4 @@
-import type { MetricsText } from '../../metrics.ts'
+import type { MetricsText } from '../../metrics/metrics.ts'
 import type { Handler } from '../handler.ts'
 
 /** GET /metrics, for Prometheus. */

@@ -1,5 +1,5 @@
 import { actingCharacters, escapedCharacter } from '../../acting-characters.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../metrics/metrics.ts'
 import { handlerOf } from '../operation-handler.ts'
 import type { RegistryContext, RegistryMiddleware } from '../state.ts'
 

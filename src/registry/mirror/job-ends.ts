@@ -1,5 +1,5 @@
 import type { MirrorJob } from '../../mirror-job.ts'
-import type { MirrorMetrics } from '../../mirror-metrics.ts'
+import type { MirrorMetrics } from '../../metrics/mirror-metrics.ts'
 import type { TrafficObserver } from '../../storage/remote/remote-registries.ts'
 import { registryUrlOf } from '../../storage/remote/registry-address.ts'
 import type { MirrorTraffic } from './mirror-traffic.ts'

@@ -1,7 +1,7 @@
 import { isAbort, isDomainError, primaryOf } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { MirrorJob } from '../../mirror-job.ts'
-import type { MirrorMetrics } from '../../mirror-metrics.ts'
+import type { MirrorMetrics } from '../../metrics/mirror-metrics.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { CopyImage } from '../../storage/images/copy-image.ts'
 import type {

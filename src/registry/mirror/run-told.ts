@@ -1,5 +1,5 @@
 import type { Logger } from '../../log.ts'
-import type { MirrorMetrics } from '../../mirror-metrics.ts'
+import type { MirrorMetrics } from '../../metrics/mirror-metrics.ts'
 import type { NewMirrorRun } from '../../storage/metadata/mirror-records.ts'
 import type { MirrorObserver, MirrorRunEnd } from './run-job.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createAgentMetrics } from '../../../src/agent-metrics.ts'
+import { createAgentMetrics } from '../../../src/metrics/agent-metrics.ts'
 import { MeasuredService } from '../../../src/importer/agent/measured-service.ts'
 import { parseCloneName } from '../../../src/importer/chain/clone-name.ts'
 import { defaultPlatform } from '../../../src/storage/platform.ts'

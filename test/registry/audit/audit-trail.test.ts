@@ -1,7 +1,7 @@
 /** What the audit log keeps of requests, over real HTTP. */
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { createMetrics } from '../../../src/metrics.ts'
+import { createMetrics } from '../../../src/metrics/metrics.ts'
 import { DomainError } from '../../../src/errors.ts'
 import {
   AuditTrail,

@@ -1,5 +1,5 @@
 import type { Middleware } from 'koa'
-import type { AgentMetrics } from '../../../agent-metrics.ts'
+import type { AgentMetrics } from '../../../metrics/agent-metrics.ts'
 import type { Logger } from '../../../log.ts'
 import { requestIdOf } from './request-id.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createBackupMetrics } from '../src/backup-metrics.ts'
+import { createBackupMetrics } from '../../src/metrics/backup-metrics.ts'
 
 describe('Metrics of backups', () => {
   it('have no time of a backup before the first look, and nought when there is none', async () => {
