@@ -83,6 +83,7 @@ for (const mode of ['token', 'basic'] as const)
               robot: there ? 'robby' : 'robin',
               job: there ? 'mira' : 'nira',
               run: there ? run : otherRun,
+              backup: there ? '20300131t115959x0123456789ab' : '20300131t115959xba9876543210',
               digest: (there ? 'a' : 'b').repeat(64).replace(/^/, 'sha256:'),
             }
             const target = path.replace(/[*:](\w+)/g, (_, key: string) => values[key] ?? 'x')
@@ -140,7 +141,7 @@ for (const mode of ['token', 'basic'] as const)
 function bodyFor(
   method: string,
   path: string,
-  { job }: Readonly<Record<string, string>>,
+  { job, tenant }: Readonly<Record<string, string>>,
 ): string | undefined {
   if (method === 'GET' || method === 'DELETE') return undefined
   if (path.endsWith('/jobs/:job')) return JSON.stringify({ definition: { ...definition, name: job } })
@@ -149,6 +150,10 @@ function bodyFor(
     return JSON.stringify({ subject: 'pat', pattern: 'acme/x', actions: ['pull'] })
   if (path.endsWith('/tag-rules')) return JSON.stringify({ repositories: 'acme/x', tags: 'x' })
   if (path.endsWith('/visibility')) return JSON.stringify({ visibility: 'public' })
+  if (path.endsWith('/*repository/name')) return JSON.stringify({ name: `${tenant}/new` })
+  if (path.endsWith('/expiry')) return JSON.stringify({ expiresAt: '2100-01-01T00:00:00Z' })
+  if (path.endsWith('/retention'))
+    return JSON.stringify({ policy: { repositories: ['x'], untaggedAfter: '1d' } })
   if (path.includes('/members/')) return JSON.stringify({ role: 'owner' })
   return JSON.stringify({})
 }
