@@ -3,6 +3,7 @@ import type { Digest } from '../digest.ts'
 import { ownerOfTag } from '../referrers-tag.ts'
 import type { RepositoryName, Tag } from '../reference.ts'
 import { batches } from './batches.ts'
+import { deletedAmong } from './deleted-references.ts'
 import type { TagFacts, UntaggedFacts } from './retention-records.ts'
 import type { Schema } from './schema.ts'
 import { immutableTags } from './tag-rules.ts'
@@ -63,17 +64,16 @@ async function presentOwners(
   tags: readonly Tag[],
 ): Promise<Set<Digest>> {
   const owners = tags.flatMap(tag => ownerOfTag(tag)?.digest ?? [])
-  const present = new Set<Digest>()
-  for (const batch of batches([...new Set(owners)]))
-    for (const table of ['manifests', 'deleted_manifests'] as const) {
-      const rows = await db
-        .selectFrom(table)
-        .select('digest')
-        .where('repository', '=', repository)
-        .where('digest', 'in', batch)
-        .execute()
-      for (const { digest } of rows) present.add(digest)
-    }
+  const present = await deletedAmong(db, repository, owners)
+  for (const batch of batches([...new Set(owners)])) {
+    const rows = await db
+      .selectFrom('manifests')
+      .select('digest')
+      .where('repository', '=', repository)
+      .where('digest', 'in', batch)
+      .execute()
+    for (const { digest } of rows) present.add(digest)
+  }
   return present
 }
 
