@@ -29,6 +29,7 @@ const layersBelow: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/importer/': [
     'src/storage/',
+    'src/counted.ts',
     'src/errors.ts',
     'src/log.ts',
     'src/malformed-request.ts',
@@ -45,6 +46,7 @@ const layersBelow: Readonly<Record<string, readonly string[]>> = {
   'src/retention-policy.ts': [],
   'src/acting-characters.ts': [],
   'src/malformed-request.ts': [],
+  'src/counted.ts': [],
   'src/nearest.ts': [],
   'src/log.ts': ['src/errors.ts'],
   'src/metrics/': [],

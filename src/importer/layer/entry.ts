@@ -27,12 +27,18 @@ export interface FileEntry extends Located, Attributes {
   readonly size: number
   /**
    * The file's content: exactly `size` bytes, or those of its segments one after the other when it is sparse. Valid
-   * until the next entry is asked for; need not be read. A chunk is valid until the next one is asked for.
+   * until the next entry is asked for; need not be read.
    */
-  readonly body: AsyncIterable<Uint8Array>
+  readonly body: Content
   /** Of a sparse file: where its content goes, ascending and without overlap; all else are holes. */
   readonly segments?: readonly Segment[] | undefined
   readonly xattrs: readonly Xattr[]
+}
+
+/** May be read once. A chunk is valid until the next one is asked for. */
+export interface Content extends AsyncIterable<Uint8Array> {
+  /** All of it, where it is there already and nothing of it has been read; valid until the next entry is asked for. */
+  readonly whole?: Uint8Array | undefined
 }
 
 /** Of a sparse file, in bytes. */

@@ -23,7 +23,7 @@ import { placeNode, skipNode } from './special-nodes.ts'
 import { Tally } from './tally.ts'
 import { TracedTree } from './traced-tree.ts'
 import { meaningOf } from './whiteouts.ts'
-import { writeContent } from './write-content.ts'
+import { writeContent, writeWholeContent } from './write-content.ts'
 import { isAllowedXattr } from './xattr-rules.ts'
 
 /** Extended attributes of directories are kept until the end. No image has a thousandth of this. */
@@ -136,23 +136,29 @@ export class LayerApplier {
   #placeFile(place: Place, entry: FileEntry): Promise<void> | undefined {
     const { directory, name } = place
     const file = this.#traced.make(place, () => this.#tree.createFile(directory, name, entry.mode))
-    if (entry.size > 0) return this.#fill(place, file, entry)
+    let isDone = false
     try {
-      this.#endFile(place, file, entry)
-    } finally {
+      isDone = entry.size === 0 || writeWholeContent(file, entry, this.#onWritten)
+      if (isDone) this.#endFile(place, file, entry)
+    } catch (error) {
       file.close()
+      throw error
     }
+    if (!isDone) return this.#fill(place, file, entry)
+    file.close()
     return undefined
   }
 
   async #fill(place: Place, file: NewFile, entry: FileEntry): Promise<void> {
     try {
-      await writeContent(file, entry, bytes => this.#tally.addBytes(bytes))
+      await writeContent(file, entry, this.#onWritten)
       this.#endFile(place, file, entry)
     } finally {
       file.close()
     }
   }
+
+  readonly #onWritten = (bytes: number): void => this.#tally.addBytes(bytes)
 
   #endFile(place: Place, file: NewFile, entry: FileEntry): void {
     this.#noteTime(place, entry, file.describe(entry))

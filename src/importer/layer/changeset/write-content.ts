@@ -2,6 +2,19 @@ import type { FileEntry } from '../entry.ts'
 import type { NewFile } from '../tree/new-file.ts'
 import { invalidLayer } from '../layer-errors.ts'
 
+/** What {@link writeContent} does, where all of it is there already; answers whether it was. */
+export function writeWholeContent(
+  file: NewFile,
+  { body, segments }: FileEntry,
+  onWritten: (bytes: number) => void,
+): boolean {
+  const { whole } = body
+  if (whole === undefined || segments !== undefined) return false
+  file.write(whole)
+  onWritten(whole.length)
+  return true
+}
+
 /**
  * Writes a file's content, its holes left as holes.
  * @param onWritten called after each piece, with its bytes.

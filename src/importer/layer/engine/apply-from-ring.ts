@@ -1,3 +1,4 @@
+import type { LayerReport } from '../apply-layer.ts'
 import { applyLayer } from '../changeset/apply.ts'
 import type { ApplyJob, FromApplier } from './messages.ts'
 import { packError } from './sent-error.ts'
@@ -11,11 +12,17 @@ const progressMs = 250
 /** The job of a thread that applies. Never rejects: whoever sent the job is told how it ended. */
 export async function applyFromRing({ port, ring, rootfs, limits, policy }: ApplyJob): Promise<void> {
   const answer = (message: FromApplier): void => port.postMessage(message)
+  const show = atMostEvery(progressMs, (report: LayerReport) => answer({ type: 'progress', report }))
+  const shared = new SharedRing(ring)
   try {
-    const report = await applyLayer(rootfs, new RingReadable(new SharedRing(ring)), {
+    const report = await applyLayer(rootfs, new RingReadable(shared), {
       limits,
       policy,
-      onProgress: atMostEvery(progressMs, progress => answer({ type: 'progress', report: progress })),
+      onProgress: progress => {
+        // The entries of one view can be a thousand, each of milliseconds, and a stop is to be seen before that.
+        if (shared.isStopped) throw new RingStopped()
+        show(progress)
+      },
     })
     answer({ type: 'applied', report })
   } catch (error) {

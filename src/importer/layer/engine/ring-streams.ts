@@ -3,7 +3,7 @@ import { freeOutput } from '../decode/decompressor.ts'
 import type { SharedRing } from './shared-ring.ts'
 
 /** Asking for it costs nothing next to using it, and a stop is seen before the next one. */
-const maxViewBytes = 128 * 1024
+const maxViewBytes = 512 * 1024
 
 /**
  * The writing side of a ring. The ring ends when this has ended, and is stopped when this fails or is destroyed, so the

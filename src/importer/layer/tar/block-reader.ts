@@ -79,7 +79,10 @@ export class BlockReader {
       case 'g':
         return this.#expectMetadata(header, bytes => this.#readGlobalHeader(bytes))
       case 'x':
-        return this.#expectMetadata(header, bytes => this.#addMetadata({ pax: parsePaxHeader(bytes) }))
+        // Its values are views, and the header of the entry itself may come when this piece of the stream is gone.
+        return this.#expectMetadata(header, bytes =>
+          this.#addMetadata({ pax: parsePaxHeader(Buffer.from(bytes)) }),
+        )
       case 'L':
         return this.#expectMetadata(header, bytes => this.#addMetadata({ longName: longText(bytes) }))
       case 'K':

@@ -1,71 +1,67 @@
-import type { Extract } from 'tar-stream'
+import type { Content } from '../entry.ts'
+import { FramedContent } from './framed-content.ts'
 
-/** tar-stream's stream of one entry's content. */
-type Source = Extract extends AsyncIterable<infer Entry> ? Entry : never
-
-/** tar-stream goes on by itself past content that is smaller than its streams' buffers. */
-const skippedByItself = 16 * 1024
+/** Gets the next piece of the stream to whoever waits for it. Rejects when there is none. */
+export type Advance = () => Promise<void>
 
 const done = Object.freeze({ done: true, value: undefined })
 
 /**
- * The content of one entry. May be read once, in part or not at all; leaving it half-read is no reason to end the whole
- * archive, as it is with the source's own iterator. And most files are one chunk, which should cost little.
+ * The content of one entry. May be read once, in part or not at all. Most files are in one piece of the stream, which
+ * costs nothing; only others are waited for.
  */
-export class EntryBody implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array, undefined> {
-  readonly #source: Source
+export class EntryBody implements Content, AsyncIterator<Uint8Array, undefined> {
   readonly #size: number
-  #missing: number
-  #isStarted = false
-  #reader: PromiseWithResolvers<IteratorResult<Uint8Array, undefined>> | undefined
+  readonly #advance: Advance
+  /** With the padding. Never more than one: the next one comes when this one has been taken. */
+  #piece: Buffer | undefined
+  #taken = 0
+  #framed: FramedContent | undefined
   #isLeft = false
-  #failure: Error | undefined
 
   /** @param size of all of it, in bytes. */
-  constructor(source: Source, size: number) {
-    this.#source = source
+  constructor(size: number, advance: Advance) {
     this.#size = size
-    this.#missing = size
+    this.#advance = advance
+  }
+
+  get whole(): Uint8Array | undefined {
+    if (this.#size === 0) return new Uint8Array()
+    const piece = this.#piece
+    if (this.#isLeft || this.#taken > 0 || piece === undefined || piece.length < this.#size) return undefined
+    return piece.subarray(0, this.#size)
+  }
+
+  /** The next piece of it has come. */
+  give(piece: Buffer): void {
+    if (!this.#isLeft) this.#piece = piece
   }
 
   [Symbol.asyncIterator](): this {
     return this
   }
 
-  next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    if (this.#missing === 0) return Promise.resolve(done)
-    if (this.#isLeft) return Promise.reject(new Error('the content of an entry is read after the next entry'))
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    this.#reader = Promise.withResolvers()
-    if (this.#isStarted) this.#source.resume()
-    else {
-      this.#isStarted = true
-      this.#source.on('data', this.#take)
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    if (this.#taken === this.#size) return done
+    if (this.#isLeft) throw new Error('the content of an entry is read after the next entry')
+    const { whole } = this
+    if (whole !== undefined) {
+      this.#taken = whole.length
+      return { done: false, value: whole }
     }
-    return this.#reader.promise
+    while (this.#piece === undefined) await this.#advance()
+    const piece = this.#piece
+    this.#piece = undefined
+    this.#framed ??= new FramedContent(this.#size)
+    const value = await this.#framed.take(piece, Math.min(piece.length, this.#size - this.#taken))
+    this.#taken += value.length
+    return { done: false, value }
   }
 
   /** The next entry is asked for: what has not been read is skipped. */
   leave(): void {
     this.#isLeft = true
-    if (this.#size >= skippedByItself) this.#source.resume()
-  }
-
-  /** No more of it will come. */
-  fail(failure: Error): void {
-    this.#failure = failure
-    this.#reader?.reject(failure)
-    this.#reader = undefined
-  }
-
-  readonly #take = (data: unknown): void => {
-    // Its types do not say that it has bytes.
-    const value = data as Uint8Array
-    const reader = this.#reader
-    if (reader === undefined) return
-    this.#reader = undefined
-    this.#missing -= value.length
-    if (this.#missing > 0) this.#source.pause()
-    reader.resolve({ done: false, value })
+    this.#piece = undefined
+    this.#framed?.close()
   }
 }

@@ -1,12 +1,9 @@
 import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { extract } from 'tar-stream'
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ByteString } from '../byte-string.ts'
 import type { LayerEntry } from '../entry.ts'
 import type { LayerLimits } from '../limits.ts'
-import { EntryBody } from './entry-body.ts'
-import { TarFront } from './tar-front.ts'
+import { EntrySource } from './entry-source.ts'
 
 export interface ReadEntriesOptions extends Abortable {
   readonly limits: LayerLimits
@@ -27,38 +24,16 @@ export async function* readEntries(
   tar: Readable,
   { limits, signal, onGlobalHeader }: ReadEntriesOptions,
 ): AsyncGenerator<LayerEntry, void, undefined> {
-  const extractor = extract()
-  const front = new TarFront(extractor, limits, keys => onGlobalHeader?.(keys))
-  let body: EntryBody | undefined
-  let broken: Error | undefined
-  extractor.on('error', error => {
-    broken = front.failure ?? error
-    body?.fail(broken)
-  })
-  let failed: { readonly error: unknown } | undefined
-  const settled = pipeline(tar, front, { signal }).catch((error: unknown) => {
-    failed ??= { error }
-  })
   try {
-    for await (const source of extractor) {
-      if (signal?.aborted === true) break
-      const { facts, storedBytes } = front.shift(source.header)
-      if (facts.type !== 'file') {
-        yield facts
-        continue
+    signal?.throwIfAborted()
+    const entries = new EntrySource(tar, limits, keys => onGlobalHeader?.(keys), { signal })
+    do
+      for (let entry = entries.shift(); entry !== undefined; entry = entries.shift()) {
+        yield entry
+        signal?.throwIfAborted()
       }
-      body = new EntryBody(source, storedBytes)
-      if (broken !== undefined) body.fail(broken)
-      yield { ...facts, body }
-      body.leave()
-    }
-  } catch (error) {
-    failed ??= { error }
+    while (await entries.fetch())
   } finally {
-    await settled
+    tar.destroy()
   }
-  if (front.failure !== undefined) throw front.failure
-  if (failed !== undefined) throw failed.error
-  // Told to stop when all had been read already, but not yielded.
-  signal?.throwIfAborted()
 }

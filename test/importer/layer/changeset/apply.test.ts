@@ -9,6 +9,7 @@ import { applyLayer } from '../../../../src/importer/layer/changeset/apply.ts'
 import type { LayerReport } from '../../../../src/importer/layer/apply-layer.ts'
 import { defaultLayerLimits } from '../../../../src/importer/layer/limits.ts'
 import { LayerSandbox } from '../../../support/layer-sandbox.ts'
+import { openFilesBelow } from '../../../support/open-files.ts'
 import {
   blockDevice,
   characterDevice,
@@ -323,6 +324,24 @@ describe('applyLayer', { skip, timeout: 60_000 }, () => {
       })
       await assert.rejects(applied, { code: 'too_large', message: /longer than 1 seconds/ })
     }
+  })
+
+  it('leaves no file open when it is over in the middle of one, in one piece or in many', async () => {
+    using sandbox = new LayerSandbox()
+    const layer = tar(file('a', 'x'), file('f', Buffer.alloc(3000)))
+    for (const pieceBytes of [layer.length, 700])
+      for (let calls = 2; calls <= 4; calls++) {
+        let left = calls
+        const pieces = Array.from({ length: Math.ceil(layer.length / pieceBytes) }, (_, index) =>
+          layer.subarray(index * pieceBytes, (index + 1) * pieceBytes),
+        )
+        const applied = applyLayer(sandbox.rootfs, Readable.from(pieces), {
+          limits: defaultLayerLimits,
+          now: () => (left-- > 0 ? 0 : Number.MAX_VALUE),
+        })
+        await assert.rejects(applied, { code: 'too_large', message: /the limit maxSeconds/ })
+        assert.deepEqual(openFilesBelow(sandbox.directory), [])
+      }
   })
 
   it('writes content that comes in many pieces', async () => {
