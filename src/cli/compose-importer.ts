@@ -5,6 +5,7 @@ import { createAgentApp } from '../importer/agent/agent-app.ts'
 import { serveAgent } from '../importer/agent/agent-server.ts'
 import { defaultListenerLimits } from '../importer/agent/http/listener.ts'
 import { Pools, type PoolState } from '../importer/agent/pools.ts'
+import { createZfsStarter } from '../importer/chain/zfs/zfs-command.ts'
 import { Importer } from '../importer/importer.ts'
 import type { Logger } from '../log.ts'
 import type { Abortable } from '../storage/abortable.ts'
@@ -31,9 +32,10 @@ export async function startAgent(
   const { socket } = config.importer
   await using stack = new AsyncDisposableStack()
   const shared = stack.use(createSharedParts(config))
+  const starter = stack.use(createZfsStarter())
   const metrics = createAgentMetrics(async () => await measure(pools))
   const toOpen = [...placesOf(config)].map(([name, place]) =>
-    poolToOpen(name, place, { config, shared, metrics, log }),
+    poolToOpen(name, place, { config, shared, starter, metrics, log }),
   )
   const pools = stack.use(await Pools.open(toOpen, { ...options, log }))
   await useDirectory(dirname(socket), '--socket')

@@ -8,6 +8,7 @@ import type { OpenPool, PoolToOpen } from '../importer/agent/pools.ts'
 import type { ChainStore } from '../importer/chain/chain-store.ts'
 import { DirectoryChainStore } from '../importer/chain/directory/directory-chain-store.ts'
 import { ZfsChainStore } from '../importer/chain/zfs/zfs-chain-store.ts'
+import type { ZfsStarter } from '../importer/chain/zfs/zfs-starter.ts'
 import { DirectoryImageCatalog } from '../importer/images/directory-image-catalog.ts'
 import type { ImporterParts } from '../importer/importer.ts'
 import { Importer } from '../importer/importer.ts'
@@ -37,15 +38,20 @@ export interface WarnOptions extends Abortable {
   readonly warn: (message: string) => void
 }
 
+export interface OpenPartsOptions extends WarnOptions {
+  /** Not owned: all pools share it. This process starts `zfs` without it. */
+  readonly starter?: ZfsStarter | undefined
+}
+
 /** Opens what an importer works with in one place. Whoever makes the importer leaves to it what was opened here. */
 export async function openParts(
   config: Config,
   place: ChainsPlace,
   { engine, source }: SharedParts,
-  { signal, warn }: WarnOptions,
+  { signal, warn, starter }: OpenPartsOptions,
 ): Promise<ImporterParts> {
   await using opened = new AsyncDisposableStack()
-  const chains = opened.use(await openChainStore(config, place, { signal }))
+  const chains = opened.use(await openChainStore(config, place, { signal, starter }))
   await reclaim(chains, { signal, warn })
   const catalog = new DirectoryImageCatalog(chains.recordsDirectory, { onDamaged: warn })
   await catalog.sweep()
@@ -58,6 +64,7 @@ export async function openParts(
 export interface PoolParts {
   readonly config: Config
   readonly shared: SharedParts
+  readonly starter?: ZfsStarter | undefined
   readonly metrics: AgentMetrics
   readonly log: Logger
 }
@@ -70,11 +77,11 @@ export function poolToOpen(name: string, place: ChainsPlace, parts: PoolParts): 
 async function openPool(
   name: string,
   place: ChainsPlace,
-  { config, shared, metrics, log }: PoolParts,
+  { config, shared, starter, metrics, log }: PoolParts,
   { signal }: Abortable,
 ): Promise<OpenPool> {
   const warn = (message: string): void => log.warn({ pool: name }, message)
-  const parts = await openParts(config, place, shared, { signal, warn })
+  const parts = await openParts(config, place, shared, { signal, warn, starter })
   const service = new MeasuredService(new Importer(parts), metrics, name)
   const { imports: atOnce, rememberedImports: remembered } = config.importer.agent
   const jobs = new ImportJobs(service, {
@@ -137,13 +144,17 @@ async function lookAt(pool: string, directory: string): Promise<void> {
   }
 }
 
-async function openChainStore(config: Config, place: ChainsPlace, options: Abortable): Promise<ChainStore> {
-  if ('directory' in place) return await DirectoryChainStore.open({ directory: place.directory, ...options })
+async function openChainStore(
+  config: Config,
+  place: ChainsPlace,
+  { signal, starter }: Pick<OpenPartsOptions, 'signal' | 'starter'>,
+): Promise<ChainStore> {
+  if ('directory' in place) return await DirectoryChainStore.open({ directory: place.directory, signal })
   const imgadmDirectory = imgadmDirectoryOf(config.importer.smartos.imgadmDirectory, {
     type: systemType(),
     version: systemVersion(),
   })
-  return await ZfsChainStore.open({ dataset: place.pool, imgadmDirectory, ...options })
+  return await ZfsChainStore.open({ dataset: place.pool, imgadmDirectory, signal, starter })
 }
 
 /** What a dead process has left and cannot be removed now, such as a directory that somebody is in, can wait. */

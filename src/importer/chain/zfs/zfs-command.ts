@@ -6,6 +6,7 @@ import pLimit, { type LimitFunction } from 'p-limit'
 import { isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import { convertZfsFailure, isTransient, type Subject, stdoutOf } from './zfs-errors.ts'
+import { ZfsStarter } from './zfs-starter.ts'
 
 const run = promisify(execFile)
 
@@ -44,18 +45,27 @@ export interface ZfsOptions {
   readonly patience?: readonly number[] | undefined
   /** Commands that may change the pool at once. */
   readonly concurrency?: number | undefined
+  /** Starts the commands that change the pool; without it this process does. For one that is large and runs many. */
+  readonly starter?: ZfsStarter | undefined
+}
+
+/** Of commands of any number of pools. Owned by whoever makes it. */
+export function createZfsStarter(): ZfsStarter {
+  return new ZfsStarter(environment)
 }
 
 /** The only place that runs `zfs`: without a shell, and with failures converted to DomainError. */
 export class ZfsCommand {
   readonly #program: string
   readonly #patience: readonly number[]
+  readonly #starter: ZfsStarter | undefined
   readonly #changing: LimitFunction
   readonly #reading = pLimit(readConcurrency)
 
   constructor(options: ZfsOptions = {}) {
     this.#program = options.program ?? 'zfs'
     this.#patience = options.patience ?? defaultPatience
+    this.#starter = options.starter
     this.#changing = pLimit(options.concurrency ?? defaultConcurrency)
   }
 
@@ -63,7 +73,7 @@ export class ZfsCommand {
   async read(subject: Subject, args: readonly string[], options: Abortable = {}): Promise<string> {
     return await this.#reading(() => {
       options.signal?.throwIfAborted()
-      return this.#run(subject, args, options.signal)
+      return this.#run(subject, args, () => this.#start(args, options.signal), options.signal)
     })
   }
 
@@ -88,7 +98,9 @@ export class ZfsCommand {
       try {
         await this.#changing(() => {
           options.signal?.throwIfAborted()
-          return this.#run(subject, args)
+          return this.#run(subject, args, () =>
+            this.#starter === undefined ? this.#start(args) : this.#starter.run(this.#program, args),
+          )
         })
         return
       } catch (error) {
@@ -102,11 +114,23 @@ export class ZfsCommand {
     }
   }
 
-  async #run(subject: Subject, args: readonly string[], signal?: AbortSignal): Promise<string> {
+  async #start(args: readonly string[], signal?: AbortSignal): Promise<string> {
+    const { stdout } = await run(this.#program, args, {
+      env: environment,
+      maxBuffer: maxListingBytes,
+      signal,
+    })
+    return stdout
+  }
+
+  async #run(
+    subject: Subject,
+    args: readonly string[],
+    start: () => Promise<string>,
+    signal?: AbortSignal,
+  ): Promise<string> {
     try {
-      const options = { env: environment, maxBuffer: maxListingBytes, signal }
-      const { stdout } = await run(this.#program, args, options)
-      return stdout
+      return await start()
     } catch (cause) {
       signal?.throwIfAborted()
       throw convertZfsFailure(subject, { args, cause })
