@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import type { Config } from '../../config.ts'
 import { DomainError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
@@ -17,6 +18,7 @@ import { BufferBudget } from '../../storage/blobs/buffer-budget.ts'
 import { ObjectBlobStore, type ObjectBlobStoreOptions } from '../../storage/blobs/object-blob-store.ts'
 import { hourMs } from '../../storage/durations.ts'
 import { observedObjectStore } from '../../storage/objects/observed.ts'
+import { DigestThread } from '../../storage/streams/digest-thread.ts'
 import { parseAddress } from '../address.ts'
 import { withinQuotas } from './limits.ts'
 import { openPullThrough } from './pull-through.ts'
@@ -42,17 +44,19 @@ export interface ServiceOptions {
   readonly onMirrorWish?: (() => void) | undefined
 }
 
-/** The memory of one process. */
+/** What blobs of one process share. */
 export interface BlobMemory {
   readonly buffers: BufferBudget
   readonly cache: BlobCache | undefined
+  /** With a single core, another thread would only be in the way. */
+  readonly digests?: DigestThread | undefined
 }
 
 /** Blobs as the configuration wants them, but for what is given. */
 export function createBlobs(
   config: Config,
   stores: Stores,
-  { buffers, cache }: BlobMemory,
+  { buffers, cache, digests }: BlobMemory,
   settings: Pick<Partial<BlobStoreSettings>, 'saveEveryBytes'> = {},
   onDamaged?: ObjectBlobStoreOptions['onDamaged'],
 ): ObjectBlobStore {
@@ -64,6 +68,7 @@ export function createBlobs(
     presigner: stores.presigner,
     buffers,
     cache,
+    digests,
     onDamaged,
     settings: {
       partSizeBytes: partBytes,
@@ -81,6 +86,7 @@ export function createBlobMemory({
   return {
     buffers: new BufferBudget({ limitBytes: uploadMemoryBytes, partBytes }),
     cache: cacheBytes === 0 ? undefined : new BlobCache(cacheBytes),
+    digests: availableParallelism() > 1 ? new DigestThread() : undefined,
   }
 }
 

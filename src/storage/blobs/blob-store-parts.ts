@@ -5,6 +5,7 @@ import type { UploadRecords } from '../metadata/upload-records.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import type { Presigner } from '../objects/presigner.ts'
+import type { DigestThread } from '../streams/digest-thread.ts'
 import type { BlobCache } from './blob-cache.ts'
 import type { BufferBudget } from './buffer-budget.ts'
 
@@ -19,6 +20,8 @@ export interface BlobStoreParts {
   readonly buffers: BufferBudget
   /** Small blobs that were read last, if any are kept. */
   readonly cache: BlobCache | undefined
+  /** Where large blobs are checked on their way out, if not in the thread that sends them. */
+  readonly digests: DigestThread | undefined
   /** Told of a blob whose object turned out not to have its bytes when it was read. */
   readonly onDamaged: ((blob: StoredBlob) => void) | undefined
   /** Milliseconds since 1970. */

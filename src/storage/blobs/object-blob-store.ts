@@ -10,6 +10,7 @@ import type { RepositoryName } from '../reference.ts'
 import type { ChangeOptions } from '../requester.ts'
 import { abortWith } from '../streams/abort-with.ts'
 import { BytesStream } from '../streams/bytes-stream.ts'
+import type { DigestThread } from '../streams/digest-thread.ts'
 import { isDirect } from '../streams/direct.ts'
 import { untilReadable } from '../streams/readable.ts'
 import type { BlobCache } from './blob-cache.ts'
@@ -45,6 +46,8 @@ export interface ObjectBlobStoreOptions extends Pick<BlobStoreParts, 'objects' |
   readonly buffers?: BufferBudget | undefined
   /** Small blobs that were read last; none are kept unless given. */
   readonly cache?: BlobCache | undefined
+  /** Where large blobs are checked on their way out; in the thread that sends them unless given. */
+  readonly digests?: DigestThread | undefined
   /** Told of a blob whose object turned out not to have its bytes when it was read; must not throw. */
   readonly onDamaged?: ((blob: StoredBlob) => void) | undefined
   readonly now?: (() => number) | undefined
@@ -68,6 +71,7 @@ export class ObjectBlobStore implements BlobStore {
     settings: given,
     buffers,
     cache,
+    digests,
     onDamaged,
     now = Date.now,
   }: ObjectBlobStoreOptions) {
@@ -80,6 +84,7 @@ export class ObjectBlobStore implements BlobStore {
       settings,
       buffers: buffers ?? new BufferBudget({ limitBytes: 8 * partBytes, partBytes }),
       cache,
+      digests,
       onDamaged,
       now,
     }
@@ -138,6 +143,7 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
         storedSize: object.size,
         verifies: this.#parts.settings.verifyReads && options?.range === undefined,
         onDamaged: () => this.#parts.onDamaged?.(blob),
+        thread: this.#parts.digests,
       },
     )
     if (!isDirect(body.stream)) await untilReadable(body.stream)

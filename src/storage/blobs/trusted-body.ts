@@ -1,5 +1,6 @@
 import { pipeline, type Readable } from 'node:stream'
 import { DomainError } from '../../errors.ts'
+import type { DigestThread } from '../streams/digest-thread.ts'
 import { isDirect } from '../streams/direct.ts'
 import { DirectVerifyStream } from '../streams/direct-verify.ts'
 import { type VerifyOptions, VerifyStream } from '../streams/verify.ts'
@@ -12,6 +13,8 @@ export interface TrustOptions {
   readonly verifies: boolean
   /** Told when they are not the blob's. */
   readonly onDamaged?: (() => void) | undefined
+  /** Where large bodies are checked; here unless given. */
+  readonly thread?: DigestThread | undefined
 }
 
 /** The whole of a smaller blob may be in the first chunk: piped, it fails before its first byte has been sent. */
@@ -25,7 +28,7 @@ const directFromBytes = 256 * 1024
  */
 export function trustedBody(
   { digest, size, stream }: BlobBody,
-  { storedSize, verifies, onDamaged }: TrustOptions,
+  { storedSize, verifies, onDamaged, thread }: TrustOptions,
 ): BlobBody {
   const what = { resource: 'blob', name: digest } as const
   const asFailure = (cause?: DomainError) => {
@@ -41,10 +44,16 @@ export function trustedBody(
     stream.on('error', () => {}).destroy()
     throw asFailure()
   }
-  return { digest, size, stream: verifies ? verified(stream, { digest, size, what, asFailure }) : stream }
+  const expected = { digest, size, what, asFailure }
+  return { digest, size, stream: verifies ? verified(stream, expected, thread) : stream }
 }
 
-function verified(stream: Readable, expected: VerifyOptions & { readonly size: number }): Readable {
-  if (isDirect(stream) && expected.size >= directFromBytes) return new DirectVerifyStream(stream, expected)
+function verified(
+  stream: Readable,
+  expected: VerifyOptions & { readonly size: number },
+  thread: DigestThread | undefined,
+): Readable {
+  if (isDirect(stream) && expected.size >= directFromBytes)
+    return new DirectVerifyStream(stream, expected, thread)
   return pipeline(stream, new VerifyStream(expected), () => {})
 }

@@ -11,7 +11,7 @@ export class SpareBuffers {
   }
 
   take(): Buffer {
-    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#size)
+    return this.#spare.pop() ?? Buffer.from(new SharedArrayBuffer(this.#size))
   }
 
   giveBack(buffer: Buffer): void {

@@ -1,5 +1,7 @@
 import { pipeline } from 'node:stream'
+import type { DigestThread } from './digest-thread.ts'
 import type { ByteSink, DirectReadable } from './direct.ts'
+import { ThreadVerification } from './thread-verification.ts'
 import { Verification, type VerifyOptions } from './verification.ts'
 import { VerifyStream } from './verify.ts'
 
@@ -7,28 +9,42 @@ import { VerifyStream } from './verify.ts'
 export class DirectVerifyStream extends VerifyStream implements DirectReadable {
   readonly #source: DirectReadable
   readonly #expected: VerifyOptions
+  readonly #thread: DigestThread | undefined
   #isPiped = false
 
-  constructor(source: DirectReadable, expected: VerifyOptions) {
+  /** @param thread where bytes that are handed out are verified; here unless given. */
+  constructor(source: DirectReadable, expected: VerifyOptions, thread?: DigestThread) {
     super(expected)
     this.#source = source
     this.#expected = expected
+    this.#thread = thread
     // It may fail, or be aborted, before anybody has begun to read. Whoever calls `copyTo` listens to nothing else.
     source.on('error', error => this.destroy(error))
     this.on('error', () => {})
   }
 
   async copyTo(sink: ByteSink): Promise<void> {
-    const verification = new Verification(this.#expected)
     try {
-      await this.#source.copyTo(async chunk => {
-        throwUnless(verification.update(chunk))
-        await sink(chunk)
-      })
-      throwUnless(verification.end())
+      if (this.#thread === undefined) await this.#verifyHere(sink)
+      else await this.#verifyThere(sink, this.#thread)
     } finally {
       this.destroy()
     }
+  }
+
+  async #verifyHere(sink: ByteSink): Promise<void> {
+    const verification = new Verification(this.#expected)
+    await this.#source.copyTo(async chunk => {
+      throwUnless(verification.update(chunk))
+      await sink(chunk)
+    })
+    throwUnless(verification.end())
+  }
+
+  async #verifyThere(sink: ByteSink, thread: DigestThread): Promise<void> {
+    using verification = new ThreadVerification(this.#expected, thread)
+    await this.#source.copyTo(chunk => verification.pass(chunk, sink))
+    await verification.end()
   }
 
   /** Who reads it gets it piped, from the first read on. */

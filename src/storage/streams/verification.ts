@@ -11,6 +11,38 @@ export interface VerifyOptions {
   readonly asFailure?: ((mismatch: DomainError) => DomainError) | undefined
 }
 
+/** Why so many bytes are too many; null when they are not. */
+export function excess(expected: VerifyOptions, bytes: number): DomainError | null {
+  const { size } = expected
+  return size !== undefined && bytes > size
+    ? mismatch(expected, 'size_mismatch', `has more than the ${size} bytes that were promised`)
+    : null
+}
+
+/** Why so many bytes are too few, when no more come; null when they are not. */
+export function shortage(expected: VerifyOptions, bytes: number): DomainError | null {
+  const { size } = expected
+  return size !== undefined && bytes < size
+    ? mismatch(expected, 'size_mismatch', `has ${bytes} bytes where ${size} were promised`)
+    : null
+}
+
+/** Why bytes of this digest are not the promised ones; null when they are. */
+export function difference(expected: VerifyOptions, actual: Digest): DomainError | null {
+  return actual === expected.digest
+    ? null
+    : mismatch(expected, 'digest_mismatch', `has the digest ${actual} where ${expected.digest} was promised`)
+}
+
+function mismatch(
+  { digest, what: { resource, name = digest }, asFailure }: VerifyOptions,
+  code: 'digest_mismatch' | 'size_mismatch',
+  how: string,
+): DomainError {
+  const error = new DomainError(code, `The ${resource} ${name} ${how}.`, { resource, name })
+  return asFailure?.(error) ?? error
+}
+
 /**
  * Whether bytes that come one after the other are the promised ones. `size_mismatch` as soon as more than `size` bytes
  * came, or when fewer did; `digest_mismatch` after the last byte.
@@ -34,11 +66,10 @@ export class Verification {
   /** Takes the next bytes into account. @returns why they may not be used: that of the last ones is the verdict on all. */
   update(chunk: Uint8Array): DomainError | null {
     this.#bytes += chunk.length
-    const { size } = this.#expected
-    if (size !== undefined && this.#bytes > size)
-      return this.#failure('size_mismatch', `has more than the ${size} bytes that were promised`)
+    const tooMany = excess(this.#expected, this.#bytes)
+    if (tooMany !== null) return tooMany
     this.#digester.update(chunk)
-    return this.#bytes === size ? this.#verdict() : null
+    return this.#bytes === this.#expected.size ? this.#verdict() : null
   }
 
   /** No more bytes come. @returns why all of them may not be used. */
@@ -47,22 +78,9 @@ export class Verification {
   }
 
   #verdict(): DomainError | null {
-    const { digest, size } = this.#expected
-    if (size !== undefined && this.#bytes !== size)
-      return this.#failure('size_mismatch', `has ${this.#bytes} bytes where ${size} were promised`)
-    const actual = this.#digester.digest()
-    this.#isVerified = actual === digest
-    return this.#isVerified
-      ? null
-      : this.#failure('digest_mismatch', `has the digest ${actual} where ${digest} was promised`)
-  }
-
-  #failure(code: 'digest_mismatch' | 'size_mismatch', what: string): DomainError {
-    const { resource, name } = this.#expected.what
-    const mismatch = new DomainError(code, `The ${resource} ${name ?? this.#expected.digest} ${what}.`, {
-      resource,
-      name: name ?? this.#expected.digest,
-    })
-    return this.#expected.asFailure?.(mismatch) ?? mismatch
+    const failure =
+      shortage(this.#expected, this.#bytes) ?? difference(this.#expected, this.#digester.digest())
+    this.#isVerified = failure === null
+    return failure
   }
 }

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ByteSink, DirectReadable } from '../../streams/direct.ts'
-import { releaseMemory } from '../../streams/release-memory.ts'
+import { SpareBuffers } from '../spare-buffers.ts'
+import { Gathering } from './gathering.ts'
 
 /** Opens the bytes from here to the end of what was asked for. */
 export type OpenFrom = (position: number, signal: AbortSignal) => Promise<Readable>
@@ -25,6 +26,10 @@ const progressBytes = 64 * 1024
 /** Milliseconds, doubled with each break. */
 const firstPause = 50
 
+/** As large as is of use to the thread of digests: measured, 1.0 GB/s in pieces of 64 KiB, 1.7 in these, and no more in larger ones. */
+const directChunkBytes = 512 * 1024
+const spare = new SpareBuffers(directChunkBytes, 32)
+
 /**
  * The bytes of an object that never change, over as many connections as it takes: where one breaks, falls silent or
  * ends early, the next one goes on. It ends after its last byte and nowhere else.
@@ -43,7 +48,10 @@ export class ResumingStream extends Readable implements DirectReadable {
   #body: Readable | undefined
   #isWanted = false
   #isOpening = false
+  #hasEnded = false
   #silence: NodeJS.Timeout | undefined
+  /** Where bytes go that are handed out. */
+  #gathering: Gathering | undefined
 
   constructor(body: Readable, options: ResumingStreamOptions) {
     super({ highWaterMark: 256 * 1024 })
@@ -54,13 +62,36 @@ export class ResumingStream extends Readable implements DirectReadable {
   }
 
   async copyTo(sink: ByteSink): Promise<void> {
-    for await (const chunk of this) {
-      await sink(chunk)
-      releaseMemory(chunk)
+    // Whoever calls this hears of a failure by the promise.
+    this.on('error', () => {})
+    if (this.destroyed) throw this.errored ?? destroyed()
+    using gathering = new Gathering(spare)
+    try {
+      const first: Buffer | null = this.read()
+      this.#gathering = gathering
+      if (first !== null) gathering.put(first)
+      if (this.#hasEnded) gathering.end()
+      for (;;) {
+        this.#askForMore(gathering)
+        const bytes = await gathering.take()
+        if (bytes === undefined) break
+        this.#askForMore(gathering)
+        await sink(bytes)
+      }
+    } finally {
+      this.destroy()
     }
   }
 
   override _read(): void {
+    if (this.#gathering === undefined) this.#want()
+  }
+
+  #askForMore(gathering: Gathering): void {
+    if (!this.#hasEnded && !this.destroyed && gathering.hasRoom) this.#want()
+  }
+
+  #want(): void {
     this.#isWanted = true
     this.#listenForSilence()
     if (this.#body !== undefined) this.#body.resume()
@@ -71,6 +102,7 @@ export class ResumingStream extends Readable implements DirectReadable {
     clearTimeout(this.#silence)
     this.#destroyed.abort()
     this.#drop()
+    this.#gathering?.fail(error ?? destroyed())
     callback(error)
   }
 
@@ -91,7 +123,7 @@ export class ResumingStream extends Readable implements DirectReadable {
       this.#fail(new Error('more bytes came than were announced'))
       return
     }
-    this.#isWanted = this.push(chunk)
+    this.#isWanted = this.#give(chunk)
     if (this.#isWanted) this.#silence?.refresh()
     else {
       clearTimeout(this.#silence)
@@ -99,12 +131,21 @@ export class ResumingStream extends Readable implements DirectReadable {
     }
   }
 
+  /** Whether more is wanted. */
+  #give(chunk: Buffer): boolean {
+    if (this.#gathering === undefined) return this.push(chunk)
+    this.#gathering.put(chunk)
+    return this.#gathering.hasRoom
+  }
+
   #ended(body: Readable): void {
     if (body !== this.#body) return
     if (this.#position === this.#options.end) {
       clearTimeout(this.#silence)
       this.#body = undefined
-      this.push(null)
+      this.#hasEnded = true
+      if (this.#gathering === undefined) this.push(null)
+      else this.#gathering.end()
     } else this.#broken(body, new Error('fewer bytes came than were announced'))
   }
 
@@ -167,4 +208,8 @@ export class ResumingStream extends Readable implements DirectReadable {
     const converted = this.#options.convert(error)
     this.destroy(converted instanceof Error ? converted : new Error(String(converted)))
   }
+}
+
+function destroyed(): DOMException {
+  return new DOMException('the stream was destroyed', 'AbortError')
 }
