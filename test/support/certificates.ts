@@ -20,9 +20,9 @@ export interface Pair {
   readonly key: string
 }
 
-/** A subject alternative name (RFC 5280, 4.2.1.6), with any characters. */
+/** A subject alternative name (RFC 5280, 4.2.1.6), with any characters; of `ip`, an address of version 4. */
 export interface GeneralName {
-  readonly kind: 'dns' | 'email' | 'uri'
+  readonly kind: 'dns' | 'email' | 'uri' | 'ip'
   readonly value: string
 }
 
@@ -32,6 +32,8 @@ export interface CertificateRequest {
   readonly names?: readonly GeneralName[]
   /** For clients unless given. */
   readonly use?: 'serverAuth' | 'clientAuth'
+  /** From an hour ago, for a day, unless given. */
+  readonly validity?: { readonly notBefore: Date; readonly notAfter: Date }
 }
 
 /** For a server that is called `localhost`. */
@@ -64,13 +66,14 @@ export class TestAuthority {
     this.#name = name
   }
 
-  async issue({ subject, names = [], use = 'clientAuth' }: CertificateRequest): Promise<Pair> {
+  async issue({ subject, names = [], use = 'clientAuth', validity }: CertificateRequest): Promise<Pair> {
     const { publicKey, privateKey } = ecKeyPair()
     const extensions: Extension[] = [keyUsage('digitalSignature'), extendedKeyUsage(purposes[use])]
     if (names.length > 0) extensions.push(alternativeNames(names))
     const issuer = { subject: this.#name, privateKey: this.#keys.privateKey }
+    const parts = { subject: parseSubject(subject), key: publicKey, issuer, extensions, ...validity }
     return {
-      cert: pemOf(certificate({ subject: parseSubject(subject), key: publicKey, issuer, extensions })),
+      cert: pemOf(certificate(parts)),
       key: pemOfKey(privateKey),
     }
   }
@@ -80,10 +83,14 @@ function pemOfKey(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
-const tags = { email: 0x81, dns: 0x82, uri: 0x86 } as const
+const tags = { email: 0x81, dns: 0x82, uri: 0x86, ip: 0x87 } as const
 
 function alternativeNames(names: readonly GeneralName[]): Extension {
-  const value = sequence(...names.map(name => tagged(tags[name.kind], Buffer.from(name.value))))
+  const value = sequence(
+    ...names.map(({ kind, value }) =>
+      tagged(tags[kind], kind === 'ip' ? Buffer.from(value.split('.').map(Number)) : Buffer.from(value)),
+    ),
+  )
   return { oid: '2.5.29.17', value }
 }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
+import type { Pair } from './certificates.ts'
 import { type DaemonProcess, type DaemonUser, daemonDirectory, startDaemonProcess } from './child-daemon.ts'
 import { onFreePort } from './free-port.ts'
 import { exec } from './process.ts'
@@ -27,6 +28,12 @@ export type DatabaseLocale = 'C.UTF-8' | 'en-US'
 export interface PostgresOptions {
   /** Whether a commit waits for the disk; not by default. */
   readonly durable?: boolean
+  /** Where its directory is made; the system's for temporary files unless given. */
+  readonly parent?: string
+  /** Further arguments of initdb(1). */
+  readonly initdb?: readonly string[]
+  /** It then takes connections over TLS only. */
+  readonly tls?: Pair
   /** Lines of postgresql.conf, for example `{ max_connections: '5' }`. */
   readonly settings?: Readonly<Record<string, string>>
 }
@@ -36,7 +43,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   await ensurePrograms('postgres')
   const program = await pathOf('postgres')
   if (program === undefined) throw new Error('postgres: not there after its package was installed')
-  const directory = await daemonDirectory('postgres')
+  const directory = await daemonDirectory('postgres', options.parent)
   try {
     const user = await serverUser()
     if (user !== undefined) await chown(directory, user.uid, user.gid)
@@ -56,8 +63,8 @@ const localeClauses: Readonly<Record<DatabaseLocale, string>> = {
   'en-US': "template template0 encoding utf8 locale 'C.UTF-8' locale_provider icu icu_locale 'en-US'",
 }
 
-/** PostgreSQL refuses to run as root; Debian's package makes a user for it. */
-async function serverUser(): Promise<DaemonUser | undefined> {
+/** PostgreSQL and what belongs to it refuse to run as root; Debian's package makes a user for them. */
+export async function serverUser(): Promise<DaemonUser | undefined> {
   if (process.getuid?.() !== 0) return undefined
   const [uid, gid] = await Promise.all(['-u', '-g'].map(flag => exec('id', [flag, 'postgres'])))
   return { uid: Number(uid), gid: Number(gid) }
@@ -72,6 +79,7 @@ class PostgresServer implements PostgresTestServer {
   readonly #password: string
   #port = 0
   #databases = 0
+  #hasTls = false
   #running: DaemonProcess | undefined
 
   constructor(program: string, directory: string, user: DaemonUser | undefined, password: string) {
@@ -92,7 +100,7 @@ class PostgresServer implements PostgresTestServer {
     return this.#urlOf(name)
   }
 
-  async initialise({ durable = false, settings = {} }: PostgresOptions): Promise<void> {
+  async initialise({ durable = false, initdb = [], tls, settings = {} }: PostgresOptions): Promise<void> {
     const passwordFile = join(this.#directory, 'password')
     await writeFile(passwordFile, this.#password)
     if (this.#user !== undefined) await chown(passwordFile, this.#user.uid, this.#user.gid)
@@ -105,6 +113,7 @@ class PostgresServer implements PostgresTestServer {
       '--locale=C.UTF-8',
       '--no-sync',
       '--no-instructions',
+      ...initdb,
     ])
     const sockets = join(this.#directory, 'sockets')
     await mkdir(sockets)
@@ -115,9 +124,26 @@ class PostgresServer implements PostgresTestServer {
       // So that nothing of it is outside its directory, should it be killed.
       dynamic_shared_memory_type: 'mmap',
       fsync: durable ? 'on' : 'off',
+      ...(tls === undefined ? {} : await this.#prepareTls(tls)),
       ...settings,
     }).map(([name, value]) => `${name} = '${value}'\n`)
     await writeFile(join(this.#data, 'postgresql.auto.conf'), lines)
+  }
+
+  async #prepareTls({ cert, key }: Pair): Promise<Readonly<Record<string, string>>> {
+    const path = (name: string): string => join(this.#directory, name)
+    await writeFile(path('server.crt'), cert)
+    await writeFile(path('server.key'), key, { mode: 0o600 })
+    // The helper itself does not look at the certificate; suites do.
+    await writeFile(path('hba'), 'hostssl all all 127.0.0.1/32 scram-sha-256\n')
+    if (this.#user !== undefined) await chown(path('server.key'), this.#user.uid, this.#user.gid)
+    this.#hasTls = true
+    return {
+      ssl: 'on',
+      ssl_cert_file: path('server.crt'),
+      ssl_key_file: path('server.key'),
+      hba_file: path('hba'),
+    }
   }
 
   async startOn(port: number): Promise<void> {
@@ -157,6 +183,7 @@ class PostgresServer implements PostgresTestServer {
   async query(sql: string): Promise<void> {
     const client = new pg.Client({
       connectionString: this.#urlOf('postgres'),
+      ...(this.#hasTls ? { ssl: { rejectUnauthorized: false } } : {}),
       connectionTimeoutMillis: 10_000,
     })
     client.on('error', () => {})

@@ -85,13 +85,20 @@ export async function migrate(
   if (pending.length === 0) return
   if (!mayChange)
     throw unsupported(name, `lacks changes of its schema (${pending.join(', ')}); run \`varve db migrate\``)
-  const { error } = await new Migrator({
-    db,
-    provider: { getMigrations: async () => provided(types, wanted) },
-  }).migrateToLatest()
-  if (error !== undefined)
-    throw error instanceof Error ? error : new Error('a migration failed', { cause: error })
+  await db.transaction().execute(async transaction => {
+    // The migrator does so as well, but not before it has made its own tables.
+    await transaction.getExecutor().adapter.acquireMigrationLock(transaction, migratorLock)
+    const { error } = await new Migrator({
+      db: transaction,
+      provider: { getMigrations: async () => provided(types, wanted) },
+    }).migrateToLatest()
+    if (error !== undefined)
+      throw error instanceof Error ? error : new Error('a migration failed', { cause: error })
+  })
 }
+
+/** Kysely's own names. */
+const migratorLock = { lockTable: 'kysely_migration_lock', lockRowId: 'migration_lock' } as const
 
 function provided(types: ColumnTypes, wanted: readonly string[]): Record<string, Migration> {
   return Object.fromEntries(

@@ -1,10 +1,14 @@
 import {
   CompiledQuery,
   type DatabaseConnection,
+  type DialectAdapter,
   type Driver,
+  type Kysely,
+  PostgresAdapter,
   PostgresDialect,
   PostgresDriver,
   type PostgresPool,
+  sql,
 } from 'kysely'
 import { asCommitFailure } from './postgres-errors.ts'
 
@@ -26,6 +30,47 @@ export class ReadCommittedDialect extends PostgresDialect {
 
   override createDriver(): Driver {
     return new ReadCommittedDriver(this.#pool, this.#statementTimeoutMs)
+  }
+}
+
+/** For changes of the schema, whose transactions take as long as they need. */
+export class MigrationDialect extends PostgresDialect {
+  readonly #pool: PostgresPool
+
+  constructor(pool: PostgresPool) {
+    super({ pool })
+    this.#pool = pool
+  }
+
+  override createAdapter(): DialectAdapter {
+    return new MigrationAdapter()
+  }
+
+  override createDriver(): Driver {
+    return new MigrationDriver({ pool: this.#pool })
+  }
+}
+
+/** The number that Kysely locks, and so every earlier version, too. */
+const migrationLock = '3853314791062309107'
+
+/**
+ * Locks for a transaction where Kysely locks for a session: a pooler that shares sessions would have one connection lock
+ * and another one unlock, so that the lock stayed for as long as the first one lived.
+ */
+class MigrationAdapter extends PostgresAdapter {
+  override async acquireMigrationLock(db: Kysely<unknown>): Promise<void> {
+    await sql`select pg_advisory_xact_lock(${sql.lit(migrationLock)}::bigint)`.execute(db)
+  }
+
+  /** The end of the transaction does. */
+  override async releaseMigrationLock(): Promise<void> {}
+}
+
+class MigrationDriver extends PostgresDriver {
+  /** What those have done who held the lock before is seen by READ COMMITTED only. */
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('begin isolation level read committed'))
   }
 }
 

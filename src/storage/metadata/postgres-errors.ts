@@ -36,6 +36,15 @@ const damaged = misconfigured('its disk or its data are damaged; look at its log
 const untrusted = misconfigured(
   'its certificate is not trusted; check sslmode and sslrootcert in database.url',
 )
+const expired = misconfigured(
+  "its certificate is not valid at this time; renew it, or correct this machine's clock",
+)
+const otherName = misconfigured(
+  'its certificate is one for other host names; call the host in database.url as the certificate does',
+)
+const inTheClear = misconfigured(
+  'it takes no connection of this user without TLS; add sslmode=verify-full to database.url',
+)
 
 /** By SQLSTATE: postgresql.org/docs/current/errcodes-appendix.html. What only a bug can cause is left out. */
 const byState: ReadonlyMap<string, Failure> = new Map([
@@ -82,8 +91,10 @@ const byErrno: ReadonlyMap<string, Failure> = new Map([
   ['ETIMEDOUT', unreachable],
   ['EHOSTUNREACH', unreachable],
   ['ENETUNREACH', unreachable],
-  ['ERR_TLS_CERT_ALTNAME_INVALID', untrusted],
-  ['CERT_HAS_EXPIRED', untrusted],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', otherName],
+  ['CERT_HAS_EXPIRED', expired],
+  ['CERT_NOT_YET_VALID', expired],
+  ['CERT_SIGNATURE_FAILURE', untrusted],
   ['DEPTH_ZERO_SELF_SIGNED_CERT', untrusted],
   ['SELF_SIGNED_CERT_IN_CHAIN', untrusted],
   ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', untrusted],
@@ -107,6 +118,40 @@ const byMessage: ReadonlyMap<string, Failure> = new Map([
     misconfigured('it does not offer TLS; check sslmode in database.url'),
   ],
 ])
+
+/**
+ * What a pooler says in the place of the server, by what it says: pgbouncer gives nearly all of it one SQLSTATE
+ * (protocol_violation), and ends the connection.
+ */
+const byPooler: readonly (readonly [said: RegExp, Failure])[] = [
+  [
+    /transaction blocks not allowed/,
+    misconfigured(
+      'the pooler in between shares connections between statements; set its pool_mode to transaction or session',
+    ),
+  ],
+  [
+    /unsupported startup parameter/,
+    misconfigured(
+      'the pooler in between does not take a parameter of database.url; leave that out, or let the pooler ignore it (ignore_startup_parameters)',
+    ),
+  ],
+  [/no such database/, misconfigured('the pooler in between knows no database of that name; add it there')],
+  [/no such user|auth(?:entication)? failed/, refused],
+  [
+    /no more connections allowed/,
+    unavailable('the pooler in between takes no more clients; raise its max_client_conn'),
+  ],
+  [
+    /^query_wait_timeout/,
+    unavailable(
+      'the pooler in between has no connection free, or cannot reach the database; look at its log, and raise its pool size if need be',
+    ),
+  ],
+  [/^server conn crashed/, broken],
+  [/./, unavailable('the pooler in between cannot use it at the moment; look at its log')],
+]
+const protocolViolation = '08P01'
 
 /** What others' transactions cause: serialization_failure, deadlock_detected. */
 const inTheWay: ReadonlySet<string> = new Set(['40001', '40P01'])
@@ -166,6 +211,15 @@ function describe(error: unknown): Failure | undefined {
 
 function failureOf(error: unknown): Failure | undefined {
   if (!(error instanceof Error)) return undefined
-  if (error instanceof pg.DatabaseError) return byState.get(error.code ?? '')
+  if (error instanceof pg.DatabaseError) {
+    if (error.code === '28000' && error.message.endsWith('no encryption')) return inTheClear
+    return byState.get(error.code ?? '') ?? poolerFailureOf(error)
+  }
   return byErrno.get(errnoOf(error) ?? '') ?? byMessage.get(error.message)
+}
+
+/** The server itself blames us with an ERROR: that is a bug. */
+function poolerFailureOf({ code, severity, message }: pg.DatabaseError): Failure | undefined {
+  if (code !== protocolViolation || severity !== 'FATAL') return undefined
+  return byPooler.find(([said]) => said.test(message))?.[1]
 }

@@ -52,6 +52,7 @@ export class PostgresPool implements Pool {
 class Loan implements PostgresPoolClient {
   readonly #client: PostgresPoolClient
   #end: { readonly reason: unknown } | undefined
+  #lastFailure: unknown
 
   constructor(client: PostgresPoolClient) {
     this.#client = client
@@ -75,10 +76,16 @@ class Loan implements PostgresPoolClient {
       return await this.#client.query<Row>(sql, parameters)
     } catch (reason) {
       if (endsSession(reason)) this.#end = { reason }
+      // Says only that something has failed before.
+      if (reason instanceof pg.DatabaseError && reason.code === inFailedTransaction) throw this.#lastFailure
+      this.#lastFailure = reason
       throw reason
     }
   }
 }
+
+/** in_failed_sql_transaction. */
+const inFailedTransaction = '25P02'
 
 const types = new pg.TypeOverrides()
 // 64-bit numbers are text otherwise.

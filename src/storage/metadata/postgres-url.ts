@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { DomainError } from '../../errors.ts'
+import { DomainError, errnoOf } from '../../errors.ts'
 
 /**
  * `HOST:PORT/DATABASE`, as pg understands the URL. This is what messages call the database, for the URL may have a
@@ -13,6 +13,15 @@ export function databaseNameOf(url: string): string {
     const { host, port, database } = new pg.Client({ connectionString: url })
     return `${host}:${port}/${database ?? ''}`
   } catch (cause) {
+    // Of those that sslrootcert, sslcert and sslkey name.
+    const file = errnoOf(cause) === undefined ? undefined : pathOf(cause)
+    if (file !== undefined)
+      throw new DomainError(
+        'invalid',
+        `The file ${file} that the URL of the database names cannot be read (${errnoOf(cause)}); correct database.url or the permissions.`,
+        { resource: 'config', name: 'database.url' },
+        { cause },
+      )
     throw new DomainError(
       'invalid',
       'The URL of the database cannot be used; write postgres://USER:PASSWORD@HOST:PORT/DATABASE.',
@@ -20,4 +29,8 @@ export function databaseNameOf(url: string): string {
       { cause },
     )
   }
+}
+
+function pathOf(error: unknown): string | undefined {
+  return error instanceof Error && 'path' in error && typeof error.path === 'string' ? error.path : undefined
 }

@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely, sql } from 'kysely'
 import { type Abortable, orAbort } from '../abortable.ts'
 import { postgresColumnTypes } from './column-types.ts'
 import { Database } from './database.ts'
@@ -6,7 +6,7 @@ import type { KeepTimes } from './keep-times.ts'
 import { type Clock, kyselyMetadata } from './kysely-metadata.ts'
 import type { Metadata } from './metadata.ts'
 import { migrate } from './migrate.ts'
-import { ReadCommittedDialect } from './postgres-dialect.ts'
+import { MigrationDialect, ReadCommittedDialect } from './postgres-dialect.ts'
 import { type Patience, whilePatient } from './patience.ts'
 import { postgresFailures } from './postgres-errors.ts'
 import { PostgresPool, type PostgresPoolSettings } from './postgres-pool.ts'
@@ -36,8 +36,8 @@ export interface PostgresMetadataOptions extends Abortable {
  * Metadata in a PostgreSQL database (14 or later), which any number of replicas share. A database that goes away
  * makes calls fail with `unavailable` until it is back; nothing has to be opened again.
  *
- * A pooler that shares sessions between transactions may stand in between, but not while the schema is changed: the
- * lock that makes others wait belongs to a session. So `migrate` past it, and open through it with `migrate: false`.
+ * A pooler that shares sessions between transactions may stand in between: nothing is prepared by name, set, locked or
+ * left open beyond the end of a transaction. One that shares them between statements is refused.
  *
  * Leases are timed by the replicas' clocks, so these must not differ by more than a small part of a lease.
  *
@@ -84,8 +84,10 @@ async function prepare(
   name: string,
   { mayChange, isBeingRestored }: { readonly mayChange: boolean; readonly isBeingRestored: boolean },
 ): Promise<void> {
-  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: new PostgresPool(pool) }) })
+  const kysely = new Kysely<Schema>({ dialect: new MigrationDialect(new PostgresPool(pool)) })
   try {
+    // A pooler that shares connections between statements would answer what is read, and refuse each change later.
+    await kysely.transaction().execute(db => sql`select 1`.execute(db))
     await migrate(kysely, { name, types: postgresColumnTypes, mayChange })
     if (!isBeingRestored) await refuseUnfinishedRestore(kysely, name)
   } finally {

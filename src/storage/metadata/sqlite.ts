@@ -59,7 +59,9 @@ export async function openSqliteMetadata(
  */
 function changeMarkOf(database: DatabaseSync): ChangeMark {
   const others = database.prepare('pragma data_version')
-  const own = database.prepare('select total_changes() as total')
+  const own = database.prepare('select total_changes()')
+  // Asked for each request that shows a password: an object for each row would cost as much as finding the number.
+  for (const statement of [others, own]) statement.setReturnArrays(true)
   return () => {
     try {
       return JSON.stringify([others.get(), own.get()])

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
+import { Kysely, type PostgresPoolClient } from 'kysely'
 import { DomainError } from '../../../errors.ts'
 import { type Abortable, orAbort } from '../../abortable.ts'
 import { postgresColumnTypes } from '../column-types.ts'
 import { checkMigrations, migrate } from '../migrate.ts'
 import type { Metadata } from '../metadata.ts'
 import { openPostgresMetadata, type PostgresMetadataOptions } from '../postgres.ts'
+import { MigrationDialect } from '../postgres-dialect.ts'
 import { postgresFailures } from '../postgres-errors.ts'
 import { PostgresPool } from '../postgres-pool.ts'
 import { databaseNameOf } from '../postgres-url.ts'
@@ -84,7 +85,7 @@ async function fill(
       )
   })
   const kysely = new Kysely<Schema>({
-    dialect: new PostgresDialect({ pool: new PostgresPool({ url, size: 1, connectTimeoutMs }) }),
+    dialect: new MigrationDialect(new PostgresPool({ url, size: 1, connectTimeoutMs })),
   })
   try {
     await migrate(kysely, { name, types: postgresColumnTypes, mayChange: true, only: migrations })
@@ -186,7 +187,7 @@ async function checkAlone(client: PostgresPoolClient, name: string): Promise<voi
     if (performance.now() > until)
       throw new DomainError(
         'conflict',
-        `The database ${name} is open in ${count} connections of a Varve; stop the registry, then restore.`,
+        `The database ${name} is open in ${count} connections of a Varve; stop the registry, and let a pooler in between close its connections, then restore.`,
         { resource: 'database', name },
       )
     await sleep(100)
