@@ -25,14 +25,21 @@ export interface FaultMix {
   readonly operations?: readonly S3Operation[] | undefined
 }
 
+/** Requests of any operation and of any key, unless given. */
+export interface PlanOptions {
+  readonly operation?: S3Operation | undefined
+  readonly key?: string | undefined
+  readonly times?: number
+}
+
 /** What the server thinks of the credentials: 400 ExpiredToken, 403 AccessDenied. */
 export type CredentialState = 'valid' | 'expired' | 'denied'
 
 export interface FaultyS3 extends S3Proxy {
   /** Replaces what happens at random; `{}` for nothing. */
   set(mix: FaultMix): void
-  /** The next requests of this operation (of any when there is none) have this fault, before any random one. */
-  failNext(fault: S3Fault, options?: { readonly operation?: S3Operation; readonly times?: number }): void
+  /** The next requests that fit have this fault, before any random one. */
+  failNext(fault: S3Fault, options?: PlanOptions): void
   credentialsAre(state: CredentialState): void
   /** Connections are cut and refused from when this resolves, until `recover`. */
   outage(): Promise<void>
@@ -55,7 +62,7 @@ export async function startFaultyS3(server: S3TestServer, options: FaultOptions 
     countByOperation: () => proxy.countByOperation(),
     forgetRequests: () => proxy.forgetRequests(),
     set: mix => faults.set(mix),
-    failNext: (fault, { operation, times = 1 } = {}) => faults.plan(fault, operation, times),
+    failNext: (fault, options = {}) => faults.plan(fault, options),
     credentialsAre: state => {
       faults.credentials = state
     },
@@ -86,6 +93,7 @@ const refusedCredentials: Readonly<Record<Exclude<CredentialState, 'valid'>, S3R
 interface Planned {
   readonly fault: S3Fault
   readonly operation: S3Operation | undefined
+  readonly key: string | undefined
   times: number
 }
 
@@ -108,8 +116,8 @@ class Faults {
     this.#burst = undefined
   }
 
-  plan(fault: S3Fault, operation: S3Operation | undefined, times: number): void {
-    this.#planned.push({ fault, operation, times })
+  plan(fault: S3Fault, { operation, key, times = 1 }: PlanOptions): void {
+    this.#planned.push({ fault, operation, key, times })
   }
 
   latency(): number {
@@ -118,15 +126,16 @@ class Faults {
 
   draw(exchange: S3Exchange): S3Fault | undefined {
     const { operation } = exchange.request
-    const fault = this.#fromPlan(operation) ?? this.#fromBurst(operation) ?? this.#atRandom(operation)
+    const fault = this.#fromPlan(exchange) ?? this.#fromBurst(operation) ?? this.#atRandom(operation)
     if (fault === undefined || !fits(fault, exchange)) return undefined
     this.injected[fault] = (this.injected[fault] ?? 0) + 1
     return fault
   }
 
-  #fromPlan(operation: S3Operation): S3Fault | undefined {
+  #fromPlan({ request }: S3Exchange): S3Fault | undefined {
     const next = this.#planned.find(
-      planned => planned.times > 0 && (planned.operation === undefined || planned.operation === operation),
+      ({ operation = request.operation, key = request.key, times }) =>
+        times > 0 && operation === request.operation && key === request.key,
     )
     if (next !== undefined) next.times -= 1
     return next?.fault

@@ -63,6 +63,19 @@ describe('What S3 answers', () => {
     assert.match(error.message, /https:\/\/store\.example does not answer \(ECONNREFUSED\)/)
   })
 
+  for (const [code, says] of [
+    ['SELF_SIGNED_CERT_IN_CHAIN', /Nobody that is trusted here .* storage\.s3\.caFile/],
+    ['CERT_HAS_EXPIRED', /is not valid at this time/],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', /for other host names/],
+    ['EPROTO', /No TLS can be spoken/],
+  ] as const)
+    it(`a certificate that is no good (${code}) is told apart from silence`, () => {
+      const error = fromS3(sdkError('Error', undefined, { code, $metadata: { attempts: 1 } }), about)
+      assert.ok(isDomainError(error, 'unavailable'))
+      assert.match(error.message, says)
+      assert.ok(error.message.includes(code))
+    })
+
   it('Retry-After is passed on when it is a number of seconds', () => {
     const wanted = (header: string): unknown => {
       const $response = { headers: { 'retry-after': header } }

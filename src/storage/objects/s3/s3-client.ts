@@ -1,30 +1,43 @@
-import { createHash } from 'node:crypto'
+import { createHash, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { getCACertificates } from 'node:tls'
 import { S3Client } from '@aws-sdk/client-s3'
 import { DomainError, errnoOf } from '../../../errors.ts'
 import type { Abortable } from '../../abortable.ts'
+import { renewCredentials } from './renewed-credentials.ts'
 import { readingAgent, readingHttpsAgent } from './reading-agent.ts'
 import type { S3Credentials, S3Settings } from './s3-options.ts'
 
-/** The certificates to trust, with the system's; undefined when there is no file of our own. */
+/**
+ * The certificates to trust, with the system's; undefined when there is no file of our own.
+ * @throws DomainError `unavailable` when the file cannot be read, or has no certificate.
+ */
 export async function readTrusted(
   caFile: string | undefined,
   options?: Abortable,
 ): Promise<string[] | undefined> {
   if (caFile === undefined) return undefined
-  try {
-    const own = await readFile(caFile, { encoding: 'utf8', ...options })
-    return [...getCACertificates('default'), own]
-  } catch (cause) {
+  const own = await readFile(caFile, { encoding: 'utf8', ...options }).catch((cause: unknown) => {
     options?.signal?.throwIfAborted()
-    throw new DomainError(
-      'unavailable',
-      `The certificates in ${caFile} cannot be read (${errnoOf(cause)}); correct the setting or the permissions.`,
-      { resource: 'config', name: caFile },
-      { cause },
-    )
+    const why = `cannot be read (${errnoOf(cause)}); correct the setting or the permissions`
+    throw untrustworthy(caFile, why, cause)
+  })
+  try {
+    // Node takes a file without any certificate for an empty list, and says nothing.
+    void new X509Certificate(own)
+  } catch (cause) {
+    throw untrustworthy(caFile, 'are none; storage.s3.caFile has to be a file of certificates in PEM', cause)
   }
+  return [...getCACertificates('default'), own]
+}
+
+function untrustworthy(caFile: string, why: string, cause: unknown): DomainError {
+  return new DomainError(
+    'unavailable',
+    `The certificates in ${caFile} ${why}.`,
+    { resource: 'config', name: caFile },
+    { cause },
+  )
 }
 
 /**
@@ -42,7 +55,7 @@ export function createS3Client(
   const client = new S3Client({
     region: settings.region,
     ...(endpoint === undefined ? {} : { endpoint }),
-    ...(given === undefined ? {} : { credentials: credentialsOf(given) }),
+    ...(given === undefined ? chainOptions : { credentials: credentialsOf(given) }),
     forcePathStyle: settings.pathStyle,
     // The checksums that newer SDKs add are refused by some stores and ignored by others; what is signed is a hash of
     // the whole body anyway.
@@ -60,10 +73,14 @@ export function createS3Client(
       logger: quiet,
     },
   })
+  if (given === undefined) renewCredentials(client)
   if (settings.contentMd5) addContentMd5(client)
   observe(client, settings)
   return client
 }
+
+/** Handed on to the SDK's chain: files are read again when it is asked again. */
+const chainOptions: object = { ignoreCache: true }
 
 /** The SDK tells a token that is undefined from none. */
 function credentialsOf({ accessKeyId, secretAccessKey, sessionToken }: S3Credentials) {

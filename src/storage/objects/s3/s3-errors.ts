@@ -76,6 +76,26 @@ const failures = {
     sentence: ({ bucket, store }, name) =>
       `The object store ${store} failed at a request for the bucket ${bucket} (${name}); try again, and look at its log if that goes on.`,
   },
+  untrusted: {
+    code: 'unavailable',
+    sentence: ({ store }, name) =>
+      `Nobody that is trusted here has signed the certificate of the object store ${store} (${name}); name the file of its authority in storage.s3.caFile.`,
+  },
+  expired: {
+    code: 'unavailable',
+    sentence: ({ store }, name) =>
+      `The certificate of the object store ${store} is not valid at this time (${name}); renew it, or correct this machine's clock.`,
+  },
+  otherName: {
+    code: 'unavailable',
+    sentence: ({ bucket, store }, name) =>
+      `The certificate of the object store ${store} is one for other host names (${name}); call the store in storage.s3.endpoint as its certificate does, and where the bucket ${bucket} is a part of the name, let it be for those names, too.`,
+  },
+  noTls: {
+    code: 'unavailable',
+    sentence: ({ store }, name) =>
+      `No TLS can be spoken with the object store ${store} (${name}); correct the port in storage.s3.endpoint, or write http:// there if it speaks none.`,
+  },
   silent: {
     code: 'unavailable',
     sentence: ({ store }, name) =>
@@ -102,6 +122,16 @@ const ofCode: ReadonlyMap<string, Failure> = new Map([
   ...named(failures.smallPart, 'EntityTooSmall'),
   ...named(failures.busy, 'SlowDown', 'ServiceUnavailable', 'RequestLimitExceeded', 'Throttling'),
   ...named(failures.busy, 'TooManyRequests', 'TooManyRequestsException', 'ThrottlingException'),
+])
+
+/** By the code of Node's TLS errors. */
+const ofErrno: ReadonlyMap<string, Failure> = new Map([
+  ...named(failures.untrusted, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'),
+  ...named(failures.untrusted, 'UNABLE_TO_GET_ISSUER_CERT', 'CERT_SIGNATURE_FAILURE'),
+  ...named(failures.untrusted, 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT'),
+  ...named(failures.expired, 'CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'),
+  ...named(failures.otherName, 'ERR_TLS_CERT_ALTNAME_INVALID'),
+  ...named(failures.noTls, 'EPROTO'),
 ])
 
 /** When the code says nothing: the answer to a HEAD has none. */
@@ -157,9 +187,11 @@ function named(failure: Failure, ...codes: readonly string[]): [string, Failure]
   return codes.map(code => [code, failure])
 }
 
-function failureOf({ name, $metadata }: SdkError, { key }: S3Subject): Failure {
+function failureOf(error: SdkError, { key }: S3Subject): Failure {
+  const { name, $metadata } = error
   const status = $metadata?.httpStatusCode
-  const found = ofCode.get(name) ?? (status === undefined ? undefined : ofStatus.get(status))
+  const found =
+    ofCode.get(name) ?? (status === undefined ? ofErrno.get(errnoOf(error) ?? '') : ofStatus.get(status))
   if (found === failures.noObject && key === undefined) return failures.noBucket
   return found ?? (status === undefined ? failures.silent : failures.failed)
 }
