@@ -115,6 +115,25 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
       await metadata.saveUpload(upload.id, 'third', progressOf(upload))
     })
 
+    it('are not kept by a writer whose clock was wrong when it took them', async () => {
+      const { metadata, upload } = await begin()
+      await lease(metadata, upload, upload.holder)
+      const back = clock.time
+      try {
+        clock.time += 4 * 60_000
+        await lease(metadata, upload, 'slightly ahead')
+        clock.time = back
+        await rejectsWith('busy', lease(metadata, upload, 'other'))
+        clock.time += 30 * 60_000
+        await lease(metadata, upload, 'far ahead')
+      } finally {
+        clock.time = back
+      }
+      assert.equal((await lease(metadata, upload, 'other')).isTakenOver, true)
+      await rejectsWith('conflict', metadata.saveUpload(upload.id, 'far ahead', progressOf(upload)))
+      await metadata.saveUpload(upload.id, 'other', progressOf(upload))
+    })
+
     it('tell their next writer when the last one never let go', async () => {
       const { metadata, upload } = await begin()
       assert.equal((await lease(metadata, upload, upload.holder)).isTakenOver, false)

@@ -1,4 +1,5 @@
 import { type Fleet, type FleetOptions, startFleet } from './fleet.ts'
+import { type PgBouncerOptions, startPgBouncer } from './pgbouncer.ts'
 import { type PostgresTestServer, startPostgres } from './postgres.ts'
 import { skipWithout } from './programs.ts'
 import { type RoundRobin, startRoundRobin } from './round-robin.ts'
@@ -21,6 +22,8 @@ export interface ReplicatedRegistryOptions extends Pick<FleetOptions, 'registry'
   readonly replicas?: number
   /** Of the faults that are injected at random. */
   readonly seed?: number
+  /** What stands between the replicas and the database; nothing unless given. */
+  readonly pooler?: PgBouncerOptions | undefined
 }
 
 /** For `skip` of a suite. */
@@ -31,6 +34,7 @@ export async function skipWithoutReplicas(): Promise<string | false> {
 export async function startReplicatedRegistry({
   replicas = 3,
   seed,
+  pooler,
   registry,
   storage,
   settings,
@@ -39,7 +43,9 @@ export async function startReplicatedRegistry({
   const database = stack.use(await startPostgres())
   const server = stack.use(await startS3Server('versitygw'))
   const s3 = stack.use(await startFaultyS3(server, seed === undefined ? {} : { seed }))
-  const databaseUrl = await database.createDatabase({ locale: 'en-US' })
+  const ownUrl = await database.createDatabase({ locale: 'en-US' })
+  const between = pooler && stack.use(await startPgBouncer(ownUrl, pooler))
+  const databaseUrl = between?.through(ownUrl) ?? ownUrl
   const fleet = stack.use(
     await startFleet({ replicas, databaseUrl, objects: s3, registry, storage, settings }),
   )

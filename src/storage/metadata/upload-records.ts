@@ -14,7 +14,8 @@ export interface UploadRecords {
   /**
    * Makes `holder` the only writer until `until`. A holder may extend its own lease. `nextTailKey` is reserved unless
    * a key is; one that was reserved by a holder who never released its lease may be taken, so it becomes garbage.
-   * @throws DomainError `not_found`; `busy` while another holder's lease runs; `conflict` when a renewal comes too late.
+   * @throws DomainError `not_found`; `busy` while another holder's lease runs, unless that ends more than five minutes after
+   * this one would: a clock was wrong when it was given; `conflict` when a renewal comes too late.
    */
   leaseUpload(
     repository: RepositoryName,

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import type { Abortable } from '../abortable.ts'
 import type { UploadId } from '../blobs/blob-store.ts'
 import type { RepositoryName } from '../reference.ts'
+import { minuteMs } from '../durations.ts'
 import { batches } from './batches.ts'
 import type { Database } from './database.ts'
 import { addGarbage } from './garbage.ts'
@@ -73,7 +74,7 @@ export class KyselyUploads implements UploadRecords {
       if (row === undefined || !mayContinue(row, account)) throw unknownUpload(id)
       if (isRenewal && row.holder !== holder) throw lostLease(id)
       const isOthers = row.holder !== null && row.holder !== holder
-      if (isOthers && row.lease_until !== null && row.lease_until > now) throw uploadBusy(id)
+      if (isOthers && isRunning(row.lease_until, now, until)) throw uploadBusy(id)
       const reserved = isOthers ? null : row.next_tail_key
       const leased: UploadRow = {
         ...row,
@@ -162,4 +163,15 @@ function selectLive(db: Kysely<Schema>, repository: RepositoryName, id: UploadId
     .where('id', '=', id)
     .where('repository', '=', repository)
     .where('expires_at', '>', now)
+}
+
+/** By how much a lease may end later than one that is taken now; clocks of replicas do not differ by so much. */
+const maxAheadMs = 5 * minuteMs
+
+/**
+ * Whether another holder's lease keeps others out. One that ends far later than a new one was given by a clock that was
+ * wrong, and would keep them out for as long as it was; whom it is taken from is shut out like anybody who fell silent.
+ */
+function isRunning(leaseUntil: number | null, now: number, until: Date): boolean {
+  return leaseUntil !== null && leaseUntil > now && leaseUntil <= Math.max(until.getTime(), now) + maxAheadMs
 }
