@@ -91,7 +91,7 @@ export function tagRuleContract(name: string, open: (now: () => number) => Promi
       const [{ id } = assert.fail()] = await metadata.listTagRules(tenant)
       assert.equal(
         error.message,
-        `The tag v1 of ${repository} may not be changed: rule ${id} (${tenant}/**, tags v*). Push under another tag.`,
+        `The tag v1 of ${repository} may not be changed: rule ${id} (${tenant}/**, tags v*). Use another tag, or ask an owner of the tenant to remove the rule.`,
       )
       assert.equal(error.details.resource, 'tag')
       assert.equal(await digestAt(repository, 'v1'), one.digest)

@@ -7,7 +7,7 @@ import { digestOf } from '../../src/storage/digest.ts'
 import { isContentEvent } from '../../src/storage/metadata/event-records.ts'
 import type { NewManifest } from '../../src/storage/metadata/manifest-records.ts'
 import type { Metadata } from '../../src/storage/metadata/metadata.ts'
-import type { PulledManifest } from '../../src/storage/metadata/mirror-records.ts'
+import type { PulledManifest } from '../../src/storage/metadata/upstream-records.ts'
 import {
   parseReference,
   parseRepositoryName,

@@ -219,7 +219,7 @@ export function usageContract(name: string, open: (now: () => number) => Promise
         fc.asyncProperty(fc.array(step, { maxLength: 25 }), async steps => {
           const tenant = freshTenant()
           const library = repositoryOf(freshTenant(), 'library')
-          const contents = [1, 20, 300, 4000].map(length => tenant.slice(0, 1).repeat(length - 1) + 'x')
+          const contents = [1, 20, 300, 4000].map(length => `${tenant.slice(0, 1).repeat(length - 1)}x`)
           for (const text of contents) await commitText(metadata, library, text, clock.time)
           const links = new Set<string>()
           const manifests = new Map<string, number>()

@@ -1,7 +1,7 @@
 import type { Config } from '../../config.ts'
 import type { Logger } from '../../log.ts'
 import type { ObjectBlobStore } from '../../storage/blobs/object-blob-store.ts'
-import type { UpstreamRecords } from '../../storage/metadata/mirror-records.ts'
+import type { UpstreamRecords } from '../../storage/metadata/upstream-records.ts'
 import { hourly } from './hourly.ts'
 
 /** Rows that one transaction deletes. */

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
-import type { MirrorRun, MirrorWish, NewMirrorRun } from '../../storage/metadata/mirror-records.ts'
-import { type Beginning, beginningOf, type JobState, nextStart } from './due.ts'
-import { parseMirrorJobName } from './job-name.ts'
+import type { MirrorWish, NewMirrorRun } from '../../storage/metadata/mirror-records.ts'
+import { type Beginning, beginningOf, type JobState } from './due.ts'
 import { type LeadParts, leadRun } from './lead-run.ts'
 import type { KnownJob, MirrorJobs } from './mirror-jobs.ts'
 import type { MirrorObserver } from './run-job.ts'
+import { type WatchedJob, WatchedJobs } from './watched-jobs.ts'
 
 export interface MirrorRunnerOptions extends LeadParts {
   readonly jobs: Pick<MirrorJobs, 'list'>
@@ -30,16 +30,6 @@ export interface RunnerTimes {
 
 const defaultTimes: RunnerTimes = Object.freeze({ pollMs: 2_000, refreshMs: 30_000, retryMs: 5_000 })
 
-/** What this process knows of a job. */
-interface Watched {
-  readonly knownSince: Date
-  last: MirrorRun | undefined
-  readAt: number
-  retryAt: number
-  /** Of the next scheduled start, chosen once for each. */
-  jitter: { readonly start: number; readonly ms: number } | undefined
-}
-
 interface Running {
   readonly stop: AbortController
   readonly wasEnabled: boolean
@@ -60,8 +50,7 @@ export class MirrorRunner implements AsyncDisposable {
   readonly #options: MirrorRunnerOptions
   readonly #times: RunnerTimes
   readonly #now: () => Date
-  readonly #random: () => number
-  readonly #watched = new Map<string, Watched>()
+  readonly #watched: WatchedJobs
   readonly #running = new Map<string, Running>()
   readonly #closing = new AbortController()
   readonly #polling: Promise<void>
@@ -71,7 +60,13 @@ export class MirrorRunner implements AsyncDisposable {
     this.#options = options
     this.#times = { ...defaultTimes, ...options.times }
     this.#now = options.now ?? (() => new Date())
-    this.#random = options.random ?? Math.random
+    this.#watched = new WatchedJobs({
+      records: options.records,
+      metrics: options.metrics,
+      refreshMs: this.#times.refreshMs,
+      now: this.#now,
+      random: options.random ?? Math.random,
+    })
     this.#polling = this.#poll(this.#closing.signal)
   }
 
@@ -122,10 +117,10 @@ export class MirrorRunner implements AsyncDisposable {
     for (const job of order) {
       if (this.#going >= jobsAtOnce) return
       if (this.#running.has(job.job.name)) continue
-      const watched = await this.#watch(job, options)
+      const watched = await this.#watched.watch(job, options)
       const state: JobState = { ...job, ...watched, wish: wishes.get(job.job.name) }
       if (watched.retryAt > performance.now()) continue
-      if (beginningOf(state, this.#now(), this.#jitterOf(state, watched)) !== undefined)
+      if (beginningOf(state, this.#now(), this.#watched.jitterOf(state, watched)) !== undefined)
         this.#start(job, watched)
     }
   }
@@ -138,57 +133,10 @@ export class MirrorRunner implements AsyncDisposable {
       if (job === undefined || (wasEnabled && !job.enabled))
         stop.abort(new DOMException('the job was deleted or disabled', 'AbortError'))
     }
-    for (const name of this.#watched.keys()) {
-      if (jobs.has(name)) continue
-      this.#watched.delete(name)
-      this.#options.metrics.forget(name)
-    }
+    this.#watched.keepOnly(name => jobs.has(name))
   }
 
-  async #watch({ job }: KnownJob, options: Abortable): Promise<Watched> {
-    const found = this.#watched.get(job.name)
-    const watched = found ?? {
-      knownSince: this.#now(),
-      last: undefined,
-      readAt: 0,
-      retryAt: 0,
-      jitter: undefined,
-    }
-    if (found !== undefined && performance.now() - found.readAt < this.#times.refreshMs) return watched
-    await this.#refresh(job.name, watched, options)
-    if (found === undefined) {
-      this.#options.metrics.state(job.name, 'idle')
-      await this.#noteSuccess(job.name, options)
-    }
-    this.#watched.set(job.name, watched)
-    return watched
-  }
-
-  async #refresh(name: string, watched: Watched, options: Abortable): Promise<void> {
-    const { records, metrics } = this.#options
-    const [last] = await records.listMirrorRuns({ job: parseMirrorJobName(name), limit: 1 }, options)
-    watched.last = last
-    watched.readAt = performance.now()
-    if (last?.outcome === 'ok' && last.endedAt !== undefined) metrics.succeeded(name, last.endedAt)
-  }
-
-  /** The newest run may have failed, and the one before it not. */
-  async #noteSuccess(name: string, options: Abortable): Promise<void> {
-    const { records, metrics } = this.#options
-    const runs = await records.listMirrorRuns({ job: parseMirrorJobName(name), limit: 100 }, options)
-    const endedAt = runs.find(({ outcome }) => outcome === 'ok')?.endedAt
-    if (endedAt !== undefined) metrics.succeeded(name, endedAt)
-  }
-
-  #jitterOf(state: JobState, watched: Watched): number {
-    const start = nextStart(state, this.#now())?.getTime()
-    if (start === undefined) return 0
-    if (watched.jitter?.start !== start)
-      watched.jitter = { start, ms: this.#random() * (state.job.schedule?.jitterSeconds ?? 0) * 1000 }
-    return watched.jitter.ms
-  }
-
-  #start(known: KnownJob, watched: Watched): void {
+  #start(known: KnownJob, watched: WatchedJob): void {
     const { name, enabled } = known.job
     const stop = new AbortController()
     const running: Running = { stop, wasEnabled: enabled, isPaused: false, ended: Promise.resolve() }
@@ -203,7 +151,7 @@ export class MirrorRunner implements AsyncDisposable {
   }
 
   /** Never rejects. */
-  async #run(known: KnownJob, watched: Watched, running: Running): Promise<void> {
+  async #run(known: KnownJob, watched: WatchedJob, running: Running): Promise<void> {
     const { log } = this.#options
     const { job } = known
     const signal = AbortSignal.any([running.stop.signal, this.#closing.signal])
@@ -242,14 +190,14 @@ export class MirrorRunner implements AsyncDisposable {
   /** With the lease it is known what all others have done. */
   async #isStillWanted(
     known: KnownJob,
-    watched: Watched,
+    watched: WatchedJob,
     options: Abortable,
   ): Promise<Beginning | undefined> {
-    await this.#refresh(known.job.name, watched, options)
+    await this.#watched.refresh(known.job.name, watched, options)
     const wishes = await this.#options.records.listMirrorWishes(options)
     const wish: MirrorWish | undefined = wishes.find(({ job }) => job === known.job.name)?.wish
     const state: JobState = { ...known, ...watched, wish }
-    return beginningOf(state, this.#now(), this.#jitterOf(state, watched))
+    return beginningOf(state, this.#now(), this.#watched.jitterOf(state, watched))
   }
 
   /** Only what ends with the process; who deletes or disables a job wants no more of it. */

@@ -3,7 +3,7 @@ import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { BlobInfo, BlobWriter, RepositoryBlobs, UploadId } from '../../storage/blobs/blob-store.ts'
 import { algorithmOf } from '../../storage/digest.ts'
-import type { TransferRecords } from '../../storage/metadata/mirror-records.ts'
+import type { TransferRecords } from '../../storage/metadata/transfer-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 
 /** In milliseconds. */

@@ -2,7 +2,7 @@ import { isDomainError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { ManifestRecords } from '../../storage/metadata/manifest-records.ts'
-import type { PulledManifest, UpstreamRecords } from '../../storage/metadata/mirror-records.ts'
+import type { PulledManifest, UpstreamRecords } from '../../storage/metadata/upstream-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import { pullThroughRequester } from './requester.ts'
 

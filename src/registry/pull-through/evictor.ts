@@ -1,6 +1,6 @@
 import { isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
-import type { UpstreamRecords } from '../../storage/metadata/mirror-records.ts'
+import type { UpstreamRecords } from '../../storage/metadata/upstream-records.ts'
 import { type EvictionOptions, type EvictionRule, evict } from './evict.ts'
 
 export interface EvictorOptions extends EvictionOptions {

@@ -8,7 +8,7 @@ import type {
   ManifestRecords,
   StoredManifest,
 } from '../../storage/metadata/manifest-records.ts'
-import type { UpstreamRecords } from '../../storage/metadata/mirror-records.ts'
+import type { UpstreamRecords } from '../../storage/metadata/upstream-records.ts'
 import type { TagRecords } from '../../storage/metadata/tag-records.ts'
 import type { Reference, RepositoryName, Tag } from '../../storage/reference.ts'
 import { pullThroughRequester } from './requester.ts'

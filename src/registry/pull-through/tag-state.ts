@@ -1,5 +1,5 @@
 import type { Digest } from '../../storage/digest.ts'
-import type { UpstreamTag } from '../../storage/metadata/mirror-records.ts'
+import type { UpstreamTag } from '../../storage/metadata/upstream-records.ts'
 import type { UpstreamSettings } from './upstream.ts'
 
 /**

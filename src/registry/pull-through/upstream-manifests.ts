@@ -1,7 +1,7 @@
 import type { Abortable } from '../../storage/abortable.ts'
 import type { Digest } from '../../storage/digest.ts'
 import type { ManifestInfo, StoredManifest } from '../../storage/metadata/manifest-records.ts'
-import type { UpstreamTag } from '../../storage/metadata/mirror-records.ts'
+import type { UpstreamTag } from '../../storage/metadata/upstream-records.ts'
 import { formatReference, type Reference, type Tag } from '../../storage/reference.ts'
 import { Absences } from './absences.ts'
 import type { FoundTag, ManifestCopies } from './manifest-copies.ts'

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Logger } from '../../log.ts'
 import type { Digest } from '../../storage/digest.ts'
-import type { PulledManifest, UpstreamRecords } from '../../storage/metadata/mirror-records.ts'
+import type { PulledManifest, UpstreamRecords } from '../../storage/metadata/upstream-records.ts'
 import type { RepositoryName } from '../../storage/reference.ts'
 import { BatchWriter } from '../batch-writer.ts'
 import { pullNoteMs } from './ready-policy.ts'

@@ -29,12 +29,9 @@ import { KyselyManifests } from './manifests.ts'
 import { KyselyMembers } from './members.ts'
 import type { Metadata } from './metadata.ts'
 import { KyselyMirrorJobs } from './mirror-jobs.ts'
-import type {
-  MirrorJobRecords,
-  MirrorRunRecords,
-  TransferRecords,
-  UpstreamRecords,
-} from './mirror-records.ts'
+import type { MirrorJobRecords, MirrorRunRecords } from './mirror-records.ts'
+import type { TransferRecords } from './transfer-records.ts'
+import type { UpstreamRecords } from './upstream-records.ts'
 import { KyselyMirrorRuns } from './mirror-runs.ts'
 import type { ParentRecords } from './parent-records.ts'
 import { KyselyParents } from './parents.ts'

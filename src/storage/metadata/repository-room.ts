@@ -28,7 +28,7 @@ export async function assertRoomForOneMore(
   if (repositories + (await comingBack(db, tenant)) < most) return
   throw new DomainError(
     'denied',
-    `The tenant ${tenant} has all ${most} repositories that its quota allows, so ${name} cannot come back; delete another one, or ask for a larger quota.`,
+    `The tenant ${tenant} has as many repositories as its quota allows, which is ${most}, so ${name} cannot come back; delete another one, or ask for a larger quota.`,
     { resource: 'quota', name: tenant, rule: `quota of the tenant ${tenant}` },
   )
 }

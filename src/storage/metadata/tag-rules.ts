@@ -72,7 +72,10 @@ export async function assertMutable(
   if (found === undefined) return
   const { tag, rule } = found
   const name = `${rule.id} (${rule.repositories}, tags ${rule.tags})`
-  const wayOut = typeof tags === 'function' ? 'An admin can force it.' : 'Push under another tag.'
+  const wayOut =
+    typeof tags === 'function'
+      ? 'An admin can force it.'
+      : 'Use another tag, or ask an owner of the tenant to remove the rule.'
   throw new DomainError(
     'conflict',
     `The tag ${tag} of ${repository} may not be changed: rule ${name}. ${wayOut}`,

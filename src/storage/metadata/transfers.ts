@@ -3,7 +3,7 @@ import type { UploadId } from '../blobs/blob-store.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { Database } from './database.ts'
-import type { TransferRecords } from './mirror-records.ts'
+import type { TransferRecords } from './transfer-records.ts'
 
 export class KyselyTransfers implements TransferRecords {
   readonly #database: Database

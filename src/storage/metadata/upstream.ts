@@ -7,7 +7,8 @@ import type { EventWriter } from './event-writer.ts'
 import { selectEvictable, sumBytesBelow } from './evictable.ts'
 import { Leases } from './leases.ts'
 import type { LinkWriter } from './link-writer.ts'
-import type { MirrorLease, PulledManifest, UpstreamRecords, UpstreamTag } from './mirror-records.ts'
+import type { MirrorLease } from './mirror-records.ts'
+import type { PulledManifest, UpstreamRecords, UpstreamTag } from './upstream-records.ts'
 import { unlinkUnnamed } from './unlink-unnamed.ts'
 
 /** There is one, whatever upstream it is of. */

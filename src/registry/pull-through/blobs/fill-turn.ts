@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Abortable, orAbort } from '../../../storage/abortable.ts'
 import type { Digest } from '../../../storage/digest.ts'
-import type { UpstreamRecords } from '../../../storage/metadata/mirror-records.ts'
+import type { UpstreamRecords } from '../../../storage/metadata/upstream-records.ts'
 import type { RepositoryName } from '../../../storage/reference.ts'
 
 export type FillRecords = Pick<UpstreamRecords, 'leaseFill' | 'releaseFill'>
