@@ -175,7 +175,8 @@ function oauthOf(error: unknown): object {
 }
 
 function headersOf(error: unknown, status: number): Headers {
-  if (status === 429 || status === 503) return { 'Retry-After': String(retryAfterOf(error)) }
+  if (status === 429 || status === 503 || status === 507)
+    return { 'Retry-After': String(retryAfterOf(error)) }
   const challenge = isDomainError(error) ? error.details.challenge : undefined
   return status === 401 && challenge !== undefined ? { 'WWW-Authenticate': challenge } : {}
 }

@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 /** What the header `Authorization` of a request shows. */
 export type Authorization =
   | { readonly kind: 'none' }
@@ -37,9 +39,9 @@ export function parseAuthorization(header: string | undefined): Authorization {
 function parseBasic(text: string): Authorization {
   if (!base64.test(text)) return malformed('is not in base64')
   const decoded = Buffer.from(text, 'base64')
-  const pair = decoded.toString('utf8')
   // Bytes that are no UTF-8 would become the same character, whatever they are.
-  if (!Buffer.from(pair).equals(decoded)) return malformed('is not in UTF-8')
+  if (!isUtf8(decoded)) return malformed('is not in UTF-8')
+  const pair = decoded.toString('utf8')
   // RFC 7617, 2: no control characters.
   if (/\p{Cc}/u.test(pair)) return malformed('has control characters in it')
   const colon = pair.indexOf(':')

@@ -20,7 +20,7 @@ export function quotaExceeded(
 export function tooManyRepositories(tenant: TenantName, quota: number): DomainError {
   return refusal(
     tenant,
-    `The tenant ${tenant} has all ${quota} repositories that its quota allows. Push to one of them or ask for a larger quota.`,
+    `The tenant ${tenant} has as many repositories as its quota allows, which is ${quota}. Push to one of them or ask for a larger quota.`,
   )
 }
 

@@ -158,7 +158,7 @@ describe('A quota over HTTP', () => {
     await client.pushBlob('acme/web', randomBytes(100))
     const second = await client.send('POST', '/v2/acme/other/blobs/uploads/')
     assert.deepEqual([second.status, second.codes], [403, ['DENIED']])
-    assert.match(messageOf(second.bytes), /all 1 repositories/)
+    assert.match(messageOf(second.bytes), /as many repositories as its quota allows, which is 1/)
   })
 
   it('refuses a manifest that there is no room for', async () => {
@@ -194,7 +194,7 @@ describe('An immutable tag over HTTP', () => {
       assert.deepEqual([refused.status, refused.codes], [409, ['DENIED']])
       assert.equal(
         messageOf(refused.bytes),
-        `The tag v1 of acme/web may not be changed: rule ${id} (acme/**, tags v*). Push under another tag.`,
+        `The tag v1 of acme/web may not be changed: rule ${id} (acme/**, tags v*). Use another tag, or ask an owner of the tenant to remove the rule.`,
       )
     }
     assert.equal((await client.send('GET', '/v2/acme/web/manifests/v2')).status, 404)

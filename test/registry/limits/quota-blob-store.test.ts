@@ -226,7 +226,7 @@ describe('A quota', () => {
     const error = await refused(one.blobs.repository(at('c')).create())
     assert.equal(
       error.message,
-      `The tenant ${tenant} has all 2 repositories that its quota allows. Push to one of them or ask for a larger quota.`,
+      `The tenant ${tenant} has as many repositories as its quota allows, which is 2. Push to one of them or ask for a larger quota.`,
     )
     const bytes = randomBytes(20)
     await push(one, at('b'), bytes)
