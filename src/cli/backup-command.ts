@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
+import { counted } from '../counted.ts'
 import { DomainError } from '../errors.ts'
 import type { BackupListView, BackupRunView, BackupView } from '../registry/admin/backup-views.ts'
 import { type AdminFlags, adminCommand } from './admin/options.ts'
@@ -103,7 +104,7 @@ function newestOf({ backups }: BackupListView): BackupView {
 }
 
 export function describeBackup({ id, rows, size, isEncrypted }: BackupView): string {
-  return `backup ${printable(id)}: ${rows} rows in ${formatBytes(size)}${isEncrypted ? ', encrypted' : ''}`
+  return `backup ${printable(id)}: ${counted(rows, 'row')} in ${formatBytes(size)}${isEncrypted ? ', encrypted' : ''}`
 }
 
 function describeList({ everyHours, isUnderWay, backups }: BackupListView): string {

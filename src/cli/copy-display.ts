@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress'
+import { counted } from '../counted.ts'
 import type { BlobInfo } from '../storage/blobs/blob-store.ts'
 import type { Digest } from '../storage/digest.ts'
 import type { CopyProgress, CopyReport } from '../storage/images/copy-image.ts'
@@ -129,9 +130,9 @@ export function copySummary(source: string, target: string, report: CopyReport):
   const { digest } = report.manifest
   const { manifestsCopied, manifestsAbsent, blobsCopied, blobsMounted, blobsPresent, referrersCopied } =
     report
-  const absent = manifestsAbsent === 0 ? '' : `; ${manifestsAbsent} manifests are not at the source`
+  const absent = manifestsAbsent === 0 ? '' : `; not at the source: ${counted(manifestsAbsent, 'manifest')}`
   if (manifestsCopied + blobsCopied + blobsMounted === 0)
     return `${target} is up to date with ${source}: ${digest}${absent}`
-  const blobs = `${blobsCopied} blobs copied (${formatBytes(report.bytes)}), ${blobsMounted} mounted, ${blobsPresent} there already`
-  return `copied ${source} to ${target}: ${manifestsCopied} manifests (${referrersCopied} of referrers), ${blobs}${absent}: ${digest}`
+  const blobs = `${counted(blobsCopied, 'blob')} copied (${formatBytes(report.bytes)}), ${blobsMounted} mounted, ${blobsPresent} there already`
+  return `copied ${source} to ${target}: ${counted(manifestsCopied, 'manifest')} (${referrersCopied} of referrers), ${blobs}${absent}: ${digest}`
 }

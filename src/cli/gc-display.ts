@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts'
 import type {
   GcExplanationView,
   GcHoldingView,
@@ -23,17 +24,20 @@ export function describeStatus({
     [
       ['collection', state],
       ['last look', tickedAt ?? 'never'],
-      ['waiting', `${waiting.links} links and ${waiting.manifests} manifests to be looked at`],
+      [
+        'waiting',
+        `${counted(waiting.links, 'link')} and ${counted(waiting.manifests, 'manifest')} to be looked at`,
+      ],
       [
         '',
-        `${waiting.deletedManifests} deleted manifests that can be taken back, ${formatBytes(waiting.deletedBytes)}`,
+        `${counted(waiting.deletedManifests, 'deleted manifest')} that can be taken back, ${formatBytes(waiting.deletedBytes)}`,
       ],
-      ['', `${waiting.objects} objects to be deleted, ${formatBytes(waiting.bytes)}${since}`],
+      ['', `${counted(waiting.objects, 'object')} to be deleted, ${formatBytes(waiting.bytes)}${since}`],
       [
         'gone',
-        `${totals.manifests} manifests, ${totals.links} links, ${totals.blobs} blobs, ${totals.repositories} repositories`,
+        `${counted(totals.manifests, 'manifest')}, ${counted(totals.links, 'link')}, ${counted(totals.blobs, 'blob')}, ${counted(totals.repositories, 'repository', 'repositories')}`,
       ],
-      ['freed', `${formatBytes(totals.bytes)} in ${totals.objects} objects`],
+      ['freed', `${formatBytes(totals.bytes)} in ${counted(totals.objects, 'object')}`],
     ],
   )
 }
@@ -42,7 +46,7 @@ export function describeTick(tick: GcTickView): string {
   const { manifests, links, blobs, bytes, repositories, objects, failed, failures } = tick
   const lines = failures.map(message => `\n  not deleted: ${printable(message)}`)
   if (failed > failures.length) lines.push(`\n  and ${failed - failures.length} more that were not deleted`)
-  return `${manifests} manifests, ${links} links, ${blobs} blobs (${formatBytes(bytes)}) and ${repositories} repositories gone; ${objects} objects deleted${lines.join('')}`
+  return `${counted(manifests, 'manifest')}, ${counted(links, 'link')}, ${counted(blobs, 'blob')} (${formatBytes(bytes)}) and ${counted(repositories, 'repository', 'repositories')} gone; ${counted(objects, 'object')} deleted${lines.join('')}`
 }
 
 export function describeExplanation({ digest, holdings, fault, objectGoesAt }: GcExplanationView): string {

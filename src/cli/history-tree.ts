@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts'
 import type { LineageHistory, SnapshotHistory } from '../importer/import-service.ts'
 import { formatBytes, shortDigest } from './format.ts'
 import { printable } from './printable.ts'
@@ -44,7 +45,7 @@ function labelOf({ dataset, origin, unfinished }: LineageHistory, there: Readonl
 
 function describeSnapshot({ chainId, usedBytes, entries, createdAt }: SnapshotHistory): string {
   const when = createdAt.toISOString().slice(0, 16).replace('T', ' ')
-  return `@${shortDigest(chainId)}  ${formatBytes(usedBytes)}, ${entries} entries, ${when}`
+  return `@${shortDigest(chainId)}  ${formatBytes(usedBytes)}, ${counted(entries, 'entry', 'entries')}, ${when}`
 }
 
 function ascii(label: string): string {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { counted } from '../counted.ts'
 import { cloneCommand, clonesCommand, removeCloneCommand } from './clone-commands.ts'
 import { eachOf } from './each-of.ts'
 import { formatBytes, formatTable, shortDigest } from './format.ts'
@@ -64,7 +65,11 @@ function removeImageCommand(): Command {
       const removed = await eachOf(wanted, async image => {
         const { manifestDigest, removedChains, names } = await service.removeImage(image)
         if (!flags.json)
-          print(printable(`removed ${image} (${shortDigest(manifestDigest)}) and ${removedChains} layers`))
+          print(
+            printable(
+              `removed ${image} (${shortDigest(manifestDigest)}) and ${counted(removedChains, 'layer')}`,
+            ),
+          )
         return { names, manifestDigest, removedChains }
       })
       if (flags.json) printJson(removed)

@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress'
+import { counted } from '../counted.ts'
 import type { ImportEvent, ImportResult, LayerProgressEvent } from '../importer/import-service.ts'
 import { formatBytes, formatDuration, shortDigest } from './format.ts'
 import { printable, printableJson } from './printable.ts'
@@ -62,7 +63,7 @@ class TerminalDisplay implements ImportDisplay {
       case 'resolved': {
         const present = event.layers.filter(layer => layer.present).length
         this.#say(
-          `${event.image} (${event.platform}) is ${shortDigest(event.manifestDigest)}: ${event.layers.length} layers, ${present} there already`,
+          `${event.image} (${event.platform}) is ${shortDigest(event.manifestDigest)}: ${counted(event.layers.length, 'layer')}, ${present} there already`,
         )
         for (const [index, { blob, size, present: isPresent }] of event.layers.entries())
           if (!isPresent)
@@ -84,7 +85,7 @@ class TerminalDisplay implements ImportDisplay {
         return
       case 'layer-done': {
         const bar = this.#layers.get(event.layer)
-        const state = `${event.report.entries} entries in ${formatDuration(event.milliseconds)}`
+        const state = `${counted(event.report.entries, 'entry', 'entries')} in ${formatDuration(event.milliseconds)}`
         bar?.update(bar.getTotal(), { state })
         for (const line of warningLines(event.report.warnings))
           this.#warnings.push(`  warning: layer ${event.layer}: ${line}`)
@@ -101,7 +102,7 @@ class TerminalDisplay implements ImportDisplay {
     this.#say(
       imported === 0
         ? `${image} is up to date; nothing to do (chain ${shortDigest(chainId)} at ${location})`
-        : `imported ${imported} layers of ${image} in ${formatDuration(milliseconds)}: chain ${shortDigest(chainId)} at ${location}`,
+        : `imported ${counted(imported, 'layer')} of ${image} in ${formatDuration(milliseconds)}: chain ${shortDigest(chainId)} at ${location}`,
     )
   }
 
@@ -120,8 +121,8 @@ function stateOf({ phase, blobBytes, size, entries, bytesPerSecond }: LayerProgr
     case 'download':
       return `fetching ahead${rate}`
     case 'apply':
-      return `${entries} entries${rate}`
+      return `${counted(entries, 'entry', 'entries')}${rate}`
     case 'commit':
-      return `${entries} entries, committing`
+      return `${counted(entries, 'entry', 'entries')}, committing`
   }
 }

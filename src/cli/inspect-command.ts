@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { counted } from '../counted.ts'
 import type { InspectedImage, InspectedLayer } from '../importer/import-service.ts'
 import type { ProcessConfig } from '../storage/image-config.ts'
 import { formatBytes, formatTable, shortDigest } from './format.ts'
@@ -41,7 +42,7 @@ function identity(image: InspectedImage): string[][] {
     ['platform', image.platform],
     ['chain', image.chainId],
     ...(image.triton === undefined ? [] : [['Triton UUID', image.triton.manifest.uuid]]),
-    ['size', `${formatBytes(image.size)} in ${image.layers.length} layers`],
+    ['size', `${formatBytes(image.size)} in ${counted(image.layers.length, 'layer')}`],
     ['imported', image.importedAt.toISOString()],
     ['last used', image.lastUsedAt.toISOString()],
     ['clones', String(image.clones)],

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import { counted } from '../counted.ts'
 import { DomainError } from '../errors.ts'
 import type { PruneReport } from '../importer/import-service.ts'
 import { parseDuration, parseSize } from './amounts.ts'
@@ -73,7 +74,7 @@ export function describePrune(report: PruneReport, dryRun: boolean): string {
         ),
     orphanedChains === 0
       ? ''
-      : `${dryRun ? 'would remove' : 'removed'} ${orphanedChains} layers that no image has`,
+      : `${dryRun ? 'would remove' : 'removed'} ${counted(orphanedChains, 'layer')} that no image has`,
     `${dryRun ? 'would free' : 'freed'} ${freed}: ${result}`,
   ]
   return sections.filter(section => section !== '').join('\n\n')

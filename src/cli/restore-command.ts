@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { counted } from '../counted.ts'
 import { formatBytes } from './format.ts'
 import { type CommonFlags, commandWithConfig, configOf, jsonOption } from './options.ts'
 import { print, printJson } from './print.ts'
@@ -71,7 +72,7 @@ many they are; objects without a blob are read, and heal those whose bytes they 
 
 function describe({ backup, madeAt, rows, size, movedTo, reconciled }: RestoreReport): string {
   const lines = [
-    `restored ${printable(backup)} of ${madeAt}: ${rows} rows${size === null ? '' : ` from ${formatBytes(size)}`}`,
+    `restored ${printable(backup)} of ${madeAt}: ${counted(rows, 'row')}${size === null ? '' : ` from ${formatBytes(size)}`}`,
   ]
   if (movedTo !== null) lines.push(`the database that was there is ${printable(movedTo)} now`)
   if (reconciled === null) lines.push('not compared with the object store; run `varve scrub run`')
@@ -82,14 +83,14 @@ function describe({ backup, madeAt, rows, size, movedTo, reconciled }: RestoreRe
 function describeReconciled(report: NonNullable<RestoreReport['reconciled']>): string[] {
   const { blobs, objects, missing, corrupt, healed, strays, unsettled } = report
   const lines = [
-    `${blobs} blobs compared with ${objects} objects: ${missing} missing, ${corrupt} of another size, ${healed} found elsewhere`,
+    `${counted(blobs, 'blob')} compared with ${counted(objects, 'object')}: ${missing} missing, ${corrupt} of another size, ${healed} found elsewhere`,
   ]
   if (missing + corrupt > healed)
     lines.push('what is missing is not served; push it again, `varve scrub faults` lists it')
   if (strays > 0)
     lines.push(
-      `${strays} objects that were not known are of no blob: \`varve scrub strays\` lists them, and they are kept for now`,
+      `kept for now, as of no blob that is known: ${counted(strays, 'object')}; \`varve scrub strays\` lists them`,
     )
-  if (unsettled > 0) lines.push(`${unsettled} objects could not be read; run \`varve scrub run\``)
+  if (unsettled > 0) lines.push(`${counted(unsettled, 'object')} could not be read; run \`varve scrub run\``)
   return lines
 }

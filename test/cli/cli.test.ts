@@ -128,7 +128,7 @@ describe('varve with a running agent', { skip }, () => {
     const command = `${varveProgram} import --socket ${running.socket} ${image}`
     const { code, stdout } = await run('script', ['--quiet', '--return', '--command', command, '/dev/null'])
     assert.equal(code, 0)
-    assert.match(stdout, /1 layers, 1 there already/)
+    assert.match(stdout, /1 layer, 1 there already/)
     assert.match(stdout, /up to date; nothing to do/)
     assert.doesNotMatch(stdout, /"type"/)
   })

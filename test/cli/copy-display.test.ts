@@ -36,7 +36,7 @@ describe('the display of a copy', () => {
     }
     assert.equal(
       copySummary('a', 'b', { ...some, manifestsAbsent: 1 }),
-      `copied a to b: 4 manifests (1 of referrers), 2 blobs copied (2.0 KiB), 5 mounted, 3 there already; 1 manifests are not at the source: ${manifest.digest}`,
+      `copied a to b: 4 manifests (1 of referrers), 2 blobs copied (2.0 KiB), 5 mounted, 3 there already; not at the source: 1 manifest: ${manifest.digest}`,
     )
   })
 

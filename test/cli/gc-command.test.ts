@@ -67,7 +67,7 @@ describe('varve gc', () => {
     assert.match(stderr, /paused; let it go on with `varve gc resume`/)
     assert.match(await ok('status'), /collection +paused by system:\w+ since/)
     await ok('resume')
-    assert.match(await ok('run'), /0 manifests, 1 links, 1 blobs \(3 B\) and 0 repositories gone; 0 objects/)
+    assert.match(await ok('run'), /0 manifests, 1 link, 1 blob \(3 B\) and 0 repositories gone; 0 objects/)
     assert.match(await ok('explain', old), /its object is deleted after/)
     const status = JSON.parse(await ok('status', '--json')) as GcStatusView
     assert.deepEqual(

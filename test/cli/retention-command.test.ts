@@ -78,7 +78,7 @@ describe('varve retention', () => {
     assert.ok(!shown.includes('v1') && shown.includes('not one of the newest 5 by push'), shown)
     assert.match(
       await ok('retention', 'run'),
-      /^7 tags and 0 manifests without a tag dropped in 1 repositories/,
+      /^7 tags and 0 manifests without a tag dropped in 1 repository/,
     )
     assert.match(await ok('retention', 'plan', 'acme/app', '--only-going'), /nothing of acme\/app goes/)
     const status = await ok('retention', 'status')
@@ -101,7 +101,7 @@ describe('varve retention', () => {
     assert.match(await ok('retention', 'plan', 'acme/app'), /v1 .*\(goes 20.* by itself\)/)
     assert.match(await ok('tag', 'expire', 'acme/app:v1', '--never'), /does not go by itself/)
     await ok('tag', 'expire', 'acme/app:v1', '--at', '2000-01-01T00:00:00Z')
-    assert.match(await ok('retention', 'run'), /1 tags whose time had come/)
+    assert.match(await ok('retention', 'run'), /1 tag whose time had come/)
     for (const [args, code] of [
       [['acme/app:v1', '--after', '3d'], 3],
       [['acme/app', '--after', '3d'], 2],

@@ -102,7 +102,7 @@ describe('varve scrub', () => {
     assert.match(explained.stdout, /found corrupt 20.*nobody gets it until it is pushed again/)
     const status = JSON.parse(await ok('status', '--json')) as ScrubStatusView
     assert.deepEqual([status.phase, status.faults], [null, { corrupt: 1, missing: 0 }])
-    assert.match(await ok('status'), /damaged now +1 blobs corrupt, 0 missing/)
+    assert.match(await ok('status'), /damaged now +1 blob corrupt, 0 missing/)
   })
 
   it('run while another process checks waits for its turn', async () => {

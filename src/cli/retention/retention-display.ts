@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import type { RetentionStatusView, RetentionTickView } from '../../registry/admin/retention-views.ts'
 import { moment } from '../admin/run.ts'
 import { formatTable } from '../format.ts'
@@ -10,7 +11,7 @@ export function describePolicy(policy: Readonly<Record<string, unknown>>): strin
 
 export function describeTick({ expired, tags, manifests, repositories, skipped }: RetentionTickView): string {
   const left = skipped === 0 ? '' : `; ${skipped} changed meanwhile and stay`
-  return `${tags} tags and ${manifests} manifests without a tag dropped in ${repositories} repositories, ${expired} tags whose time had come${left}`
+  return `${counted(tags, 'tag')} and ${counted(manifests, 'manifest')} without a tag dropped in ${counted(repositories, 'repository', 'repositories')}, ${counted(expired, 'tag')} whose time had come${left}`
 }
 
 export function describeStatus(status: RetentionStatusView): string {
@@ -29,8 +30,8 @@ export function describeStatus(status: RetentionStatusView): string {
       ['retention', state],
       ['policies', String(status.policies)],
       ['last run', beganAt === null ? 'never' : `${moment(beganAt)} to ${moment(endedAt)}`],
-      ['', `${status.repositories} repositories looked at`],
-      ['dropped', `${status.tags} tags, ${status.manifests} manifests without a tag`],
+      ['', `${counted(status.repositories, 'repository', 'repositories')} looked at`],
+      ['dropped', `${counted(status.tags, 'tag')}, ${counted(status.manifests, 'manifest')} without a tag`],
       ['kept', `${status.skipped} that changed meanwhile`],
       ['next run', moment(nextAt)],
     ],

@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import type { ChainId } from '../../storage/chain-id.ts'
@@ -26,7 +27,10 @@ export async function refuseWhileUsed(
   )
   if (clones.length > 0) {
     const names = named(clones.map(({ name }) => name))
-    throw inUse(record, `in use by ${clones.length} clones (${names}); \`varve rm\` removes clones`)
+    throw inUse(
+      record,
+      `in use by ${counted(clones.length, 'clone')} (${names}); \`varve rm\` removes clones`,
+    )
   }
   if (isShared) return
   const published = (await chains.publisher?.list(options))?.filter(one => one.chain === chain) ?? []
