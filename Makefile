@@ -94,7 +94,7 @@ build: $(INSTALLED)
 	@npm run --silent build
 
 clean:
-	rm -rf dist node_modules toolchain/node_modules
+	rm -rf dist node_modules toolchain/node_modules .cache
 
 $(INSTALLED): $(TOOLCHAIN) package.json package-lock.json
 	@echo 'installing npm packages'

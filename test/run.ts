@@ -7,6 +7,7 @@ import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import pLimit from 'p-limit'
 import { openZfsSuites } from './openzfs/suites.ts'
+import { useCompileCache } from './support/compile-cache.ts'
 import { watchDaemons } from './support/daemons.ts'
 import { watchForSecrets } from './support/scan-run.ts'
 import { spread } from './support/spread.ts'
@@ -22,6 +23,7 @@ const needPool = new Set(openZfsSuites([]))
 const files = spread(wanted, needPool)
 // Several registries run at once, and each would want the same port for its metrics.
 process.env['VARVE_REGISTRY_METRICS_ADDRESS'] ??= '127.0.0.1:0'
+useCompileCache()
 const skipsFail = process.env['CI'] === 'true'
 
 if (files.length === 0) {

@@ -5,6 +5,7 @@ const home = dirname(dirname(import.meta.dirname))
 
 /** Tools that check sources, and what no suite reads: half of all bytes. */
 const left: readonly string[] = [
+  './.cache',
   './.git',
   './data',
   './dist',

@@ -1,9 +1,11 @@
 /** `make fuzz [COUNT=1000000] [SEED=1]`: exits with 1 when something has no explanation. */
 import { availableParallelism } from 'node:os'
 import { isAbort } from '../../../src/errors.ts'
+import { useCompileCache } from '../../support/compile-cache.ts'
 import { skipWithoutJail } from './oracle.ts'
 import { formatRun, type RunReport, runArchives } from './run.ts'
 
+useCompileCache()
 const [count = 1_000_000, seed = 1] = process.argv.slice(2).map(Number)
 const reason = await skipWithoutJail()
 if (reason !== false) throw new Error(reason)

@@ -51,6 +51,12 @@ const patienceMs = 300_000
 /** While one archive is extracted by the other programs, the next is applied by us. */
 const lanes = 2
 
+/**
+ * A worker starts getfattr and mkfifo thousands of times, and fork(2) takes as long as there is memory to look through:
+ * measured with this and with what was compiled before kept, 2.6 ms instead of 4.2.
+ */
+const semiSpaceMb = 2
+
 /** Compares so many archives in so many processes. */
 export async function runArchives({
   count,
@@ -101,6 +107,7 @@ async function runWorker(
 ): Promise<string | undefined> {
   mkdirSync(assignment.directory)
   const worker = fork(join(import.meta.dirname, 'worker.ts'), [JSON.stringify(assignment)], {
+    execArgv: [`--max-semi-space-size=${semiSpaceMb}`],
     ...(signal === undefined ? {} : { signal }),
   })
   const exited = once(worker, 'exit') as Promise<[number | null, string | null]>
