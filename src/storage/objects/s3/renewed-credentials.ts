@@ -14,40 +14,64 @@ const refusals: ReadonlySet<string> = new Set([
   'TokenRefreshRequired',
 ])
 
+type Provider = S3Client['config']['credentials']
+type Keys = Awaited<ReturnType<Provider>>
+
 /**
- * Asks the SDK's chain once more when the store refuses what it gave, and sends the request again when the chain has
- * something else by now. By itself the SDK keeps whatever does not say when it expires for as long as the process lives,
- * such as what a file had at first, though others may have written new credentials there.
+ * The SDK's chain, for all clients of one store: it is asked once for all of them, and once more when the store refuses
+ * what it gave. A refused request is sent again when the chain has something else by now. By itself the SDK keeps whatever
+ * does not say when it expires for as long as the process lives, such as what a file had at first, though others may have
+ * written new credentials there.
  */
-export function renewCredentials(client: S3Client): void {
-  let renewedAt = -Infinity
-  let renewal: Promise<boolean> = Promise.resolve(false)
-  client.middlewareStack.add(
-    next => async args => {
-      try {
-        return await next(args)
-      } catch (error) {
-        if (!isRefusal(error)) throw error
-        if (performance.now() - renewedAt > betweenRenewalsMs) {
-          renewedAt = performance.now()
-          renewal = haveChanged(client)
+export class CredentialChain {
+  #provider: Provider | undefined
+  #renewedAt = -Infinity
+  #renewal: Promise<void> = Promise.resolve()
+
+  /** What a client is made with. */
+  get options(): object {
+    // The second is handed on to the chain: files are read again when it is asked again.
+    return this.#provider === undefined ? { ignoreCache: true } : { credentials: this.#provider }
+  }
+
+  /** @param client made with {@link options}. */
+  attach(client: S3Client): void {
+    const provider = (this.#provider ??= client.config.credentials)
+    client.middlewareStack.add(
+      next => async args => {
+        const sentWith = await provider().catch(() => undefined)
+        try {
+          return await next(args)
+        } catch (error) {
+          if (!isRefusal(error)) throw error
+          await this.#renew(provider)
+          const now = await provider().catch(() => undefined)
+          if (now === undefined || (sentWith !== undefined && areSame(now, sentWith))) throw error
+          return await next(args)
         }
-        // Whoever was refused meanwhile had the old ones as well.
-        if (!(await renewal.catch(() => false))) throw error
-        return await next(args)
-      }
-    },
-    { step: 'initialize', name: 'varveRenewCredentials' },
-  )
+      },
+      { step: 'initialize', name: 'varveRenewCredentials' },
+    )
+  }
+
+  /** What fails leaves the old ones. */
+  #renew(provider: Provider): Promise<void> {
+    if (performance.now() - this.#renewedAt > betweenRenewalsMs) {
+      this.#renewedAt = performance.now()
+      this.#renewal = provider({ forceRefresh: true }).then(
+        () => {},
+        () => {},
+      )
+    }
+    return this.#renewal
+  }
 }
 
-async function haveChanged({ config }: S3Client): Promise<boolean> {
-  const before = await config.credentials()
-  const { accessKeyId, secretAccessKey, sessionToken } = await config.credentials({ forceRefresh: true })
+function areSame(one: Keys, other: Keys): boolean {
   return (
-    accessKeyId !== before.accessKeyId ||
-    secretAccessKey !== before.secretAccessKey ||
-    sessionToken !== before.sessionToken
+    one.accessKeyId === other.accessKeyId &&
+    one.secretAccessKey === other.secretAccessKey &&
+    one.sessionToken === other.sessionToken
   )
 }
 

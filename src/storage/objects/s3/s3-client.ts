@@ -4,7 +4,7 @@ import { getCACertificates } from 'node:tls'
 import { S3Client } from '@aws-sdk/client-s3'
 import { DomainError, errnoOf } from '../../../errors.ts'
 import type { Abortable } from '../../abortable.ts'
-import { renewCredentials } from './renewed-credentials.ts'
+import type { CredentialChain } from './renewed-credentials.ts'
 import { readingAgent, readingHttpsAgent } from './reading-agent.ts'
 import type { S3Credentials, S3Settings } from './s3-options.ts'
 
@@ -44,18 +44,21 @@ function untrustworthy(caFile: string, why: string, cause: unknown): DomainError
  * A client of the SDK that sends what every store understands. It retries by the SDK's standard rules: with jitter,
  * and no more when a budget for the whole client is used up, so that an outage does not multiply the requests. (The
  * adaptive ones go on limiting the rate, to one request in two seconds at worst, long after a store was busy once.)
+ *
+ * @param chain where credentials come from that are not in the settings; one for all clients of a store.
  */
 export function createS3Client(
   settings: S3Settings,
   endpoint: string | undefined,
   ca: string[] | undefined,
+  chain: CredentialChain,
 ): S3Client {
   const { credentials: given, maxSockets } = settings
   const agent = { keepAlive: true, maxSockets }
   const client = new S3Client({
     region: settings.region,
     ...(endpoint === undefined ? {} : { endpoint }),
-    ...(given === undefined ? chainOptions : { credentials: credentialsOf(given) }),
+    ...(given === undefined ? chain.options : { credentials: credentialsOf(given) }),
     forcePathStyle: settings.pathStyle,
     // The checksums that newer SDKs add are refused by some stores and ignored by others; what is signed is a hash of
     // the whole body anyway.
@@ -73,14 +76,11 @@ export function createS3Client(
       logger: quiet,
     },
   })
-  if (given === undefined) renewCredentials(client)
+  if (given === undefined) chain.attach(client)
   if (settings.contentMd5) addContentMd5(client)
   observe(client, settings)
   return client
 }
-
-/** Handed on to the SDK's chain: files are read again when it is asked again. */
-const chainOptions: object = { ignoreCache: true }
 
 /** The SDK tells a token that is undefined from none. */
 function credentialsOf({ accessKeyId, secretAccessKey, sessionToken }: S3Credentials) {

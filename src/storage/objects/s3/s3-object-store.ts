@@ -22,6 +22,7 @@ import type {
 } from '../object-store.ts'
 import type { Presigner } from '../presigner.ts'
 import { S3Bucket } from './s3-bucket.ts'
+import { CredentialChain } from './renewed-credentials.ts'
 import { createS3Client, readTrusted } from './s3-client.ts'
 import { deleteObjects } from './s3-delete.ts'
 import { getObject } from './s3-get.ts'
@@ -60,13 +61,14 @@ export class S3ObjectStore implements ObjectStore, Presigner, AsyncDisposable {
     abortable?.signal?.throwIfAborted()
     const settings = settingsOf(options)
     const trusted = await readTrusted(settings.caFile, abortable)
-    const client = createS3Client(settings, settings.endpoint, trusted)
+    const chain = new CredentialChain()
+    const client = createS3Client(settings, settings.endpoint, trusted, chain)
     const publicClient =
       settings.publicEndpoint === undefined
         ? client
-        : createS3Client(settings, settings.publicEndpoint, trusted)
+        : createS3Client(settings, settings.publicEndpoint, trusted, chain)
     const { completeTimeoutMs: idleTimeoutMs } = settings
-    const patientClient = createS3Client({ ...settings, idleTimeoutMs }, settings.endpoint, trusted)
+    const patientClient = createS3Client({ ...settings, idleTimeoutMs }, settings.endpoint, trusted, chain)
     const clients = [client, patientClient, publicClient]
     return new S3ObjectStore(new S3Bucket(client, patientClient, settings), clients, publicClient)
   }
