@@ -1,64 +1,26 @@
 import { access, statfs } from 'node:fs/promises'
-import { type as systemType, version as systemVersion } from 'node:os'
 import type { AgentMetrics } from '../metrics/agent-metrics.ts'
 import type { Config } from '../config.ts'
-import { DomainError, errnoOf, isDomainError } from '../errors.ts'
+import { DomainError, errnoOf } from '../errors.ts'
 import { MeasuredService } from '../importer/agent/measured-service.ts'
 import type { OpenPool, PoolToOpen } from '../importer/agent/pools.ts'
-import type { ChainStore } from '../importer/chain/chain-store.ts'
-import { DirectoryChainStore } from '../importer/chain/directory/directory-chain-store.ts'
-import { ZfsChainStore } from '../importer/chain/zfs/zfs-chain-store.ts'
 import type { ZfsStarter } from '../importer/chain/zfs/zfs-starter.ts'
-import { DirectoryImageCatalog } from '../importer/images/directory-image-catalog.ts'
-import type { ImporterParts } from '../importer/importer.ts'
 import { Importer } from '../importer/importer.ts'
 import { ImportJobs } from '../importer/jobs/import-jobs.ts'
-import { imgadmDirectoryOf } from '../importer/smartos/smartos-host.ts'
 import type { Logger } from '../log.ts'
 import type { Abortable } from '../storage/abortable.ts'
 import { parseChainId } from '../storage/chain-id.ts'
-import { Spool } from '../storage/spool/spool.ts'
+import { type ChainsPlace, openParts } from './open-parts.ts'
 import { pruneRegularly } from './prune-regularly.ts'
 import type { SharedParts } from './shared-parts.ts'
 
 /** What the agent calls its only pool where chains are directories. */
 export const directoryPool = 'directory'
 
-/** A ZFS pool (or dataset), or a directory. */
-export type ChainsPlace = { readonly pool: string } | { readonly directory: string }
-
 /** Every place of an agent's chains, the default first. */
 export function placesOf({ importer: { pools, chains } }: Config): Map<string, ChainsPlace> {
   if (pools.length === 0) return new Map([[directoryPool, { directory: chains }]])
   return new Map(pools.map(pool => [pool, { pool }]))
-}
-
-export interface WarnOptions extends Abortable {
-  /** Told what is wrong and keeps nobody from working. */
-  readonly warn: (message: string) => void
-}
-
-export interface OpenPartsOptions extends WarnOptions {
-  /** Not owned: all pools share it. This process starts `zfs` without it. */
-  readonly starter?: ZfsStarter | undefined
-}
-
-/** Opens what an importer works with in one place. Whoever makes the importer leaves to it what was opened here. */
-export async function openParts(
-  config: Config,
-  place: ChainsPlace,
-  { engine, source }: SharedParts,
-  { signal, warn, starter }: OpenPartsOptions,
-): Promise<ImporterParts> {
-  await using opened = new AsyncDisposableStack()
-  const chains = opened.use(await openChainStore(config, place, { signal, starter }))
-  await reclaim(chains, { signal, warn })
-  const catalog = new DirectoryImageCatalog(chains.recordsDirectory, { onDamaged: warn })
-  await catalog.sweep()
-  const { spoolBytes, downloads } = config.importer.layers
-  const spool = await Spool.open({ directory: chains.spoolDirectory, maxBytes: spoolBytes, downloads })
-  opened.move()
-  return { source, chains, catalog, engine, spool, kernelVersion: config.importer.smartos.kernelVersion }
 }
 
 export interface PoolParts {
@@ -141,28 +103,5 @@ async function lookAt(pool: string, directory: string): Promise<void> {
       { resource: 'pool', name: pool },
       { cause },
     )
-  }
-}
-
-async function openChainStore(
-  config: Config,
-  place: ChainsPlace,
-  { signal, starter }: Pick<OpenPartsOptions, 'signal' | 'starter'>,
-): Promise<ChainStore> {
-  if ('directory' in place) return await DirectoryChainStore.open({ directory: place.directory, signal })
-  const imgadmDirectory = imgadmDirectoryOf(config.importer.smartos.imgadmDirectory, {
-    type: systemType(),
-    version: systemVersion(),
-  })
-  return await ZfsChainStore.open({ dataset: place.pool, imgadmDirectory, signal, starter })
-}
-
-/** What a dead process has left and cannot be removed now, such as a directory that somebody is in, can wait. */
-async function reclaim(chains: ChainStore, { signal, warn }: WarnOptions): Promise<void> {
-  try {
-    await chains.reclaim({ signal })
-  } catch (error) {
-    if (!isDomainError(error)) throw error
-    warn(`What an import has left behind could not be removed; the next start tries again. ${error.message}`)
   }
 }

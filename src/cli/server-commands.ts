@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { RunningAgent } from './compose-importer.ts'
+import type { RunningAgent } from './compose-agent.ts'
 import type { RunningRegistry } from './registry/start-registry.ts'
 import { agentOpenApiCommand } from './openapi-command.ts'
 import {
@@ -55,8 +55,8 @@ async function registryServer() {
 }
 
 async function agentServer() {
-  const [importer, log] = await Promise.all([import('./compose-importer.ts'), import('../log.ts')])
-  return { ...importer, ...log }
+  const [agent, log] = await Promise.all([import('./compose-agent.ts'), import('../log.ts')])
+  return { ...agent, ...log }
 }
 
 async function up(flags: CommonFlags): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { leaveBehind } from './chunk-garbage.ts'
 
 /** Below this, telling another thread of a block and starting its decompressor cost more than the block. */
 const blockBytes = 256 * 1024
@@ -17,6 +18,7 @@ export async function* blocksOf(source: Readable): AsyncGenerator<Uint8Array<Arr
     if (bytes < blockBytes && source.readableLength > 0) continue
     yield joined(chunks, bytes)
     chunks.length = 0
+    leaveBehind(bytes)
     bytes = 0
   }
   if (bytes > 0) yield joined(chunks, bytes)
