@@ -14,6 +14,7 @@ import { formatBytes, formatTable } from '../src/cli/format.ts'
 import { parseCloneName } from '../src/importer/chain/clone-name.ts'
 import { DirectoryChainStore } from '../src/importer/chain/directory/directory-chain-store.ts'
 import { ZfsChainStore } from '../src/importer/chain/zfs/zfs-chain-store.ts'
+import { createZfsStarter } from '../src/importer/chain/zfs/zfs-command.ts'
 import { exec } from '../test/support/process.ts'
 import { ensurePrograms } from '../test/support/programs.ts'
 import { temporaryDirectory } from '../test/support/temporary-directory.ts'
@@ -36,7 +37,9 @@ export async function run(): Promise<void> {
     const directory = stack.use(await temporaryDirectory())
     const pool = await createPool({ size: 3 * largeBytes + 2 * 1024 ** 3 })
     stack.defer(() => pool.destroy())
-    const zfs = stack.use(await ZfsChainStore.open({ dataset: pool.name }))
+    // As an agent has it.
+    const starter = stack.use(createZfsStarter())
+    const zfs = stack.use(await ZfsChainStore.open({ dataset: pool.name, starter }))
     const directories = stack.use(
       await DirectoryChainStore.open({ directory: join(directory.path, 'chains') }),
     )
