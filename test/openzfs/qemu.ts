@@ -93,7 +93,7 @@ function commandLine({ files, accelerator, port, data, console: consoleFile }: Q
   return [
     'qemu-system-x86_64',
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
-    ...['-accel', accelerator.option, '-cpu', 'max', '-smp', '2', '-m', '4096'],
+    ...['-accel', accelerator.option, '-cpu', 'max,pku=off', '-smp', '2', '-m', '4096'],
     ...['-kernel', files.kernel, '-initrd', files.initrd],
     ...['-append', 'root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off'],
     ...['-drive', `file=${files.disk},format=raw,if=virtio,snapshot=on`],
