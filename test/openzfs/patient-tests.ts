@@ -4,11 +4,6 @@
  * something around `it`, because a test is reported with the place that called `it`.
  */
 import { registerHooks } from 'node:module'
-import { setFlagsFromString } from 'node:v8'
-
-// On the slow processor V8 finds frames of its baseline compiler whose code it does not know any more, and ends the process
-// ("Check failed: it->second.Size() > offset"). nodejs/node#62393 is of that kind.
-setFlagsFromString('--no-sparkplug')
 
 const slowness = process.env['VARVE_TEST_SLOWNESS'] ?? '1'
 const tests = new URL('..', import.meta.url).href
