@@ -9,11 +9,13 @@ import { formatDuration } from '../../src/cli/format.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { ensureMachine, findMachine } from './build-machine.ts'
 import { Machine } from './machine.ts'
+import { plainDirectory } from './plain-sources.ts'
 import { openZfsSuites } from './suites.ts'
 import { writeWorkTree } from './work-tree.ts'
 
 /** How much longer than on a real processor a test may take. */
 const slowness = { kvm: 1, tcg: 10 }
+const preloaded = [`${plainDirectory}/test/openzfs/plain-hook.js`, 'test/openzfs/patient-tests.ts']
 const limitSeconds = { unpack: 600, suites: 3 * 3600 }
 
 const interrupted = new AbortController()
@@ -53,7 +55,7 @@ async function runSuites(suites: readonly string[], signal: AbortSignal): Promis
     `VARVE_TEST_SLOWNESS=${slowness[machine.accelerator]}`,
     // Where the processor is emulated, V8 itself crashed twice in one suite with it ("it->second.Size() > offset").
     'NODE_DISABLE_COMPILE_CACHE=1',
-    'NODE_OPTIONS=--import=/varve/test/openzfs/patient-tests.ts',
+    `NODE_OPTIONS=${preloaded.map(path => `--import=/varve/${path}`).join(' ')}`,
   ]
   const test = ['env', ...environment, 'toolchain/node_modules/.bin/node', 'test/run.ts', ...suites]
   return await inMachine(`cd /varve && exec ${test.join(' ')}`, limitSeconds.suites)

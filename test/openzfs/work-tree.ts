@@ -1,5 +1,7 @@
 import { dirname } from 'node:path'
 import { exec } from '../support/process.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { plainDirectory, writePlainSources } from './plain-sources.ts'
 
 const home = dirname(dirname(import.meta.dirname))
 
@@ -19,11 +21,14 @@ const left: readonly string[] = [
 ]
 
 /**
- * Writes the work tree, its packages and its Node into a tar archive that serves as a machine's disk: nothing has to be
+ * Writes the work tree, its modules without types, its packages and its Node into a tar archive that serves as a machine's disk: nothing has to be
  * mounted on either side. Archives are as long as so many sectors of a disk.
  */
 export async function writeWorkTree(tar: string): Promise<void> {
   const without = left.map(path => `--exclude=${path}`)
   const form = ['--format=gnu', '--anchored', ...without]
-  await exec('tar', [...form, '--create', '--file', tar, '--directory', home, '.'])
+  await using plain = await temporaryDirectory()
+  await writePlainSources(home, plain.path)
+  const directories = ['--directory', home, '.', '--directory', plain.path, `./${plainDirectory}`]
+  await exec('tar', [...form, '--create', '--file', tar, ...directories])
 }
