@@ -36,7 +36,8 @@ export class CredentialChain {
 
   /** @param client made with {@link options}. */
   attach(client: S3Client): void {
-    const provider = (this.#provider ??= client.config.credentials)
+    this.#provider ??= client.config.credentials
+    const provider = this.#provider
     client.middlewareStack.add(
       next => async args => {
         const sentWith = await provider().catch(() => undefined)
