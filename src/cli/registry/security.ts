@@ -182,7 +182,12 @@ async function openAccess(
       return { access: new OpenAccess(), routes: [] }
     case 'basic':
       return {
-        access: new BasicAccess({ ...logins, policy, service: context.config.auth.service }),
+        access: new BasicAccess({
+          ...logins,
+          policy,
+          service: context.config.auth.service,
+          changeMark: context.metadata.changeMark,
+        }),
         routes: [],
       }
     case 'token': {

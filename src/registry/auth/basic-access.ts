@@ -1,9 +1,11 @@
 import { DomainError } from '../../errors.ts'
+import type { ChangeMark } from '../../storage/metadata/kept-values.ts'
 import type { Access } from './access.ts'
 import type { AccessController, AuthorizeOptions, Caller, Credentials } from './access-controller.ts'
 import type { AccessPolicy } from './access-policy.ts'
 import { parseAuthorization } from './authorization-header.ts'
 import { basicChallenge } from './challenge.ts'
+import { KnownCallers, type LetIn } from './known-callers.ts'
 import { letIn } from './let-in.ts'
 import { identityOf, type Logins, provesNothing, unauthorized } from './login.ts'
 
@@ -11,6 +13,8 @@ export interface BasicAccessOptions extends Logins {
   readonly policy: AccessPolicy
   /** Name of the registry in the challenge. */
   readonly service: string
+  /** That of the database with all of this in it; unless given nobody is remembered. */
+  readonly changeMark?: ChangeMark | undefined
 }
 
 /**
@@ -21,9 +25,11 @@ export class BasicAccess implements AccessController {
   readonly #logins: Logins
   readonly #policy: AccessPolicy
   readonly #challenge: string
+  readonly #known: KnownCallers
 
-  constructor({ policy, service, ...logins }: BasicAccessOptions) {
+  constructor({ policy, service, changeMark = () => undefined, ...logins }: BasicAccessOptions) {
     this.#logins = logins
+    this.#known = new KnownCallers({ identities: logins.identities, changeMark })
     this.#policy = policy
     this.#challenge = basicChallenge(service)
   }
@@ -34,6 +40,14 @@ export class BasicAccess implements AccessController {
     options?: AuthorizeOptions,
   ): Promise<Caller> {
     options?.signal?.throwIfAborted()
+    return await this.#known.of(request.authorization, wanted, () => this.#letIn(request, wanted, options))
+  }
+
+  async #letIn(
+    request: Credentials,
+    wanted: readonly Access[],
+    options: AuthorizeOptions | undefined,
+  ): Promise<LetIn> {
     const challenge = this.#challenge
     const authorization = parseAuthorization(request.authorization)
     if (authorization.kind === 'bearer')
@@ -46,11 +60,12 @@ export class BasicAccess implements AccessController {
     if (identity === null && wanted.length === 0)
       throw unauthorized('This registry wants to know who you are; log in.', challenge)
 
-    return await letIn(identity, this.#policy, wanted, options, (access, rule) =>
+    const caller = await letIn(identity, this.#policy, wanted, options, (access, rule) =>
       identity === null
         ? unauthorized('Nobody is let in here without an account; log in.', challenge, { rule })
         : denied(identity.account, access, rule),
     )
+    return { identity, caller }
   }
 }
 

@@ -18,6 +18,11 @@ export interface Identity {
    * refresh token is good as long as its account still has the stamp that it was given for. Null: no refresh token.
    */
   readonly stamp: string | null
+  /**
+   * While nothing in the database changes it stays as it is until then, in milliseconds since 1970: {@link
+   * IdentityProvider.repeat}. Undefined: more than the database decides about it, such as a file or an OpenID provider.
+   */
+  readonly unchangedUntil?: number | undefined
 }
 
 /** A user name and what came with it: a password, an API token, or a token of an OpenID provider. */
@@ -41,4 +46,9 @@ export interface IdentityProvider {
    * disabled, or when it has another stamp.
    */
   renew(account: AccountName, stamp: string, options?: Abortable): Promise<Identity | undefined>
+  /**
+   * For an identity that {@link verify} has answered, when nothing in the database has changed since: whether it would
+   * answer the same to the same login. If so, that counts as another login. Undefined: each has to be verified.
+   */
+  repeat?(identity: Identity): boolean
 }

@@ -1,9 +1,10 @@
 import { type Compilable, type Kysely, sql, type Transaction } from 'kysely'
 import { type Abortable, orAbort } from '../abortable.ts'
+import type { ChangeMark } from './kept-values.ts'
 import { type Placeholders, PreparedQuery } from './prepared.ts'
 import { whileTransient } from './repeat.ts'
 import type { Schema } from './schema.ts'
-import { type ChangeMark, Unchanged } from './unchanged.ts'
+import { Unchanged } from './unchanged.ts'
 
 /** What the database makes of its failures. */
 export interface Failures {
@@ -90,6 +91,11 @@ export class Database {
       await orAbort(Promise.race([begun.promise, outcome]), signal)
       return outcome
     })
+  }
+
+  /** See {@link ChangeMark}. */
+  changeMark(): string | undefined {
+    return this.#changeMark()
   }
 
   async ping(options?: Abortable): Promise<void> {

@@ -73,6 +73,7 @@ export function kyselyMetadata(database: Database, now: Clock, keep: KeepTimes =
   const tenants = new KyselyTenants(database, now)
   return {
     ping: options => database.ping(options),
+    changeMark: () => database.changeMark(),
     [Symbol.asyncDispose]: () => database.close(),
     ...methodsOf<RepositoryRecords>(repositories),
     ...methodsOf<RepositoryChangeRecords>(

@@ -8,6 +8,7 @@ import type { CollectRecords } from './collect-records.ts'
 import type { EventEndpointRecords, EventRecords } from './event-records.ts'
 import type { GarbageRecords } from './garbage-records.ts'
 import type { HistoryRecords } from './history-records.ts'
+import type { ChangeMark } from './kept-values.ts'
 import type { ManifestRecords } from './manifest-records.ts'
 import type { MirrorRecords } from './mirror-records.ts'
 import type { TransferRecords } from './transfer-records.ts'
@@ -61,4 +62,6 @@ export interface Metadata
     AsyncDisposable {
   /** Resolves when the database answers. @throws DomainError `unavailable`. */
   ping(options?: Abortable): Promise<void>
+  /** For what is made of its content again and again. */
+  readonly changeMark: ChangeMark
 }

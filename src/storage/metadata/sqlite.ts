@@ -11,7 +11,7 @@ import type { Schema } from './schema.ts'
 import { whileBusy } from './sqlite-busy.ts'
 import { NodeSqliteDialect } from './sqlite-dialect.ts'
 import { fromSqlite } from './sqlite-errors.ts'
-import type { ChangeMark } from './unchanged.ts'
+import type { ChangeMark } from './kept-values.ts'
 
 export interface SqliteMetadataOptions extends Abortable {
   readonly now?: Clock | undefined

@@ -1,16 +1,7 @@
-import { LRUCache } from 'lru-cache'
 import type { Kysely } from 'kysely'
 import type { Abortable } from '../abortable.ts'
+import { type ChangeMark, KeptValues } from './kept-values.ts'
 import type { Schema } from './schema.ts'
-
-/**
- * Another text whenever anything in the database may have become another, by whichever process. Undefined where the
- * database cannot say that for less than a query costs.
- */
-export type ChangeMark = () => string | undefined
-
-/** Entries of one kind of question. */
-const capacity = 10_000
 
 /** Reads, as {@link Database.read} does. */
 export type Read = <Result>(
@@ -24,13 +15,11 @@ export type Read = <Result>(
  */
 export class Unchanged<Value extends object> {
   readonly #read: Read
-  readonly #markOf: ChangeMark
-  readonly #values = new LRUCache<string, Value>({ max: capacity })
-  #mark: string | undefined
+  readonly #kept: KeptValues<Value>
 
   constructor(read: Read, markOf: ChangeMark) {
     this.#read = read
-    this.#markOf = markOf
+    this.#kept = new KeptValues(markOf)
   }
 
   /** @param key what `work` asks for. It is shared with all who ask for the same, and not to be changed. */
@@ -40,17 +29,12 @@ export class Unchanged<Value extends object> {
     work: (db: Kysely<Schema>) => Promise<Value>,
   ): Promise<Value> {
     options?.signal?.throwIfAborted()
-    // Before the reading: what changes meanwhile makes another mark, with which nothing of before is found.
-    const mark = this.#markOf()
+    const mark = this.#kept.mark()
     if (mark === undefined) return await this.#read(options, work)
-    if (mark !== this.#mark) {
-      this.#mark = mark
-      this.#values.clear()
-    }
-    const known = this.#values.get(key)
+    const known = this.#kept.find(key)
     if (known !== undefined) return known
     const value = await this.#read(options, work)
-    if (mark === this.#mark) this.#values.set(key, value)
+    this.#kept.keep(key, value, mark)
     return value
   }
 }

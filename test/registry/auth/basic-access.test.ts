@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { AccessPolicy } from '../../../src/registry/auth/access-policy.ts'
 import { BasicAccess } from '../../../src/registry/auth/basic-access.ts'
+import type { IdentityProvider } from '../../../src/registry/auth/identity.ts'
 import { OpenAccess } from '../../../src/registry/auth/open-access.ts'
 import { parseRepositoryName } from '../../../src/storage/reference.ts'
 import { accessControllerContract } from '../../contract/access-controller.ts'
@@ -12,6 +13,33 @@ accessControllerContract('BasicAccess', 'Basic', async ({ policy, logins, servic
   controller: new BasicAccess({ ...logins, policy, service }),
   show: async name => (name === undefined ? undefined : basic(name)),
 }))
+
+/** Says of everybody whom the other one knows that nothing but the database can change them. */
+function steady(identities: IdentityProvider): IdentityProvider {
+  return {
+    verify: async (...login) => {
+      const identity = await identities.verify(...login)
+      return identity && { ...identity, unchangedUntil: Number.POSITIVE_INFINITY }
+    },
+    renew: (...stamp) => identities.renew(...stamp),
+    repeat: () => true,
+  }
+}
+
+accessControllerContract(
+  'BasicAccess with a change mark',
+  'Basic',
+  async ({ policy, logins, service, metadata: { changeMark } }) => ({
+    controller: new BasicAccess({
+      ...logins,
+      identities: steady(logins.identities),
+      policy,
+      service,
+      changeMark,
+    }),
+    show: async name => (name === undefined ? undefined : basic(name)),
+  }),
+)
 
 const pull = { kind: 'repository', name: parseRepositoryName('acme/app'), action: 'pull' } as const
 const request = { scheme: 'https', host: 'registry.example.com', address: '192.0.2.1' } as const

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { parseAccountName, parseTenantName } from '../../../src/storage/accounts/names.ts'
 import type { Metadata } from '../../../src/storage/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../../src/storage/metadata/sqlite.ts'
+import { KeptValues } from '../../../src/storage/metadata/kept-values.ts'
 import { Unchanged } from '../../../src/storage/metadata/unchanged.ts'
 import { parseRepositoryName } from '../../../src/storage/reference.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temporary-directory.ts'
@@ -59,6 +60,28 @@ describe('Facts about access, in SQLite', () => {
     await closed.accessFacts(alice, app)
     await closed[Symbol.asyncDispose]()
     await assert.rejects(closed.accessFacts(alice, app))
+  })
+})
+
+describe('Kept values', () => {
+  it('are those of one mark, and of so many keys at most', () => {
+    let mark: string | undefined = 'a'
+    const kept = new KeptValues<{ value: number }>(() => mark, 2)
+    assert.equal(kept.mark(), 'a')
+    for (const [value, key] of ['x', 'y', 'z'].entries()) kept.keep(key, { value }, 'a')
+    assert.deepEqual(
+      ['x', 'y', 'z'].map(key => kept.find(key)?.value),
+      [undefined, 1, 2],
+    )
+    mark = 'b'
+    assert.equal(kept.mark(), 'b')
+    assert.equal(kept.find('z'), undefined)
+    kept.keep('z', { value: 3 }, 'a')
+    assert.equal(kept.find('z'), undefined)
+    kept.keep('z', { value: 4 }, 'b')
+    mark = undefined
+    assert.equal(kept.mark(), undefined)
+    assert.equal(kept.find('z'), undefined)
   })
 })
 

@@ -55,6 +55,13 @@ export class ApiTokens implements IdentityProvider {
     return identity
   }
 
+  /** Notes another use of a token that is known to be good still. */
+  repeat({ account, stamp }: Identity): boolean {
+    if (stamp?.startsWith(stampPrefix) !== true) return false
+    this.#note({ account, id: stamp.slice(stampPrefix.length) })
+    return true
+  }
+
   async #findGood(id: string, options?: Abortable): Promise<StoredCredential | undefined> {
     const credential = await this.#options.records.findCredential(id, options)
     if (credential?.kind !== 'token' || credential.revokedAt !== null) return undefined
@@ -63,7 +70,7 @@ export class ApiTokens implements IdentityProvider {
   }
 
   async #identityOf(
-    { id, account: name, scopes, memberships }: StoredCredential,
+    { id, account: name, scopes, memberships, expiresAt }: StoredCredential,
     options?: Abortable,
   ): Promise<Identity | undefined> {
     const account = await this.#options.accounts.findActive(name, options)
@@ -75,12 +82,17 @@ export class ApiTokens implements IdentityProvider {
       scopes,
       memberships,
       stamp: `${stampPrefix}${id}`,
+      unchangedUntil: earlier(account.unchangedUntil, expiresAt),
     }
   }
 
-  #note({ account, id }: StoredCredential): void {
+  #note({ account, id }: Pick<StoredCredential, 'account' | 'id'>): void {
     this.#options.uses.note({ account, credential: id, at: new Date(this.#now()) })
   }
+}
+
+function earlier(ofAccount: number | undefined, ofToken: Date | null): number | undefined {
+  return ofAccount === undefined || ofToken === null ? ofAccount : Math.min(ofAccount, ofToken.getTime())
 }
 
 /** RFC 7617, 2: a name in Basic credentials has no colon, but a provider's may: then what is before it is enough. */

@@ -26,6 +26,8 @@ export interface IdentitiesOptions {
  */
 export class Identities implements IdentityProvider {
   readonly #options: IdentitiesOptions
+  /** Of identities that a password has proved. */
+  readonly #loginKeys = new WeakMap<Identity, LoginKey>()
   /** Logins that are being looked at: the same one many times at once is one. */
   readonly #flights = new Map<string, Promise<Identity | undefined>>()
 
@@ -57,6 +59,17 @@ export class Identities implements IdentityProvider {
     return (await tokens.renew(account, stamp, options)) ?? (await passwords.renew(account, stamp, options))
   }
 
+  repeat(identity: Identity): boolean {
+    const { tokens, rightLogins } = this.#options
+    if (identity.unchangedUntil === undefined || identity.unchangedUntil <= Date.now()) return false
+    const key = this.#loginKeys.get(identity)
+    if (key === undefined) return tokens.repeat(identity)
+    // After a while it has to be found out again that the password is right.
+    if (rightLogins.find(key) === undefined) return false
+    this.#noteUse(identity)
+    return true
+  }
+
   /**
    * Whoever has a certificate of this account, which the connection has proved. A user or a robot has to be known here,
    * and enabled. A workload (`example.org/ci`, by its SPIFFE ID) need not be: the certificate's authority vouches for it,
@@ -77,13 +90,19 @@ export class Identities implements IdentityProvider {
   }
 
   async #verifyPassword(login: Login, { signal }: Abortable): Promise<Identity | undefined> {
-    const { rightLogins, uses } = this.#options
+    const { rightLogins } = this.#options
     const key = rightLogins.keyOf(login)
     const identity =
       (await this.#stillRight(rightLogins.find(key), { signal })) ??
       (await orAbort(this.#fly(key, login), signal))
-    if (identity !== undefined) uses.note({ account: identity.account, at: new Date() })
+    if (identity === undefined) return undefined
+    this.#loginKeys.set(identity, key)
+    this.#noteUse(identity)
     return identity
+  }
+
+  #noteUse({ account }: Identity): void {
+    this.#options.uses.note({ account, at: new Date() })
   }
 
   /** That the password was right is remembered, but not what its account is: another process may have changed that. */

@@ -1,5 +1,6 @@
 import { type AccountName, accountKindOf } from '../../../storage/accounts/names.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
+import type { Identity } from '../identity.ts'
 
 /** What is known of an account, whatever may prove it. */
 export interface KnownAccount {
@@ -9,6 +10,8 @@ export interface KnownAccount {
   readonly isActive: boolean
   /** Of bcrypt; null: no password opens it. */
   readonly passwordHash: string | null
+  /** See {@link Identity.unchangedUntil}. */
+  readonly unchangedUntil?: Identity['unchangedUntil']
 }
 
 /** CONTRACT. A place where accounts are. Implementations: the database, an htpasswd file, OpenID providers. */

@@ -18,7 +18,8 @@ export class LocalAccounts implements AccountSource {
     const account = await this.#records.findAccount(name, options)
     if (account === undefined) return undefined
     const { isAdmin, isDisabled, expiresAt, passwordHash } = account
-    const isExpired = expiresAt !== null && expiresAt.getTime() <= this.#now()
-    return { name, isAdmin, isActive: !isDisabled && !isExpired, passwordHash }
+    const unchangedUntil = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY
+    const isExpired = unchangedUntil <= this.#now()
+    return { name, isAdmin, isActive: !isDisabled && !isExpired, passwordHash, unchangedUntil }
   }
 }

@@ -80,7 +80,7 @@ export class PasswordAccounts implements IdentityProvider, AsyncDisposable {
   }
 }
 
-function identityOf({ name, isAdmin }: KnownAccount, hash: string): Identity {
+function identityOf({ name, isAdmin, unchangedUntil }: KnownAccount, hash: string): Identity {
   return {
     account: name,
     isAdmin,
@@ -88,6 +88,7 @@ function identityOf({ name, isAdmin }: KnownAccount, hash: string): Identity {
     scopes: null,
     memberships: [],
     stamp: stampOf(hash),
+    unchangedUntil,
   }
 }
 

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { digestOf } from '../../../storage/digest.ts'
 import type { Identity, Login } from '../identity.ts'
+import { HiddenTexts } from './hidden-texts.ts'
 
 export interface RightLoginsOptions {
   /** Milliseconds that a login is remembered; 60,000 unless given. */
@@ -12,7 +11,7 @@ export interface RightLoginsOptions {
   readonly now?: (() => number) | undefined
 }
 
-/** What stands for a name and its password here: nobody can get the password from it, not even by guessing. */
+/** What stands for a name and its password here. */
 export type LoginKey = string & { readonly __brand: 'LoginKey' }
 
 /**
@@ -21,8 +20,7 @@ export type LoginKey = string & { readonly __brand: 'LoginKey' }
  * password that was changed, or an account that was disabled, is good for nothing from then on.
  */
 export class RightLogins {
-  /** Of this process, and never written anywhere. */
-  readonly #secret = randomBytes(32)
+  readonly #hidden = new HiddenTexts()
   readonly #identities: LRUCache<LoginKey, Identity>
 
   constructor({ forMs = 60_000, capacity = 10_000, now }: RightLoginsOptions = {}) {
@@ -32,9 +30,7 @@ export class RightLogins {
 
   keyOf({ username, password }: Login): LoginKey {
     // JSON keeps apart where the name ends and the password begins.
-    const login = Buffer.from(JSON.stringify([username, password]))
-    // Nobody is shown a digest, so nobody can lengthen what it is of: an HMAC would cost ten times as much.
-    return String(digestOf(Buffer.concat([this.#secret, login]))) as LoginKey
+    return this.#hidden.of(JSON.stringify([username, password])) as LoginKey
   }
 
   find(key: LoginKey): Identity | undefined {

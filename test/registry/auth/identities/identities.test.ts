@@ -116,6 +116,20 @@ describe('Identities', () => {
     assert.equal(uses.length, 21)
   })
 
+  it('say again who had the right password, but no longer than it is remembered', async () => {
+    const identity = await login(password)
+    assert.ok(identity)
+    assert.equal(identities.repeat(identity), true)
+    assert.equal(uses.length, 2)
+    clock.now += 60_001
+    assert.equal(identities.repeat(identity), false)
+    assert.equal(uses.length, 2)
+    const certified = await identities.identityOfCertificate(alice)
+    assert.equal(certified && identities.repeat(certified), false)
+    const federated = await login(await issuer.sign(), 'whoever')
+    assert.equal(federated && identities.repeat(federated), false)
+  })
+
   it('do it once for the same login many times at once, be it right or wrong', async () => {
     const right = await Promise.all(Array.from({ length: 10 }, () => login(password)))
     assert.ok(right.every(identity => identity?.account === alice))
