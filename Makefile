@@ -37,11 +37,11 @@ test: check
 
 # Builds a virtual machine the first time: 10 to 25 minutes, and 2 GB in the cache. Installs qemu and debootstrap from Debian.
 test-openzfs: $(INSTALLED)
-	@$(NODE) test/openzfs/run-suites.ts $(ONLY)
+	@$(NODE) --disable-warning=ExperimentalWarning test/openzfs/run-suites.ts $(ONLY)
 
 # VARVE_OPENZFS=1 builds the machine where there is none.
 test-openzfs-if-built: $(INSTALLED)
-	@$(NODE) test/openzfs/run-suites.ts --if-built $(ONLY)
+	@$(NODE) --disable-warning=ExperimentalWarning test/openzfs/run-suites.ts --if-built $(ONLY)
 
 check: $(INSTALLED)
 	@npm run --silent check:format
