@@ -11,7 +11,7 @@ import { ChainTurn, untilUnclaimed } from './chain-turn.ts'
 import type { RecordedLayer } from './images/image-catalog.ts'
 import type { ImportEvent, ImportOptions } from './import-service.ts'
 import { KnownDiffIds } from './known-diff-ids.ts'
-import type { LayerReport } from './layer/apply-layer.ts'
+import type { DirectoryXattrs, LayerReport } from './layer/apply-layer.ts'
 import type { LayerEngine } from './layer/layer-engine.ts'
 import { LayersAhead } from './layers-ahead.ts'
 import { planImport } from './plan.ts'
@@ -124,14 +124,18 @@ export class ChainMaker {
     const sizes = image.layers.map(({ descriptor }) => descriptor.size)
     const progress = new LayersProgress(sizes, options.onEvent)
     await using ahead = await this.#openAhead(image, missing, below, progress, options)
+    let lowerDirectoryXattrs = builder.base?.notes?.directoryXattrs
     for (const [index, layer] of missing.entries()) {
       const parent = index === 0 ? base : (missing[index - 1]?.chainId ?? null)
-      const top = await this.#applyLayer(
+      const isLast = index === missing.length - 1
+      const { top, report } = await this.#applyLayer(
         layer,
         ahead,
-        { builder, parent, position: below + index, isLast: index === missing.length - 1, progress },
+        { builder, parent, lowerDirectoryXattrs, position: below + index, isLast, progress },
         options,
       )
+      // Of our own tree: others may have committed the chain first, with other notes.
+      lowerDirectoryXattrs = report.directoryXattrs
       if (!turn.made(layer.chainId, missing[index + 1]?.chainId)) return { top, imported: index + 1 }
     }
     throw new Error('there was nothing to apply')
@@ -164,30 +168,31 @@ export class ChainMaker {
   async #applyLayer(
     layer: ResolvedLayer,
     ahead: LayersAhead,
-    { builder, parent, position, isLast, progress }: LayerTurn,
+    { builder, parent, lowerDirectoryXattrs, position, isLast, progress }: LayerTurn,
     { signal, onEvent }: ImportOptions,
-  ): Promise<ChainSnapshot> {
+  ): Promise<{ top: ChainSnapshot; report: LayerReport }> {
     const started = performance.now()
     const { descriptor, diffId, chainId } = layer
     await using opened = ahead.next()
     progress.begun(position)
     const report = await opened.applyTo(builder.rootfs, {
       signal,
+      lowerDirectoryXattrs,
       onProgress: work => progress.applied(position, work),
     })
     progress.committing(position, report)
     this.#diffIds.add(descriptor.digest, diffId)
-    const snapshot = await builder.commit(chainId, factsOf(layer, parent, report), { signal, isLast })
+    const top = await builder.commit(chainId, factsOf(layer, parent, report), { signal, isLast })
     const milliseconds = performance.now() - started
     onEvent?.({
       type: 'layer-done',
       layer: position,
       chainId,
-      location: snapshot.location,
+      location: top.location,
       report,
       milliseconds,
     })
-    return snapshot
+    return { top, report }
   }
 }
 
@@ -195,6 +200,7 @@ export class ChainMaker {
 interface LayerTurn {
   readonly builder: ChainBuilder
   readonly parent: ChainId | null
+  readonly lowerDirectoryXattrs: DirectoryXattrs | undefined
   /** In the image, from the base. */
   readonly position: number
   readonly isLast: boolean

@@ -29,7 +29,8 @@ export function layerEngineContract(name: string, create: () => LayerEngine): vo
     it('applies a layer and reports what it did', async () => {
       using sandbox = new LayerSandbox()
       await using opened = engine.open(sourceOf(hello.bytes), hello.promise)
-      const report = await opened.applyTo(sandbox.rootfs)
+      // Whether that is known depends on what the host has.
+      const { directoryXattrs: _, ...report } = await opened.applyTo(sandbox.rootfs)
       assert.deepEqual(report, {
         entries: 2,
         bytes: 5,
@@ -49,6 +50,16 @@ export function layerEngineContract(name: string, create: () => LayerEngine): vo
       const opened = [hello, second].map(({ bytes, promise }) => engine.open(sourceOf(bytes), promise))
       for (const each of opened) await each.applyTo(sandbox.rootfs)
       assert.deepEqual(sandbox.names(), ['b', 'd/'])
+    })
+
+    it('hands on what is known of the directories below', async () => {
+      for (const lowerDirectoryXattrs of ['none', undefined] as const) {
+        using sandbox = new LayerSandbox()
+        await sandbox.apply(layer)
+        await using opened = engine.open(sourceOf(hello.bytes), hello.promise)
+        const report = await opened.applyTo(sandbox.rootfs, { lowerDirectoryXattrs })
+        assert.equal(report.directoryXattrs, lowerDirectoryXattrs)
+      }
     })
 
     it('applies layers in another order than they were opened in, however many are open', async () => {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import type { LayerReport } from '../../src/importer/layer/apply-layer.ts'
+import type { DirectoryXattrs, LayerReport } from '../../src/importer/layer/apply-layer.ts'
 import { applyLayer } from '../../src/importer/layer/changeset/apply.ts'
 import { defaultLayerLimits, type LayerLimits } from '../../src/importer/layer/limits.ts'
 import { defaultLayerPolicy, type LayerPolicy } from '../../src/importer/layer/policy.ts'
@@ -26,15 +26,18 @@ export class LayerSandbox implements Disposable {
     this.#canary = new Canary(this.directory, 'rootfs')
   }
 
+  /** @param lowerDirectoryXattrs what is known of the tree so far; an import hands on what the report before says. */
   async apply(
     tar: Uint8Array | Readable,
     limits: Partial<LayerLimits> = {},
     policy: Partial<LayerPolicy> = {},
+    lowerDirectoryXattrs?: DirectoryXattrs,
   ): Promise<LayerReport> {
     const stream = tar instanceof Readable ? tar : Readable.from(inPieces(tar))
     return await applyLayer(this.rootfs, stream, {
       limits: { ...defaultLayerLimits, ...limits },
       policy: { ...defaultLayerPolicy, ...policy },
+      lowerDirectoryXattrs,
     })
   }
 

@@ -91,6 +91,11 @@ export interface ChainBuilder extends AsyncDisposable {
    */
   readonly rootfs: string
   /**
+   * Facts of the very snapshot that the tree began with; absent for an empty one. Others may have committed the same chain
+   * with other notes.
+   */
+  readonly base?: LayerFacts | undefined
+  /**
    * Call once per layer, in order. When `chain` was committed meanwhile by somebody else, that one is
    * answered.
    * @throws DomainError `invalid` when `facts.parent` is not the chain that was committed before, or the

@@ -13,6 +13,8 @@ export const notesSchema = z.object({
   skippedDevices: count,
   skippedFifos: count,
   droppedXattrs: count,
+  // Absent means not known, and so does what a later version may say.
+  directoryXattrs: z.literal('none').optional().catch(undefined),
   warnings: z.array(z.object({ code, count, examples: z.array(z.string()).default([]) })).default([]),
 }) satisfies z.ZodType<LayerNotes>
 

@@ -28,6 +28,8 @@ export type ApplyLayer = (rootfs: string, tar: Readable, options: ApplyOptions) 
 export interface ApplyOptions extends Abortable {
   readonly limits: LayerLimits
   readonly policy?: LayerPolicy | undefined
+  /** What is known of `rootfs` as it is; a wrong `none` would leave ACLs and other attributes that nobody has asked for. */
+  readonly lowerDirectoryXattrs?: DirectoryXattrs | undefined
   /** Milliseconds since some moment, never backwards: what `limits.maxSeconds` is measured with. */
   readonly now?: (() => number) | undefined
   /** Called now and then, with what has been applied so far. */
@@ -48,9 +50,17 @@ export interface LayerReport {
   readonly skippedFifos: number
   /** Extended attributes that were not set. */
   readonly droppedXattrs: number
+  /** Of the whole tree, the layers below included; absent when it is not known that there are none. */
+  readonly directoryXattrs?: DirectoryXattrs | undefined
   /** One for each code that occurred, in the order in which they did. */
   readonly warnings: readonly LayerWarning[]
 }
+
+/**
+ * What is known of a tree's directories: `none` of them has an ACL, or another extended attribute that a layer could have
+ * given it. So nothing hands ACLs down, and nothing has to be removed from a directory that an entry describes.
+ */
+export type DirectoryXattrs = 'none'
 
 /** Something in the layer that the tree does not have as the layer says it, or that no builder should write. */
 export interface LayerWarning {

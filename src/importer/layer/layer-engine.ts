@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Abortable } from '../../storage/abortable.ts'
-import type { LayerReport } from './apply-layer.ts'
+import type { DirectoryXattrs, LayerReport } from './apply-layer.ts'
 import type { LayerPromise } from './decode/decompress.ts'
 import type { LayerLimits } from './limits.ts'
 
@@ -32,6 +32,8 @@ export interface OpenedLayer extends AsyncDisposable {
 }
 
 export interface ApplyToOptions extends Abortable {
+  /** As `ApplyOptions.lowerDirectoryXattrs`: what the report of the layer below says. */
+  readonly lowerDirectoryXattrs?: DirectoryXattrs | undefined
   /** Called now and then, with what has been applied so far. */
   readonly onProgress?: ((progress: LayerProgress) => void) | undefined
 }

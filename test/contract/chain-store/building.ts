@@ -61,6 +61,25 @@ export function buildingContract(suite: ChainStoreSuite): void {
     )
 
     it(
+      'says of a builder what its tree began with, also after a restart',
+      onFreshStore(suite, async ({ store, reopen }) => {
+        const known = { ...bottom.facts, notes: { ...bottom.facts.notes, directoryXattrs: 'none' } } as const
+        {
+          await using builder = await store.extend(null)
+          assert.equal(builder.base, undefined)
+          await builder.commit(bottom.chain, known)
+          await builder.commit(middle.chain, middle.facts)
+        }
+        const again = await reopen()
+        // In the lineage that ends there, and in one that branches off.
+        for (const { chain, facts } of [middle, { ...bottom, facts: known }]) {
+          await using builder = await again.extend(chain)
+          assert.deepEqual(builder.base, facts)
+        }
+      }),
+    )
+
+    it(
       'remembers everything across a restart',
       onFreshStore(suite, async ({ store, reopen }) => {
         const snapshots = [

@@ -72,6 +72,17 @@ describe('notes of a layer', () => {
       assert.equal(parseNotes(text), undefined)
     })
 
+  it('keep what is known of directories, also when there is little room', () => {
+    const notes: LayerNotes = {
+      ...withWarnings({ code: 'device-skipped', count: 3, examples: ['e'.repeat(50)] }),
+    }
+    const text = formatNotes({ ...notes, directoryXattrs: 'none' }, 60)
+    assert.deepEqual(parseNotes(text), { ...notes, warnings: [], directoryXattrs: 'none' })
+    assert.equal(parseNotes('{}')?.directoryXattrs, undefined)
+    const later = parseNotes('{"directoryXattrs":"some","whiteouts":1}')
+    assert.deepEqual([later?.directoryXattrs, later?.whiteouts], [undefined, 1])
+  })
+
   it('of a later version stay readable', () => {
     const text = '{"news":1,"warnings":[{"code":"not-known-yet","count":2}]}'
     assert.deepEqual(parseNotes(text)?.warnings, [{ code: 'not-known-yet', count: 2, examples: [] }])

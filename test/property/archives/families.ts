@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describeArchive } from './archive.ts'
 import { changesets, checkChangesets, describeChangesets } from './changesets.ts'
+import { attributed, checkAttributed } from './attributed.ts'
 import type { Comparison } from './comparison.ts'
 import { corruptedArchives } from './corrupt.ts'
 import { archives } from './generate.ts'
@@ -14,6 +15,8 @@ export const families = {
   corrupted: 250,
   /** With whiteouts, applied by us and by the model of changesets. */
   changesets: 250,
+  /** With extended attributes and ACLs of directories, applied with and without what an import knows of them. */
+  attributed: 10,
 } as const
 
 export type Family = keyof typeof families
@@ -61,6 +64,12 @@ function propertyOf(family: Family, { subject, comparison, onArchive }: Bench): 
       return fc.asyncProperty(changesets, async layers => {
         onArchive(() => describeChangesets(layers))
         await checkChangesets(layers, subject)
+        subject.assertOutsideUntouched()
+      })
+    case 'attributed':
+      return fc.asyncProperty(attributed, async layers => {
+        onArchive(() => JSON.stringify(layers))
+        await checkAttributed(layers, subject)
         subject.assertOutsideUntouched()
       })
   }

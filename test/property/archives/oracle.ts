@@ -54,7 +54,7 @@ exec chroot "$root" /usr/bin/setpriv \
 
 /** What `skip` of a suite wants: why the other programs cannot be run here, or false. */
 export async function skipWithoutJail(): Promise<string | false> {
-  const reason = await skipWithout('tar', 'bsdtar', 'unshare', 'setpriv')
+  const reason = await skipWithout('tar', 'bsdtar', 'unshare', 'setpriv', 'getfattr', 'setfattr')
   if (reason !== false) return reason
   return await exec('unshare', ['--mount', '--pid', '--fork', 'true']).then(
     () => false,

@@ -52,7 +52,7 @@ const patienceMs = 300_000
 const lanes = 2
 
 /**
- * A worker starts getfattr and mkfifo thousands of times, and fork(2) takes as long as there is memory to look through:
+ * A worker starts mkfifo thousands of times, and fork(2) takes as long as there is memory to look through:
  * measured with this and with what was compiled before kept, 2.6 ms instead of 4.2.
  */
 const semiSpaceMb = 2

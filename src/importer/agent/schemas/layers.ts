@@ -12,6 +12,12 @@ const notes = {
   skippedDevices: count,
   skippedFifos: count,
   droppedXattrs: count,
+  directoryXattrs: z
+    .literal('none')
+    .optional()
+    .describe(
+      'No directory of the tree has ACLs or other extended attributes that layers may set. Absent: not known.',
+    ),
   warnings: z.array(warning),
 }
 

@@ -4,6 +4,7 @@ import { checkParent, unknownChain } from '../chain-rules.ts'
 import type { ChainBuilder, ChainSnapshot, CommitOptions, LayerFacts } from '../chain-store.ts'
 import { copyTree } from './copy-tree.ts'
 import { type DirectoryLayout, factsFileOf, rootfsOf } from './directory-layout.ts'
+import { FlushAhead } from './flush-ahead.ts'
 import { writeRecord } from './record-files.ts'
 import { readSnapshot } from './snapshots.ts'
 import { Staging } from './staging.ts'
@@ -11,18 +12,22 @@ import { Staging } from './staging.ts'
 /** Builds in a directory of its own; each commit but the last shares the files of that moment with it. */
 export class DirectoryChainBuilder implements ChainBuilder {
   readonly rootfs: string
+  readonly base: LayerFacts | undefined
   readonly #layout: DirectoryLayout
   readonly #staging: Staging
+  readonly #flushing: FlushAhead
   #below: ChainId | null
   #ended = false
   /** The directory has become the last snapshot. */
   #isGivenAway = false
 
-  constructor(layout: DirectoryLayout, staging: Staging, base: ChainId | null) {
+  constructor(layout: DirectoryLayout, staging: Staging, base: ChainSnapshot | undefined) {
     this.rootfs = rootfsOf(staging.directory)
     this.#layout = layout
     this.#staging = staging
-    this.#below = base
+    this.#flushing = new FlushAhead(staging.directory)
+    this.base = base?.facts
+    this.#below = base?.chain ?? null
   }
 
   async commit(chain: ChainId, facts: LayerFacts, options: CommitOptions = {}): Promise<ChainSnapshot> {
@@ -38,6 +43,7 @@ export class DirectoryChainBuilder implements ChainBuilder {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended) return
     this.#ended = true
+    this.#flushing[Symbol.dispose]()
     await this.#staging[Symbol.asyncDispose]()
   }
 
@@ -46,8 +52,10 @@ export class DirectoryChainBuilder implements ChainBuilder {
     facts: LayerFacts,
     { isLast = false, ...options }: CommitOptions,
   ): Promise<ChainSnapshot> {
-    if (isLast) await this.#publishFrom(this.#staging, chain, facts, options)
-    else {
+    if (isLast) {
+      this.#flushing[Symbol.dispose]()
+      await this.#publishFrom(this.#staging, chain, facts, options)
+    } else {
       await using staging = await Staging.create(this.#layout)
       await copyTree(this.rootfs, rootfsOf(staging.directory), { ...options, files: 'share' })
       await this.#publishFrom(staging, chain, facts, options)

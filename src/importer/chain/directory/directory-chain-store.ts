@@ -121,7 +121,7 @@ export class DirectoryChainStore implements ChainStore {
     if (from === undefined) await makeEmptyRootfs(rootfs)
     else await copyChain(from, rootfs, { ...options, files: 'share' })
     undo.move()
-    return new DirectoryChainBuilder(this.#layout, staging, base)
+    return new DirectoryChainBuilder(this.#layout, staging, from)
   }
 
   claim(chain: ChainId): ChainClaim | undefined {

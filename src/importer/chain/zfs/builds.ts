@@ -15,6 +15,8 @@ export interface Build {
   readonly lock: ProcessLock
   /** The directory that becomes the image's `/`. */
   readonly rootfs: string
+  /** What the tree began with. */
+  readonly base: ChainSnapshot | undefined
   /** When the present layer was begun, in milliseconds since 1970. */
   since: number
   lineage: Lineage
@@ -155,7 +157,8 @@ export class Builds {
     await this.#datasets.mark(lineage.dataset, options)
     const rootfs = await this.#datasets.mount(lineage.dataset, options)
     undo.move()
-    return this.#opened({ lock, rootfs, since, lineage: { ...lineage, unfinished: true } })
+    const now = newestOf(lineage)
+    return this.#opened({ lock, rootfs, base: now, since, lineage: { ...lineage, unfinished: true } })
   }
 
   async #branch(base: ChainSnapshot | undefined, options: Abortable): Promise<Build> {
@@ -171,7 +174,7 @@ export class Builds {
     const rootfs = await this.#datasets.mount(dataset, options)
     if (base === undefined) await this.#datasets.prepare(rootfs)
     undo.move()
-    return this.#opened({ lock, rootfs, since, lineage })
+    return this.#opened({ lock, rootfs, base, since, lineage })
   }
 
   #opened(build: Build): Build {

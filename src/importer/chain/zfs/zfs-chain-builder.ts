@@ -19,16 +19,18 @@ export interface BuilderContext {
 /** Builds in one lineage, which it alone may change until it is disposed. */
 export class ZfsChainBuilder implements ChainBuilder {
   readonly rootfs: string
+  readonly base: LayerFacts | undefined
   readonly #context: BuilderContext
   readonly #build: Build
   #below: ChainId | null
   #ended = false
 
-  constructor(context: BuilderContext, build: Build, base: ChainId | null) {
+  constructor(context: BuilderContext, build: Build) {
     this.rootfs = build.rootfs
+    this.base = build.base?.facts
     this.#context = context
     this.#build = build
-    this.#below = base
+    this.#below = build.base?.chain ?? null
   }
 
   /**

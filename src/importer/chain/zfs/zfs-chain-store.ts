@@ -126,7 +126,7 @@ export class ZfsChainStore implements ChainStore {
       index: this.#index,
       committing: this.#committing,
     }
-    return new ZfsChainBuilder(context, build, base)
+    return new ZfsChainBuilder(context, build)
   }
 
   claim(chain: ChainId): ChainClaim | undefined {

@@ -1,3 +1,4 @@
+import type { DirectoryXattrs } from '../apply-layer.ts'
 import type { ByteString } from '../byte-string.ts'
 import type { Directory } from '../tree/directory.ts'
 import type { RootTree } from '../tree/root-tree.ts'
@@ -21,13 +22,19 @@ const maxRemovedNames = 256
 export interface Endings {
   readonly traced: TracedTree
   readonly xattrs: PendingXattrs
+  /** Of the tree before this layer. */
+  readonly lowerDirectoryXattrs: DirectoryXattrs | undefined
   /** Called for each directory, before it is touched. */
   readonly onDirectory: () => void
   readonly onClampedTime: (directory: Directory) => void
 }
 
-/** Owner, mode, time and extended attributes of all directories that the layer describes or has changed. */
-export function endDirectories({ traced, xattrs, onDirectory, onClampedTime }: Endings): void {
+/**
+ * Owner, mode, time and extended attributes of all directories that the layer describes or has changed.
+ * @returns what is known of the tree with this layer.
+ */
+export function endDirectories(endings: Endings): DirectoryXattrs | undefined {
+  const { traced, xattrs, onDirectory, onClampedTime } = endings
   const { tree } = traced
   const described: Directory[] = []
   // Deepest first, so that no directory is closed to us before those in it are done.
@@ -45,14 +52,31 @@ export function endDirectories({ traced, xattrs, onDirectory, onClampedTime }: E
   }
   end(tree.root)
   // After chmod, which would change an ACL. They change no time.
-  const { old, givers } = whatLowerHave(traced, described)
-  removeInherited(traced, givers, onDirectory)
-  removeOld(tree, old)
-  xattrs.set(described.map(targetOf))
+  const before = endings.lowerDirectoryXattrs ?? undoLower(traced, described, onDirectory)
+  const targets = described.map(targetOf)
+  xattrs.set(targets)
+  // Some of them may not have been set. That is rare, and to say less than is known costs only time.
+  return targets.some(target => target.xattrs.length > 0) ? undefined : before
 }
 
 function targetOf(directory: Directory): XattrTarget {
   return { directory, name: itself, xattrs: directory.ending?.xattrs ?? [] }
+}
+
+/**
+ * Takes away what the directories of the layers below have handed down, and what they have and entries do not say. When it
+ * is known that none has anything, there is nothing to ask and nothing to do: each question is a process.
+ * @returns what was known of the tree before this layer.
+ */
+function undoLower(
+  traced: TracedTree,
+  described: readonly Directory[],
+  onStep: () => void,
+): DirectoryXattrs | undefined {
+  const { old, givers, wasPlain } = whatLowerHave(traced, described)
+  removeInherited(traced, givers, onStep)
+  removeOld(traced.tree, old)
+  return wasPlain ? 'none' : undefined
 }
 
 interface LowerXattrs {
@@ -60,20 +84,27 @@ interface LowerXattrs {
   readonly old: ReadonlyMap<ByteString, ReadonlySet<Directory>>
   /** Directories that have handed down ACLs to what this layer has made in them. */
   readonly givers: readonly Directory[]
+  /** There was only the root, which has been asked for and has nothing. */
+  readonly wasPlain: boolean
 }
 
 /** All questions about directories of the layers below, asked together: each run of the program is a process. */
-function whatLowerHave({ tree, givers }: TracedTree, described: readonly Directory[]): LowerXattrs {
+function whatLowerHave({ tree, givers, wasEmpty }: TracedTree, described: readonly Directory[]): LowerXattrs {
   const old = new Map<ByteString, Set<Directory>>()
   const giving: Directory[] = []
-  const lower = [...described, ...givers].filter(({ isMade, isGone }) => !isMade && !isGone)
-  for (const run of inRuns([...new Set(lower)]))
-    for (const [directory, names] of xattrNamesOf(tree, new Set(run))) {
+  let wasPlain = wasEmpty
+  const root = wasEmpty ? [tree.root] : []
+  const lower = [...root, ...described, ...givers].filter(({ isMade, isGone }) => !isMade && !isGone)
+  for (const run of inRuns([...new Set(lower)])) {
+    const found = xattrNamesOf(tree, new Set(run))
+    wasPlain &&= found !== undefined && found.get(tree.root)?.some(isManaged) !== true
+    for (const [directory, names] of found ?? []) {
       if (givers.has(directory) && names.includes(defaultAcl)) giving.push(directory)
       if (directory.ending !== undefined)
         for (const name of names.filter(isManaged)) old.set(name, (old.get(name) ?? new Set()).add(directory))
     }
-  return { old, givers: giving }
+  }
+  return { old, givers: giving, wasPlain }
 }
 
 /** A directory that an entry describes has what the entry says, and nothing of the layers below. */

@@ -1,4 +1,4 @@
-import type { ApplyOptions, LayerReport } from '../apply-layer.ts'
+import type { ApplyOptions, DirectoryXattrs, LayerReport } from '../apply-layer.ts'
 import { type ByteString, show } from '../byte-string.ts'
 import type {
   Attributes,
@@ -37,6 +37,8 @@ export class LayerApplier {
   readonly #policy: LayerPolicy
   readonly #xattrs: PendingXattrs
   readonly #maxLinks: number
+  readonly #lowerDirectoryXattrs: DirectoryXattrs | undefined
+  #directoryXattrs: DirectoryXattrs | undefined
   #heldXattrBytes = 0
 
   constructor(tree: RootTree, { policy = defaultLayerPolicy, ...options }: Omit<ApplyOptions, 'signal'>) {
@@ -46,10 +48,12 @@ export class LayerApplier {
     this.#xattrs = new PendingXattrs(tree, this.#tally)
     this.#traced = new TracedTree(tree, options.limits, place => this.#xattrs.forget(place))
     this.#maxLinks = options.limits.maxLinks
+    this.#lowerDirectoryXattrs = options.lowerDirectoryXattrs
   }
 
   get report(): LayerReport {
-    return this.#tally.report
+    const directoryXattrs = this.#directoryXattrs
+    return { ...this.#tally.report, ...(directoryXattrs && { directoryXattrs }) }
   }
 
   /** A promise only where there is something to wait for: most entries are done at once. */
@@ -80,8 +84,9 @@ export class LayerApplier {
   /** What can be done only when nothing changes any more: above all, what directories are to be like. */
   finish(): void {
     this.#xattrs.flush()
-    endDirectories({
+    this.#directoryXattrs = endDirectories({
       traced: this.#traced,
+      lowerDirectoryXattrs: this.#lowerDirectoryXattrs,
       xattrs: this.#xattrs,
       onDirectory: () => this.#tally.checkTime(),
       onClampedTime: ({ path }) => this.#tally.warn('time-clamped', () => showPath(path)),

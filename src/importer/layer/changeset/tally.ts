@@ -8,7 +8,7 @@ import { Warnings } from './warnings.ts'
 const progressStep = 250
 const bytesLikeOneEntry = 64 * 1024
 
-type Counted = Exclude<keyof LayerReport, 'warnings'>
+type Counted = Exclude<keyof LayerReport, 'warnings' | 'directoryXattrs'>
 
 /** What has been done of a layer so far, and whether it may go on. */
 export class Tally {
@@ -32,7 +32,7 @@ export class Tally {
     limits,
     now = () => performance.now(),
     onProgress,
-  }: Omit<ApplyOptions, 'signal' | 'policy'>) {
+  }: Omit<ApplyOptions, 'signal' | 'policy' | 'lowerDirectoryXattrs'>) {
     this.#limits = limits
     this.#deadline = new Deadline(limits.maxSeconds, now)
     this.#onProgress = onProgress

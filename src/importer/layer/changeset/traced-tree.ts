@@ -25,6 +25,8 @@ export const implied: DirectoryFacts = { mode: 0o755, uid: 0, gid: 0, mtime: 0, 
  */
 export class TracedTree {
   readonly tree: RootTree
+  /** Before this layer: the root was the only directory. */
+  readonly wasEmpty: boolean
   /** Directories of the layers below in which this layer has made something; they may be gone. */
   readonly givers = new Set<Directory>()
   /** Directories in which this layer has a further name of a file that it has made; they may be gone. */
@@ -44,7 +46,8 @@ export class TracedTree {
     this.#limits = limits
     this.#onGone = onGone
     this.#lastDirectory = tree.root
-    tree.root.isClean = tree.list(tree.root).every(({ name }) => isZfsControl(name))
+    this.wasEmpty = tree.list(tree.root).every(({ name }) => isZfsControl(name))
+    tree.root.isClean = this.wasEmpty
   }
 
   /** Where the directory that a path's last component is in really is; see {@link resolveDirectory}. */

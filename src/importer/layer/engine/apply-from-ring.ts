@@ -10,14 +10,13 @@ import { atMostEvery } from './at-most-every.ts'
 const progressMs = 250
 
 /** The job of a thread that applies. Never rejects: whoever sent the job is told how it ended. */
-export async function applyFromRing({ port, ring, rootfs, limits, policy }: ApplyJob): Promise<void> {
+export async function applyFromRing({ port, ring, rootfs, ...options }: ApplyJob): Promise<void> {
   const answer = (message: FromApplier): void => port.postMessage(message)
   const show = atMostEvery(progressMs, (report: LayerReport) => answer({ type: 'progress', report }))
   const shared = new SharedRing(ring)
   try {
     const report = await applyLayer(rootfs, new RingReadable(shared), {
-      limits,
-      policy,
+      ...options,
       onProgress: progress => {
         // The entries of one view can be a thousand, each of milliseconds, and a stop is to be seen before that.
         if (shared.isStopped) throw new RingStopped()

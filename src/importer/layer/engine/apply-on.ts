@@ -1,5 +1,5 @@
 import { MessageChannel } from 'node:worker_threads'
-import type { LayerReport } from '../apply-layer.ts'
+import type { DirectoryXattrs, LayerReport } from '../apply-layer.ts'
 import type { LayerLimits } from '../limits.ts'
 import type { LayerPolicy } from '../policy.ts'
 import type { EngineThread } from './engine-thread.ts'
@@ -9,6 +9,7 @@ import { RingStopped, type SharedRing } from './shared-ring.ts'
 
 export interface Applying {
   readonly rootfs: string
+  readonly lowerDirectoryXattrs: DirectoryXattrs | undefined
   readonly ring: SharedRing
   readonly limits: LayerLimits
   readonly policy: LayerPolicy
@@ -22,7 +23,7 @@ export interface Applying {
  * @throws RingStopped when the ring was stopped, by `signal` or by its writer; else what the layer fails with.
  */
 export async function applyOn(thread: EngineThread, applying: Applying): Promise<LayerReport> {
-  const { rootfs, ring, limits, policy, signal, onProgress } = applying
+  const { rootfs, lowerDirectoryXattrs, ring, limits, policy, signal, onProgress } = applying
   signal.throwIfAborted()
   const { port1: port, port2 } = new MessageChannel()
   const outcome = Promise.withResolvers<LayerReport>()
@@ -46,7 +47,7 @@ export async function applyOn(thread: EngineThread, applying: Applying): Promise
   const stop = (): void => ring.stop()
   signal.addEventListener('abort', stop)
   try {
-    const job: ApplyJob = { port: port2, ring: ring.memory, rootfs, limits, policy }
+    const job: ApplyJob = { port: port2, ring: ring.memory, rootfs, lowerDirectoryXattrs, limits, policy }
     thread.begin(job, [port2], outcome.reject)
     return await outcome.promise
   } finally {

@@ -1,6 +1,6 @@
 /** What the threads of the engine tell each other. Each layer has a channel of its own, which dies with it. */
 import type { MessagePort } from 'node:worker_threads'
-import type { LayerReport } from '../apply-layer.ts'
+import type { DirectoryXattrs, LayerReport } from '../apply-layer.ts'
 import type { LayerPromise } from '../decode/decompress.ts'
 import type { LayerLimits } from '../limits.ts'
 import type { LayerPolicy } from '../policy.ts'
@@ -31,6 +31,7 @@ export interface ApplyJob {
   readonly port: MessagePort
   readonly ring: SharedArrayBuffer
   readonly rootfs: string
+  readonly lowerDirectoryXattrs?: DirectoryXattrs | undefined
   readonly limits: LayerLimits
   readonly policy: LayerPolicy
 }

@@ -69,12 +69,12 @@ export class ThreadedLayer implements OpenedLayer {
     this.#parts.source.destroy()
   }
 
-  async #applyAndClose(rootfs: string, { signal, onProgress }: ApplyToOptions): Promise<LayerReport> {
+  async #applyAndClose(rootfs: string, { signal, ...options }: ApplyToOptions): Promise<LayerReport> {
     const abort = (): void => this.giveUp(signal?.reason)
     signal?.addEventListener('abort', abort)
     if (signal?.aborted === true) abort()
     try {
-      const report = await this.#apply(rootfs, onProgress)
+      const report = await this.#apply(rootfs, options)
       // The ring's end comes after the verdict, but the news of it may still be on its way.
       await this.#decoded
       return report
@@ -89,7 +89,10 @@ export class ThreadedLayer implements OpenedLayer {
     }
   }
 
-  async #apply(rootfs: string, onProgress: ApplyToOptions['onProgress']): Promise<LayerReport> {
+  async #apply(
+    rootfs: string,
+    { lowerDirectoryXattrs, onProgress }: Omit<ApplyToOptions, 'signal'>,
+  ): Promise<LayerReport> {
     const { ticket, appliers, limits, policy } = this.#parts
     const { signal } = this.#failure
     signal.throwIfAborted()
@@ -103,6 +106,7 @@ export class ThreadedLayer implements OpenedLayer {
     try {
       return await applyOn(applier.thread, {
         rootfs,
+        lowerDirectoryXattrs,
         ring,
         limits,
         policy,

@@ -52,17 +52,19 @@ export function setXattrs(tree: RootTree, targets: readonly XattrTarget[]): Xatt
 
 /**
  * The names of the extended attributes of directories, at most {@link directoriesPerRun} of them. None of those that
- * have none, or whose file system has none, or when this host does not have the program getfattr.
+ * have none, or whose file system has none.
+ * @returns undefined when this host does not have the program getfattr.
  */
 export function xattrNamesOf(
   tree: RootTree,
   directories: ReadonlySet<Directory>,
-): ReadonlyMap<Directory, readonly ByteString[]> {
+): ReadonlyMap<Directory, readonly ByteString[]> | undefined {
   return withDirectories(tree, directories, given => {
     const paths = new Map([...given.keys()].map(directory => [pathIn(given, directory, itself), directory]))
     const run = runOn('getfattr', ['--absolute-names', '-h', '-m', '-'], given, [...paths.keys()])
+    if (run === undefined) return undefined
     const names = new Map<Directory, readonly ByteString[]>()
-    for (const paragraph of byteStringOf(run?.output ?? new Uint8Array()).split('\n\n')) {
+    for (const paragraph of byteStringOf(run.output).split('\n\n')) {
       const [heading = '', ...lines] = paragraph.split('\n').filter(line => line !== '')
       const directory = paths.get(unquote(heading.slice(fileHeading.length)))
       if (directory !== undefined) names.set(directory, lines.map(unquote))

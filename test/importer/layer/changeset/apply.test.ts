@@ -269,9 +269,10 @@ describe('applyLayer', { skip, timeout: 60_000 }, () => {
       skippedDevices: 0,
       skippedFifos: 0,
       droppedXattrs: 2,
+      directoryXattrs: 'none',
       warnings: [],
     }
-    assert.deepEqual(await sandbox.apply(layer, {}, { xattrs: 'drop' }), expected)
+    assert.deepEqual(await sandbox.apply(layer, {}, { xattrs: 'drop' }, 'none'), expected)
   })
 
   it('warns of what the tree does not have as the layer says it', async () => {
