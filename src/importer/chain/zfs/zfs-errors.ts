@@ -87,7 +87,7 @@ const rules: readonly Rule[] = [
     wayOut: 'it may have been destroyed by hand',
   },
   {
-    pattern: /directory is not empty|legacy mountpoint|no mountpoint set/i,
+    pattern: /directory is not empty|not a directory|legacy mountpoint|no mountpoint set/i,
     code: 'conflict',
     wayOut: 'give the dataset a mountpoint that is an empty directory (zfs set mountpoint=…)',
   },
