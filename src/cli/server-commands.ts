@@ -69,7 +69,10 @@ async function up(flags: CommonFlags): Promise<void> {
   const log = createLogger(config.log)
   await using registry = await startRegistry(config, log, { signal })
   await using agent = await startAgent(config, log, { signal })
-  process.stdout.write(welcome(registry, agent, config.importer.pool === undefined))
+  const isElsewhere = (flags.data ?? flags.socket ?? flags.config) !== undefined
+  process.stdout.write(
+    welcome(registry, agent, { withoutPool: config.importer.pool === undefined, isElsewhere }),
+  )
   await aborted(signal)
   process.stdout.write('stopping\n')
 }
@@ -77,9 +80,11 @@ async function up(flags: CommonFlags): Promise<void> {
 function welcome(
   { address, url: registryUrl, metricsAddress }: RunningRegistry,
   { description, socket, url }: RunningAgent,
-  withoutPool: boolean,
+  { withoutPool, isElsewhere }: { readonly withoutPool: boolean; readonly isElsewhere: boolean },
 ): string {
   const image = `${address}/debian:12`
+  // Where it would not look by itself.
+  const agent = isElsewhere ? ` --socket '${socket}'` : ''
   return `
 registry  ${registryUrl}/v2/
 metrics   ${metricsAddress === undefined ? 'off' : `http://${metricsAddress}/metrics`}
@@ -88,9 +93,9 @@ chains    ${description}
 ${withoutPool ? '          Without ZFS each clone is a copy. For clones in milliseconds, name a pool: make up POOL=tank\n' : ''}
 Try, in another terminal:
   docker tag debian:12 ${image} && docker push ${image}
-  ./varve import ${image}
-  ./varve clone ${image} web1
-  ./varve clones
+  ./varve import ${image}${agent}
+  ./varve clone ${image} web1${agent}
+  ./varve clones${agent}
 
 Ctrl-C stops both.
 `
