@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { programsRunBy } from '../../../support/counted-programs.ts'
 import { LayerSandbox } from '../../../support/layer-sandbox.ts'
+import { aclFor } from '../../../support/posix-acls.ts'
 import { skipWithout } from '../../../support/programs.ts'
 import {
   characterDevice,
@@ -24,27 +25,6 @@ import { whyNoXattrs } from '../../../support/xattrs.ts'
 
 const skip = (await skipWithout('setfattr', 'getfattr')) || (whyNoXattrs(tmpdir()) ?? false)
 
-const nobody = 0xffffffff
-
-/** Version 2, then tag, permissions and ID of each entry; with one more user than a mode has. */
-function aclOf(user: number, mask = 7): Buffer {
-  const entries = [
-    [0x01, 7, nobody],
-    [0x02, 7, user],
-    [0x04, 5, nobody],
-    [0x10, mask, nobody],
-    [0x20, 0, nobody],
-  ] as const
-  const acl = Buffer.alloc(4 + entries.length * 8)
-  acl.writeUInt32LE(2)
-  for (const [index, [tag, permissions, id]] of entries.entries()) {
-    acl.writeUInt16LE(tag, 4 + index * 8)
-    acl.writeUInt16LE(permissions, 6 + index * 8)
-    acl.writeUInt32LE(id, 8 + index * 8)
-  }
-  return acl
-}
-
 const shown = (name: 'access' | 'default', acl: Uint8Array): string =>
   `system.posix_acl_${name}=0x${Buffer.from(acl).toString('hex')}`
 
@@ -53,7 +33,7 @@ function having(acls: { readonly access?: Uint8Array; readonly default?: Uint8Ar
   return { pax: Object.fromEntries(records) as Record<string, Uint8Array> }
 }
 
-const lowerAcl = aclOf(1)
+const lowerAcl = aclFor(1)
 const handsDown = having({ default: lowerAcl })
 
 function treeOf(sandbox: LayerSandbox): Tree {
@@ -134,7 +114,7 @@ describe('what an upper layer makes below a default ACL of a lower layer inherit
 
   it('but each entry has the ACLs of its own, however it came to its place', async () => {
     const sandbox = await lowered()
-    const own = aclOf(2)
+    const own = aclFor(2)
     await sandbox.apply(
       tar(
         file('d/own', '', { mode: 0o770, ...having({ access: own }) }),
@@ -160,13 +140,13 @@ describe('what an upper layer makes below a default ACL of a lower layer inherit
 
   it('also where policy drops what entries say', async () => {
     const sandbox = await lowered()
-    const own = having({ access: aclOf(2), default: aclOf(2) })
+    const own = having({ access: aclFor(2), default: aclFor(2) })
     await sandbox.apply(tar(file('d/f', '', own), dir('d/e', own), file('d/e/f')), {}, { xattrs: 'drop' })
     assert.deepEqual(aclsOf(sandbox), { d })
   })
 
   it('and hard links to files of the lower layers are not touched', async () => {
-    const own = aclOf(3)
+    const own = aclFor(3)
     const sandbox = await lowered(file('lower', '', { mode: 0o770, ...having({ access: own }) }))
     // As another tree that shares the file.
     linkSync(join(sandbox.rootfs, 'lower'), join(sandbox.rootfs, 'shared'))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
 import { LayerSandbox } from '../../../support/layer-sandbox.ts'
+import { posixAcl } from '../../../support/posix-acls.ts'
 import { skipWithout } from '../../../support/programs.ts'
 import { dir, file, hardlink, symlink, tar, type TarOptions, whiteout } from '../../../support/tar.ts'
 import { listTree } from '../../../support/tree.ts'
@@ -22,24 +23,15 @@ function xattrsOf(sandbox: LayerSandbox): Record<string, readonly string[]> {
   return Object.fromEntries(having.map(([path, { xattrs }]) => [path, xattrs]))
 }
 
-/** An ACL with one more user than a mode has: version 2, then tag, permissions and ID of each entry. */
-function aclOf(user: number): Buffer {
-  const entries = [
-    [0x01, 7, -1],
+/** With one more user than a mode has. */
+const aclOf = (user: number): Buffer =>
+  posixAcl([
+    [0x01, 7],
     [0x02, 5, user],
-    [0x04, 5, -1],
-    [0x10, 5, -1],
-    [0x20, 5, -1],
-  ] as const
-  const acl = Buffer.alloc(4 + entries.length * 8)
-  acl.writeUInt32LE(2)
-  for (const [index, [tag, permissions, id]] of entries.entries()) {
-    acl.writeUInt16LE(tag, 4 + index * 8)
-    acl.writeUInt16LE(permissions, 6 + index * 8)
-    acl.writeInt32LE(id, 8 + index * 8)
-  }
-  return acl
-}
+    [0x04, 5],
+    [0x10, 5],
+    [0x20, 5],
+  ])
 
 describe('extended attributes (S-26, R19)', { skip, timeout: 60_000 }, () => {
   it('are byte-exact: capabilities, empty values, odd names, ACLs', async () => {
