@@ -91,7 +91,8 @@ export function parseProperties(stdout: string): ReadonlyMap<string, string> {
 /**
  * What a store's datasets are made with where the pool can: extended attributes in the inode (a directory for each file's
  * would be hidden files, and slow), POSIX ACLs, which layers have, and nothing of what a parent may have that makes streams
- * unreadable elsewhere or shows `.zfs`.
+ * unreadable elsewhere or shows `.zfs`. And none is mounted over what a directory holds, as everywhere but in OpenZFS since
+ * 2.0: what appears at a clone's mountpoint between our look and the mount would be hidden.
  */
 export function layerPropertiesFor(
   { implementation, properties }: ZfsCapabilities,
@@ -101,6 +102,7 @@ export function layerPropertiesFor(
   const wanted: Record<string, string> = {
     snapdir: 'hidden',
     dnodesize: 'legacy',
+    overlay: 'off',
     // The older of its two names is understood by all.
     ...(isOpenZfsOnLinux ? { xattr: 'sa', acltype: 'posixacl' } : {}),
   }

@@ -31,13 +31,14 @@ describe('what ZFS there is', () => {
     const known = (...names: string[]) => new Map(names.map(name => [name, 'x']))
     const openzfs = {
       implementation: { kind: 'openzfs' },
-      properties: known('xattr', 'acltype', 'snapdir', 'dnodesize'),
+      properties: known('xattr', 'acltype', 'snapdir', 'dnodesize', 'overlay'),
     } as const
     assert.deepEqual(layerPropertiesFor(openzfs, linux), {
       xattr: 'sa',
       acltype: 'posixacl',
       snapdir: 'hidden',
       dnodesize: 'legacy',
+      overlay: 'off',
     })
     assert.deepEqual(layerPropertiesFor({ ...openzfs, properties: known('xattr', 'snapdir') }, linux), {
       xattr: 'sa',
@@ -48,6 +49,7 @@ describe('what ZFS there is', () => {
     assert.deepEqual(layerPropertiesFor(openzfs, { platform: 'freebsd' }), {
       snapdir: 'hidden',
       dnodesize: 'legacy',
+      overlay: 'off',
     })
   })
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { CloneOptions } from '../../../../src/importer/chain/chain-store.ts'
@@ -105,14 +105,14 @@ describe('clones as they are asked for', { skip: await skipWithout('zfs') }, () 
 
   it('are not left behind when they cannot be mounted', async () => {
     const mountpoint = join(directory.path, 'raced')
-    // A kernel's ZFS mounts over what is in a directory.
-    const taken = isZfsInKernel ? `: > ${mountpoint}` : `mkdir -p ${mountpoint}/x`
-    const spoil = `[ "$1" = clone ] && ${taken}`
-    const { program } = await loggedZfs(directory.path, spoil)
-    const other = await ZfsChainStore.open({ dataset: pool.name, program, patience: patientOnFuse })
-    const name = newName()
-    await assert.rejects(other.clone(bottom.chain, name, { mountpoint }), failsWith('conflict'))
-    assert.equal(await store.findClone(name), undefined)
+    for (const taken of [`mkdir -p ${mountpoint}/x`, `: > ${mountpoint}`]) {
+      const { program } = await loggedZfs(directory.path, `[ "$1" = clone ] && ${taken}`)
+      const other = await ZfsChainStore.open({ dataset: pool.name, program, patience: patientOnFuse })
+      const name = newName()
+      await assert.rejects(other.clone(bottom.chain, name, { mountpoint }), failsWith('conflict'))
+      assert.equal(await store.findClone(name), undefined)
+      await rm(mountpoint, { recursive: true })
+    }
   })
 
   it('fail with what this ZFS does not know, and leave nothing', async () => {
