@@ -1,5 +1,6 @@
 /** A proxied registry in a process of its own: `DIRECTORY PORT-OF-UPSTREAM OPTIONS-AS-JSON`. Speaks by messages. */
 import { BlobUpstreamSource } from './blob-upstream.ts'
+import { collectGarbage } from './live-memory.ts'
 import { type ProxiedRegistryOptions, startProxiedRegistry } from './proxied-registry.ts'
 
 const [directory, port, options] = process.argv.slice(2)
@@ -13,12 +14,12 @@ const used = (): number => {
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }
-globalThis.gc?.()
+collectGarbage()
 const before = used()
 let most = 0
 setInterval(() => {
   // Garbage that has not been collected yet says nothing.
-  globalThis.gc?.()
+  collectGarbage()
   most = Math.max(most, used() - before)
 }, 250).unref()
 

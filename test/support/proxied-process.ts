@@ -19,7 +19,7 @@ export async function startProxiedProcess(
 ): Promise<ProxiedProcess> {
   const program = fileURLToPath(new URL('proxied-child.ts', import.meta.url))
   const child = fork(program, [directory, String(upstreamPort), JSON.stringify(options)], {
-    execArgv: [...process.execArgv.filter(argument => !argument.startsWith('--test')), '--expose-gc'],
+    execArgv: process.execArgv.filter(argument => !argument.startsWith('--test')),
   })
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return
