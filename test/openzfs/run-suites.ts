@@ -9,13 +9,12 @@ import { formatDuration } from '../../src/cli/format.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { ensureMachine, findMachine } from './build-machine.ts'
 import { Machine } from './machine.ts'
-import { plainDirectory } from './plain-sources.ts'
+import { treeDirectory, withSuiteEnvironment } from './suite-shell.ts'
 import { openZfsSuites } from './suites.ts'
 import { writeWorkTree } from './work-tree.ts'
 
 /** How much longer than on a real processor a test may take. */
-const slowness = { kvm: 1, tcg: 10 }
-const preloaded = [`${plainDirectory}/test/openzfs/plain-hook.js`, 'test/openzfs/patient-tests.ts']
+const slowness = { kvm: 1, tcg: 20 }
 const limitSeconds = { unpack: 600, suites: 3 * 3600 }
 
 const interrupted = new AbortController()
@@ -46,19 +45,13 @@ async function runSuites(suites: readonly string[], signal: AbortSignal): Promis
 
   const inMachine = async (command: string, seconds: number): Promise<number> =>
     await machine.run(command, { limitSeconds: seconds, onOutput: chunk => void process.stdout.write(chunk) })
-  const unpack =
-    'mkdir /varve && tar --extract --file /dev/vdb --directory /varve && modprobe zfs && zfs version'
+  const unpack = `mkdir ${treeDirectory} && tar --extract --file /dev/vdb --directory ${treeDirectory} && modprobe zfs && zfs version`
   if ((await inMachine(unpack, limitSeconds.unpack)) !== 0)
     throw new Error('the work tree cannot be unpacked in the OpenZFS machine')
   report(`${suites.length} suites`)
-  const environment = [
-    `VARVE_TEST_SLOWNESS=${slowness[machine.accelerator]}`,
-    // Where the processor is emulated, V8 itself crashed twice in one suite with it ("it->second.Size() > offset").
-    'NODE_DISABLE_COMPILE_CACHE=1',
-    `NODE_OPTIONS=${preloaded.map(path => `--import=/varve/${path}`).join(' ')}`,
-  ]
-  const test = ['env', ...environment, 'toolchain/node_modules/.bin/node', 'test/run.ts', ...suites]
-  return await inMachine(`cd /varve && exec ${test.join(' ')}`, limitSeconds.suites)
+  const test = ['toolchain/node_modules/.bin/node', 'test/run.ts', ...suites]
+  const line = withSuiteEnvironment({ slowness: slowness[machine.accelerator] }, test)
+  return await inMachine(`cd ${treeDirectory} && exec ${line}`, limitSeconds.suites)
 }
 
 function report(text: string): void {
