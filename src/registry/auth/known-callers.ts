@@ -18,7 +18,7 @@ export interface LetIn {
 }
 
 /**
- * Who was let in, by what they showed and what they wanted, for as long as nothing in the database has changed and their
+ * Who was let in, by what they showed and what they wanted, for as long as the database's mark is the same and their
  * identity says that it is still good. A client shows the same with each of its requests, and to find all out anew would
  * ask the database several times for its change mark, which costs more than all the rest. Only who was let in is kept.
  */

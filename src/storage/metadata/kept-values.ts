@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
 
 /**
- * Another text whenever anything in the database may have become another, by whichever process. Undefined where the
- * database cannot say that for less than a query costs.
+ * Another text whenever anything in the database that values are kept of may have become another, by whichever process.
+ * Undefined where the database cannot say that for less than a query costs.
  */
 export type ChangeMark = () => string | undefined
 
@@ -10,8 +10,8 @@ export type ChangeMark = () => string | undefined
 const defaultCapacity = 10_000
 
 /**
- * What was made of the database's content, for as long as nothing in it has changed. Whoever makes a value asks for the
- * mark before: what changes meanwhile makes another one, with which nothing of before is found.
+ * What was made of the database's content, for as long as nothing has changed that decides who may do what. Whoever makes
+ * a value asks for the mark before: what changes meanwhile makes another one, with which nothing of before is found.
  */
 export class KeptValues<Value extends object> {
   readonly #markOf: ChangeMark

@@ -14,18 +14,32 @@ import {
   type SqliteStatement,
 } from 'kysely'
 import { LRUCache } from 'lru-cache'
+import { changesWhatIsKept } from './kept-changes.ts'
 import { whileBusy } from './sqlite-busy.ts'
+
+/** Statements that were run. */
+interface Counted {
+  changes: number
+}
 
 /** Kysely's SQLite dialect on `node:sqlite` instead of a native addon. */
 export class NodeSqliteDialect extends SqliteDialect {
   readonly #database: DatabaseSync
   readonly #adapted: SqliteDatabase
+  readonly #counted: Counted
 
   constructor(database: DatabaseSync) {
-    const adapted = adaptDatabase(database)
+    const counted: Counted = { changes: 0 }
+    const adapted = adaptDatabase(database, counted)
     super({ database: adapted })
     this.#database = database
     this.#adapted = adapted
+    this.#counted = counted
+  }
+
+  /** How many statements that may have changed what values are kept of have been run here, be it committed or not. */
+  get changes(): number {
+    return this.#counted.changes
   }
 
   override createDriver(): Driver {
@@ -99,13 +113,13 @@ const keptStatements = 200
  * Kysely prepares each query anew, and preparing costs more than running one that finds its row by a key. SQLite
  * prepares a kept statement again by itself when the schema has changed (sqlite.org/c3ref/prepare.html).
  */
-function adaptDatabase(database: DatabaseSync): SqliteDatabase {
+function adaptDatabase(database: DatabaseSync, counted: Counted): SqliteDatabase {
   const kept = new LRUCache<string, SqliteStatement>({ max: keptStatements })
   return {
     prepare: sql => {
       const known = kept.get(sql)
       if (known !== undefined) return known
-      const statement = adaptStatement(database, sql)
+      const statement = adaptStatement(database, sql, counted)
       kept.set(sql, statement)
       return statement
     },
@@ -113,14 +127,32 @@ function adaptDatabase(database: DatabaseSync): SqliteDatabase {
   }
 }
 
-function adaptStatement(database: DatabaseSync, sql: string): SqliteStatement {
+function adaptStatement(database: DatabaseSync, sql: string, counted: Counted): SqliteStatement {
   const statement = database.prepare(sql)
-  return {
+  const adapted: SqliteStatement = {
     reader: statement.columns().length > 0,
     all: parameters => statement.all(...bound(parameters)),
     run: parameters => statement.run(...bound(parameters)),
     // An iteration may still run when the next begins, so each has a statement of its own.
     iterate: parameters => database.prepare(sql).iterate(...bound(parameters)),
+  }
+  return changesWhatIsKept(sql) ? counting(adapted, counted) : adapted
+}
+
+/** Counts when the statement has been run, for whoever looks while it waits must not take what was before for what is after. */
+function counting({ reader, all, run }: SqliteStatement, counted: Counted): SqliteStatement {
+  const afterwards = <Result>(work: () => Result): Result => {
+    try {
+      return work()
+    } finally {
+      counted.changes += 1
+    }
+  }
+  return {
+    reader,
+    all: parameters => afterwards(() => all(parameters)),
+    run: parameters => afterwards(() => run(parameters)),
+    iterate: parameters => afterwards(() => all(parameters))[Symbol.iterator](),
   }
 }
 

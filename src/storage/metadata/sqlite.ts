@@ -36,7 +36,8 @@ export async function openSqliteMetadata(
   const convert = (error: unknown) => fromSqlite(error, path)
   try {
     const file = await whileBusy(() => openFile(path))
-    const kysely = new Kysely<Schema>({ dialect: new NodeSqliteDialect(file) })
+    const dialect = new NodeSqliteDialect(file)
+    const kysely = new Kysely<Schema>({ dialect })
     try {
       await migrate(kysely, { name: path, types: sqliteColumnTypes, mayChange })
     } catch (error) {
@@ -44,7 +45,7 @@ export async function openSqliteMetadata(
       throw error
     }
     return kyselyMetadata(
-      new Database(kysely, { convert, isTransient: () => false }, changeMarkOf(file)),
+      new Database(kysely, { convert, isTransient: () => false }, changeMarkOf(file, dialect)),
       now,
       keep,
     )
@@ -54,17 +55,16 @@ export async function openSqliteMetadata(
 }
 
 /**
- * Commits of other connections change `data_version`, and those of our own do not (sqlite.org/pragma.html); all that our
- * own statements change is counted, be it committed or not (sqlite.org/c3ref/total_changes.html).
+ * Commits of other connections change `data_version`, and those of our own do not (sqlite.org/pragma.html): what our own
+ * statements may have changed is counted.
  */
-function changeMarkOf(database: DatabaseSync): ChangeMark {
+function changeMarkOf(database: DatabaseSync, own: Pick<NodeSqliteDialect, 'changes'>): ChangeMark {
   const others = database.prepare('pragma data_version')
-  const own = database.prepare('select total_changes()')
   // Asked for each request that shows a password: an object for each row would cost as much as finding the number.
-  for (const statement of [others, own]) statement.setReturnArrays(true)
+  others.setReturnArrays(true)
   return () => {
     try {
-      return JSON.stringify([others.get(), own.get()])
+      return `${String(others.get())} ${own.changes}`
     } catch {
       // It is closed, or cannot be read: the query itself says so.
       return undefined

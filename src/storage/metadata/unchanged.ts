@@ -10,8 +10,8 @@ export type Read = <Result>(
 ) => Promise<Result>
 
 /**
- * What was read, for as long as nothing in the whole database has changed: so it is never out of date, and who asks the
- * same for each of many requests that only read asks the database once.
+ * What was read, for as long as the database's mark is the same: so it is never out of date, and who asks the same for each
+ * of many requests asks the database once.
  */
 export class Unchanged<Value extends object> {
   readonly #read: Read
