@@ -1,7 +1,7 @@
 import { type CryptoKey, decodeProtectedHeader, errors, type JWSAlgorithm, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { Abortable } from '../../../storage/abortable.ts'
-import { type Digest, digestOf } from '../../../storage/digest.ts'
+import { HiddenTexts } from '../identities/hidden-texts.ts'
 import { clockLeewaySeconds, signingAlgorithm } from './signing-keys.ts'
 import { contentOf, type TokenContent } from './token-claims.ts'
 import type { KeyHint, VerificationKeys } from './verification-keys.ts'
@@ -47,14 +47,15 @@ interface Verified {
 
 /**
  * Tells whether an access token is good. A signature costs more to verify than all the rest of a small request, so a
- * token that was good is remembered, by its digest, until it expires or the keys change.
+ * token that was good is remembered, by what stands for it, until it expires or the keys change.
  */
 export class TokenVerifier {
   readonly #keys: VerificationKeys
   readonly #settings: TokenVerifierSettings
   readonly #algorithms: JWSAlgorithm[]
   readonly #now: () => number
-  readonly #good = new LRUCache<Digest, Verified>({ maxSize: cacheBytes })
+  readonly #hidden = new HiddenTexts()
+  readonly #good = new LRUCache<string, Verified>({ maxSize: cacheBytes })
   #version: number
   #lookedAt = Number.NEGATIVE_INFINITY
 
@@ -69,8 +70,8 @@ export class TokenVerifier {
   /** Undefined when it is not good, whatever the reason. @throws DomainError `unavailable` when that cannot be known. */
   async verify(token: string, options: Abortable = {}): Promise<TokenContent | undefined> {
     this.#forgetIfKeysChanged()
-    const digest = digestOf(Buffer.from(token))
-    const known = this.#good.get(digest)
+    const key = this.#hidden.of(token)
+    const known = this.#good.get(key)
     // A look at the keys now and then, or nobody would hear that they are others now.
     if (known !== undefined && this.#now() - this.#lookedAt < lookMs) return this.#contentOf(known)
 
@@ -79,14 +80,13 @@ export class TokenVerifier {
     const keys = await this.#keys.find(hint, options)
     this.#lookedAt = this.#now()
     this.#forgetIfKeysChanged()
-    const still = this.#good.get(digest)
+    const still = this.#good.get(key)
     if (still !== undefined) return this.#contentOf(still)
     const version = this.#version
     const verified = await this.#verifyByOne(keys, token)
     if (verified === undefined || !this.#isDue(verified)) return undefined
     // Its key may have been taken away meanwhile.
-    if (version === this.#keys.version)
-      this.#good.set(digest, verified, { size: entryBytes + 2 * token.length })
+    if (version === this.#keys.version) this.#good.set(key, verified, { size: entryBytes + 2 * token.length })
     return verified.content
   }
 
