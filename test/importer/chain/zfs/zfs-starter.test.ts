@@ -79,6 +79,78 @@ describe('commands that another process starts', { timeout: 120_000 }, () => {
     assert.equal(await starter.run('echo', ['again']), 'again\n')
   })
 
+  it('fail when that process is killed, but not before they have ended that it left behind', async () => {
+    using starter = createZfsStarter()
+    const program = await standIn('kill -9 "$PPID"; until [ -e "$0.go" ]; do sleep 0.02; done; : > "$0.done"')
+    let hasFailed = false
+    const failing = assert.rejects(starter.run(program, []), /has ended/).then(() => (hasFailed = true))
+    // Those that are sent before the death is known here fail with it.
+    let hasAnother = false
+    while (!hasAnother && !hasFailed) {
+      starter.run('true', []).then(
+        () => (hasAnother = true),
+        () => {},
+      )
+      await sleep(20)
+    }
+    assert.ok(!hasFailed)
+    await writeFile(`${program}.go`, '')
+    await failing
+    assert.ok(existsSync(`${program}.done`))
+  })
+
+  it('tell a caller that has nothing else to do that that process was killed', async () => {
+    const program = await standIn('kill -9 "$PPID"; sleep 0.3')
+    const asking = `
+      import { createZfsStarter } from ${JSON.stringify(import.meta.resolve('../../../../src/importer/chain/zfs/zfs-command.ts'))}
+      await createZfsStarter().run(${JSON.stringify(program)}, []).catch(error => console.log(error.message))`
+    const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', asking])
+    assert.match(stdout, /has ended/)
+  })
+
+  it('fail, and not for want of zfs, when that process cannot be started', async () => {
+    using starter = createZfsStarter()
+    const zfs = new ZfsCommand({ program: 'true', starter, patience: [] })
+    const { execPath } = process
+    try {
+      // As after an upgrade that has taken the old program away.
+      process.execPath = join(directory.path, 'absent')
+      await assert.rejects(zfs.change(subject, ['clone']), /^DomainError: .*does not start: .*ENOENT/)
+    } finally {
+      process.execPath = execPath
+    }
+    await zfs.change(subject, ['clone'])
+  })
+
+  it('fail alone that no program can be given', async () => {
+    using starter = createZfsStarter()
+    const other = starter.run('sleep', ['0.2'])
+    await assert.rejects(starter.run('echo', ['a\0b']), /null bytes/)
+    await assert.rejects(starter.run('echo', ['x'.repeat(1024 * 1024)]), /E2BIG/)
+    await other
+  })
+
+  it('fail while no descriptor is left for their process, and not afterwards', async () => {
+    const asking = `
+      import { closeSync, openSync } from 'node:fs'
+      import { createZfsStarter } from ${JSON.stringify(import.meta.resolve('../../../../src/importer/chain/zfs/zfs-command.ts'))}
+      const starter = createZfsStarter()
+      const open = []
+      try { for (;;) open.push(openSync('/dev/null')) } catch {}
+      await starter.run('echo', []).catch(error => console.log(error.message))
+      for (const one of open) closeSync(one)
+      console.log(await starter.run('echo', ['again']))`
+    const { stdout } = await run('/bin/sh', [
+      '-c',
+      'ulimit -n 200; exec "$0" "$@"',
+      process.execPath,
+      '--input-type=module',
+      '--eval',
+      asking,
+    ])
+    assert.match(stdout, /^the process that starts zfs does not start: .*EMFILE\nagain\n/)
+  })
+
   it('are not stopped by a signal to the whole group', async () => {
     using starter = createZfsStarter()
     const program = await standIn('trap "" TERM; kill -TERM "$PPID"; sleep 0.3; echo done')
