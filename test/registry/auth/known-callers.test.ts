@@ -179,6 +179,49 @@ describe('Callers of BasicAccess', () => {
     }
   })
 
+  it('are known by a password for a minute that has passed, however the clock is set', async t => {
+    const elapsed = performance.now.bind(performance)
+    let laterMs = 0
+    t.mock.method(performance, 'now', () => elapsed() + laterMs)
+    const wasHashed = t.mock.method(opened.hasher, 'compare')
+    for (const changeMs of [-24 * 3_600_000, -61_000, 61_000, 24 * 3_600_000]) {
+      await ask()
+      const before = wasHashed.mock.callCount()
+      mock.timers.enable({ apis: ['Date'], now: Date.now() + changeMs })
+      await ask()
+      assert.equal(wasHashed.mock.callCount(), before)
+      laterMs += 60_001
+      await ask()
+      assert.equal(wasHashed.mock.callCount(), before + 1)
+      mock.timers.reset()
+    }
+  })
+
+  it('have expired whenever the clock of that moment says so, however it was set before', async () => {
+    const at = Date.now() + 60_000
+    const { authorization } = await giveToken({ expiresAt: new Date(at) })
+    await ours.updateAccount(alice, { expiresAt: new Date(at) })
+    const byPassword = basic('alice', password)
+    mock.timers.enable({ apis: ['Date'], now: at - 1 })
+    // They ask the clock that there is when they are opened.
+    const { identities } = stack.use(
+      await openIdentities({ records: ours, log: keepLog().log, passwordCost: 5 }),
+    )
+    const policy = new AccessPolicy({ tenants: ours, anonymous: true, admins: [] })
+    access = new BasicAccess({ identities, policy, service: 'varve', changeMark: ours.changeMark })
+    for (const shown of [authorization, byPassword])
+      for (const round of [1, 2]) {
+        mock.timers.setTime(at - round)
+        await ask([pull], shown)
+        mock.timers.setTime(at - 24 * 3_600_000)
+        await ask([pull], shown)
+        for (const afterMs of [0, 24 * 3_600_000]) {
+          mock.timers.setTime(at + afterMs)
+          await rejectsWith('unauthorized', ask([pull], shown))
+        }
+      }
+  })
+
   it('are known for what they wanted, and for nothing else', async () => {
     await ours.setMember(acme, alice, 'guest')
     await ask([pull])

@@ -9,6 +9,7 @@ import type { KeyHint, VerificationKeys } from './verification-keys.ts'
 export interface JwksUrlOptions {
   readonly url: URL
   readonly log: Logger
+  /** Milliseconds of a clock that never goes back. */
   readonly now?: (() => number) | undefined
 }
 
@@ -35,7 +36,7 @@ export class JwksUrl implements VerificationKeys, AsyncDisposable {
   #failure: DomainError | undefined
   #version = 0
 
-  constructor({ url, log, now = Date.now }: JwksUrlOptions) {
+  constructor({ url, log, now = () => performance.now() }: JwksUrlOptions) {
     this.#url = url
     this.#transport = new ProviderTransport({ name: url.origin, kind: 'token service' })
     this.#log = log

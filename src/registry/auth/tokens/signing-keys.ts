@@ -70,6 +70,7 @@ export class SigningKeys implements VerificationKeys {
   readonly #records: SigningKeyRecords
   readonly #settings: SigningKeySettings
   readonly #now: () => number
+  readonly #elapsed: () => number
   #keys: readonly LoadedKey[] = []
   #loadedAt = Number.NEGATIVE_INFINITY
   #loading: Promise<void> | undefined
@@ -78,10 +79,20 @@ export class SigningKeys implements VerificationKeys {
   #changes = 0
   #version = 0
 
-  constructor(records: SigningKeyRecords, settings: SigningKeySettings, now: () => number = Date.now) {
+  /**
+   * @param now milliseconds since 1970. @param elapsed those of a clock that never goes back, so that setting the other one
+   * keeps nobody from hearing of keys that were added or forgotten; `now` where only that is given.
+   */
+  constructor(
+    records: SigningKeyRecords,
+    settings: SigningKeySettings,
+    now?: () => number,
+    elapsed: () => number = now ?? (() => performance.now()),
+  ) {
     this.#records = records
     this.#settings = settings
-    this.#now = now
+    this.#now = now ?? Date.now
+    this.#elapsed = elapsed
   }
 
   get version(): number {
@@ -135,7 +146,7 @@ export class SigningKeys implements VerificationKeys {
    * Strangers can name unknown keys as often as they like, so all who wait are one question.
    */
   async #look(options: Abortable): Promise<void> {
-    const waitMs = this.#loadedAt + unknownKeyAgeMs - this.#now()
+    const waitMs = this.#loadedAt + unknownKeyAgeMs - this.#elapsed()
     if (waitMs <= 0) return await this.#load(0, options)
     this.#looking ??= setTimeout(Math.min(waitMs, unknownKeyAgeMs))
       .then(() => this.#load(0, {}))
@@ -159,7 +170,7 @@ export class SigningKeys implements VerificationKeys {
   }
 
   async #load(maxAgeMs: number, { signal }: Abortable): Promise<void> {
-    if (this.#now() - this.#loadedAt < maxAgeMs) return
+    if (this.#elapsed() - this.#loadedAt < maxAgeMs) return
     // One question for all who wait, which therefore goes on when one of them leaves.
     this.#loading ??= this.#reload().finally(() => {
       this.#loading = undefined
@@ -206,7 +217,7 @@ export class SigningKeys implements VerificationKeys {
     const ids = (list: readonly LoadedKey[]) => list.map(({ id }) => id).join()
     if (ids(keys) !== ids(this.#keys)) this.#version += 1
     this.#keys = keys
-    this.#loadedAt = this.#now()
+    this.#loadedAt = this.#elapsed()
   }
 }
 

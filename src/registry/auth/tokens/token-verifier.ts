@@ -54,16 +54,27 @@ export class TokenVerifier {
   readonly #settings: TokenVerifierSettings
   readonly #algorithms: JWSAlgorithm[]
   readonly #now: () => number
+  readonly #elapsed: () => number
   readonly #hidden = new HiddenTexts()
   readonly #good = new LRUCache<string, Verified>({ maxSize: cacheBytes })
   #version: number
   #lookedAt = Number.NEGATIVE_INFINITY
 
-  constructor(keys: VerificationKeys, settings: TokenVerifierSettings, now: () => number = Date.now) {
+  /**
+   * @param now milliseconds since 1970. @param elapsed those of a clock that never goes back, so that setting the other one
+   * keeps no key good that was taken away; `now` where only that is given.
+   */
+  constructor(
+    keys: VerificationKeys,
+    settings: TokenVerifierSettings,
+    now?: () => number,
+    elapsed: () => number = now ?? (() => performance.now()),
+  ) {
     this.#keys = keys
     this.#settings = settings
     this.#algorithms = settings.isOwn ? [signingAlgorithm] : [...externalAlgorithms]
-    this.#now = now
+    this.#now = now ?? Date.now
+    this.#elapsed = elapsed
     this.#version = keys.version
   }
 
@@ -73,12 +84,12 @@ export class TokenVerifier {
     const key = this.#hidden.of(token)
     const known = this.#good.get(key)
     // A look at the keys now and then, or nobody would hear that they are others now.
-    if (known !== undefined && this.#now() - this.#lookedAt < lookMs) return this.#contentOf(known)
+    if (known !== undefined && this.#elapsed() - this.#lookedAt < lookMs) return this.#contentOf(known)
 
     const hint = hintOf(token)
     if (hint === undefined || !this.#algorithms.some(algorithm => algorithm === hint.alg)) return undefined
     const keys = await this.#keys.find(hint, options)
-    this.#lookedAt = this.#now()
+    this.#lookedAt = this.#elapsed()
     this.#forgetIfKeysChanged()
     const still = this.#good.get(key)
     if (still !== undefined) return this.#contentOf(still)

@@ -314,6 +314,23 @@ describe('An address of keys', () => {
     assert.equal(await verifier.verify(text), undefined)
   })
 
+  it('is asked again after that while, however the clock is set, and what is gone counts no more', async t => {
+    const elapsed = performance.now.bind(performance)
+    for (const changeMs of [-24 * 3_600_000, -1_000, 1_000]) {
+      answer = give(pair.jwk)
+      await using keys = new JwksUrl({ url, log })
+      const verifier = verifierOf(keys)
+      const text = await token()
+      assert.ok(await verifier.verify(text))
+      answer = give((await pairOf('ES256', { kid: 'next' })).jwk)
+      t.mock.timers.enable({ apis: ['Date'], now: Date.now() + changeMs })
+      const later = t.mock.method(performance, 'now', () => elapsed() + 600_000)
+      assert.equal(await verifier.verify(text), undefined)
+      later.mock.restore()
+      t.mock.timers.reset()
+    }
+  })
+
   it('may be away once its keys are known, which is logged once', async () => {
     await using keys = open()
     const verifier = verifierOf(keys)

@@ -131,6 +131,18 @@ describe('Signing keys', () => {
     assert.notEqual(other.version, version)
   })
 
+  it('that were forgotten are not known for longer where the clock was set back', async () => {
+    let elapsed = 1_000
+    const one = open()
+    const other = new SigningKeys(replica, settings, clock, () => elapsed)
+    const first = (await one.signer()).id
+    assert.ok(await isKnown(other, first))
+    await one.rotate({ forgetOld: true })
+    now -= dayMs
+    elapsed += 60_000
+    assert.ok(!(await isKnown(other, first)))
+  })
+
   it('are looked for at most once a second, however many unknown ones are named', async () => {
     let questions = 0
     const counted: SigningKeyRecords = {
