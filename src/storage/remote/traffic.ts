@@ -30,7 +30,8 @@ export class Traffic {
   readonly #pace: Pace | undefined
   #fullAt: number | undefined
   #quota: PullQuota | undefined
-  #comeBackAt: Date | undefined
+  /** Milliseconds of a clock that never goes back: setting the other one makes no wait longer. */
+  #waitsUntil = Number.NEGATIVE_INFINITY
 
   constructor({ limits = {}, observer, sleep = defaultSleep }: TrafficParts = {}) {
     const { requestsPerSecond, bytesPerSecond, concurrency } = limits
@@ -50,9 +51,8 @@ export class Traffic {
 
   /** Until when it has asked us to wait; undefined when it has not, or that is over. */
   get comeBackAt(): Date | undefined {
-    return this.#comeBackAt !== undefined && this.#comeBackAt.getTime() > Date.now()
-      ? this.#comeBackAt
-      : undefined
+    const leftMs = this.#waitsUntil - performance.now()
+    return leftMs > 0 ? new Date(Date.now() + leftMs) : undefined
   }
 
   /** Waits until one more request may be made. */
@@ -96,7 +96,7 @@ export class Traffic {
     }
     const waitMs =
       request.status === 429 || request.status === 503 ? retryAfterMsOf(header('retry-after')) : 0
-    if (waitMs !== undefined && waitMs > 0) this.#comeBackAt = new Date(Date.now() + waitMs)
+    if (waitMs !== undefined && waitMs > 0) this.#waitsUntil = performance.now() + waitMs
   }
 
   bytes(direction: 'received' | 'sent', count: number): void {

@@ -45,6 +45,23 @@ describe('A registry that is busy', () => {
     assert.ok(remote.registry.comeBackAt !== undefined)
   })
 
+  it('is left alone no longer than it says when the clock is set back, and no shorter when forwards', async t => {
+    await using remote = await scriptedRemote((_, response) =>
+      response.writeHead(429, { 'retry-after': '3600' }).end(),
+    )
+    await rejectsWith('throttled', remote.repository.stat(tag))
+    const elapsed = performance.now.bind(performance)
+    for (const changeMs of [-24 * 3_600_000, 24 * 3_600_000]) {
+      t.mock.timers.enable({ apis: ['Date'], now: Date.now() + changeMs })
+      const leftMs = Number(remote.registry.comeBackAt) - Date.now()
+      assert.ok(leftMs > 3_000_000 && leftMs <= 3_600_000, String(leftMs))
+      const later = t.mock.method(performance, 'now', () => elapsed() + 3_600_000)
+      assert.equal(remote.registry.comeBackAt, undefined)
+      later.mock.restore()
+      t.mock.timers.reset()
+    }
+  })
+
   for (const [status, code] of [
     [429, 'throttled'],
     [503, 'unavailable'],
