@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -22,7 +22,7 @@ import { sqliteTables } from './sqlite-catalog.ts'
 import { contentTableNames, quoted } from './tables.ts'
 
 export interface SqliteRestoreOptions extends Abortable, RestoreRules, Pick<SqliteMetadataOptions, 'keep'> {
-  /** Whether a file with content is moved aside; refused otherwise. */
+  /** Whether a file with content, or a damaged one, is moved aside; refused otherwise. */
   readonly replaces: boolean
 }
 
@@ -34,8 +34,8 @@ export interface SqliteRestored {
 /**
  * Fills a new file, lets `finish` work on it, and gives it its name in the end: whatever happens before changes nothing.
  *
- * @throws DomainError `conflict` when a process has the database open, or it has content; `unsupported` for a backup of a
- * newer Varve; `invalid` for one that does not fit together.
+ * @throws DomainError `conflict` when a process has the database open or restores it, or it is not empty; `unsupported` for a
+ * backup of a newer Varve; `invalid` for one that does not fit together.
  */
 export async function restoreSqlite(
   path: string,
@@ -45,30 +45,61 @@ export async function restoreSqlite(
 ): Promise<SqliteRestored> {
   options.signal?.throwIfAborted()
   checkMigrations(content.shape.migrations, 'The backup')
-  const unfinished = await newFileBeside(path)
   try {
-    checkReplaceable(path, options.replaces)
-    await fill(unfinished, content, options)
-    {
-      await using metadata = await openSqliteMetadata(unfinished, {
-        keep: options.keep,
-        signal: options.signal,
-      })
-      await finish(metadata)
+    using _alone = onlyOne(path)
+    const unfinished = await newFileBeside(path)
+    try {
+      checkReplaceable(path, options.replaces)
+      await fill(unfinished, content, options)
+      {
+        await using metadata = await openSqliteMetadata(unfinished, {
+          keep: options.keep,
+          signal: options.signal,
+        })
+        await finish(metadata)
+      }
+      settle(unfinished)
+      await syncFile(unfinished)
+      options.signal?.throwIfAborted()
+      return { movedTo: await putInPlace(unfinished, path, options) }
+    } finally {
+      for (const suffix of suffixes) await rm(`${unfinished}${suffix}`, { force: true })
     }
-    settle(unfinished)
-    await syncFile(unfinished)
-    options.signal?.throwIfAborted()
-    return { movedTo: await putInPlace(unfinished, path, options) }
   } catch (error) {
     throw fromSqlite(error, path)
-  } finally {
-    for (const suffix of suffixes) await rm(`${unfinished}${suffix}`, { force: true })
   }
 }
 
-const suffixes = ['', '-journal', '-wal', '-shm']
+const logSuffixes = ['-journal', '-wal', '-shm']
+const suffixes = ['', ...logSuffixes]
 const restoreSuffix = '-restore-'
+
+/**
+ * Each removes what others have left behind, so there is one at a time. The lock ends with its process.
+ * @throws DomainError `conflict`.
+ */
+function onlyOne(path: string): Disposable {
+  const file = `${path}-restoring`
+  const lock = new DatabaseSync(file, { timeout: 0 })
+  try {
+    lock.exec('begin exclusive')
+  } catch (error) {
+    lock.close()
+    if (!hasErrcode(error, busy)) throw error
+    throw new DomainError(
+      'conflict',
+      `The database ${path} cannot be restored: another process restores it at this moment; wait until it has ended.`,
+      { resource: 'database', name: path },
+      { cause: error },
+    )
+  }
+  return {
+    [Symbol.dispose]: () => {
+      rmSync(file, { force: true })
+      lock.close()
+    },
+  }
+}
 
 /** What earlier attempts have left behind when they were killed goes. */
 async function newFileBeside(path: string): Promise<string> {
@@ -89,43 +120,50 @@ async function putInPlace(
   path: string,
   { replaces, now }: Pick<SqliteRestoreOptions, 'replaces' | 'now'>,
 ): Promise<string | undefined> {
-  let movedTo: string | undefined
-  if (existsSync(path)) {
-    // Held until the new file has the name: who comes meanwhile waits, and then finds the new one.
-    using held = hold(path, replaces)
-    if (held.hasContent) {
-      movedTo = `${path}-replaced-${new Date(now).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}`
-      await rename(path, movedTo)
-    }
-    await rename(unfinished, path)
-  } else await rename(unfinished, path)
+  const isThere = existsSync(path)
+  // Held until the new file has the name: who comes meanwhile waits, and then finds the new one.
+  using held = isThere ? hold(path, replaces) : undefined
+  const aside = freeName(
+    `${path}-replaced-${new Date(now).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}`,
+  )
+  const movedTo = held?.isWorthKeeping === true ? aside : undefined
+  if (movedTo !== undefined) await rename(path, movedTo)
+  // SQLite would take the log of the file that was there, or is gone, for that of the new one, and write it over all of it.
+  for (const suffix of logSuffixes)
+    if (existsSync(`${path}${suffix}`)) await rename(`${path}${suffix}`, `${aside}${suffix}`)
+  await rename(unfinished, path)
   await syncDirectory(dirname(path))
   return movedTo
 }
 
-interface Held extends Disposable {
-  readonly hasContent: boolean
+/** What was moved aside before stays what it is. */
+function freeName(wanted: string): string {
+  for (let count = 1; ; count += 1) {
+    const name = count === 1 ? wanted : `${wanted}-${count}`
+    if (!suffixes.some(suffix => existsSync(`${name}${suffix}`))) return name
+  }
 }
 
-/** Nobody else has the file open then, and all of it is in that one file. */
+interface Held extends Disposable {
+  /** It has content, or nobody can say what it has. */
+  readonly isWorthKeeping: boolean
+}
+
+/** Nobody else has the file open then, and all of it is in that one file, unless it is damaged. */
 function hold(path: string, replaces: boolean): Held {
-  let database: DatabaseSync | undefined
+  const database = new DatabaseSync(path, { timeout: 0 })
   try {
-    database = new DatabaseSync(path, { timeout: 0 })
-    // Only possible when no other connection has it open: sqlite.org/pragma.html#pragma_journal_mode.
-    database.exec('pragma journal_mode = delete; begin exclusive')
-    const held = database
-    const hasContent = hasContentIn(held)
-    if (hasContent && !replaces)
+    const state = stateOf(database)
+    if (state !== 'is empty' && !replaces)
       throw new DomainError(
         'conflict',
-        `The database ${path} has content; with --replace it is moved aside, and nothing of it is deleted.`,
+        `The database ${path} ${state}; with --replace it is moved aside, and nothing of it is deleted.`,
         { resource: 'database', name: path },
       )
-    return { hasContent, [Symbol.dispose]: () => held.close() }
+    return { isWorthKeeping: state !== 'is empty', [Symbol.dispose]: () => database.close() }
   } catch (error) {
-    database?.close()
-    if (!isBusy(error)) throw error
+    database.close()
+    if (!hasErrcode(error, busy)) throw error
     throw new DomainError(
       'conflict',
       `The database ${path} is open in another process; stop the registry, then restore.`,
@@ -135,10 +173,30 @@ function hold(path: string, replaces: boolean): Held {
   }
 }
 
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
-    ? (error.errcode & 0xff) === 5
-    : false
+function stateOf(database: DatabaseSync): 'is empty' | 'has content' | 'is damaged' {
+  try {
+    // Only possible when no other connection has it open: sqlite.org/pragma.html#pragma_journal_mode.
+    database.exec('pragma journal_mode = delete; begin exclusive')
+    return hasContentIn(database) ? 'has content' : 'is empty'
+  } catch (error) {
+    // That it is may be why it is restored.
+    if (hasErrcode(error, corrupt, notADatabase)) return 'is damaged'
+    throw error
+  }
+}
+
+/** Primary result codes: sqlite.org/rescode.html. */
+const busy = 5
+const corrupt = 11
+const notADatabase = 26
+
+function hasErrcode(error: unknown, ...codes: readonly number[]): boolean {
+  return (
+    error instanceof Error &&
+    'errcode' in error &&
+    typeof error.errcode === 'number' &&
+    codes.includes(error.errcode & 0xff)
+  )
 }
 
 function hasContentIn(database: DatabaseSync): boolean {
