@@ -13,7 +13,7 @@ export async function refuseUnfinishedRestore(db: Kysely<Schema>, name: string):
   if (row === undefined) return
   throw new DomainError(
     'conflict',
-    `The backup ${row.value} has not been restored to the end into the database ${name}; run \`varve restore ${row.value}\` again.`,
+    `A backup has not been restored to the end into the database ${name}; run \`varve restore ${row.value}\` again.`,
     { resource: 'database', name },
   )
 }

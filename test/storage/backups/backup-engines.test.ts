@@ -206,9 +206,34 @@ describe('Backups of both engines', () => {
       }),
     )
     await failsWith('conflict', /run `varve restore one` again/, openPostgresMetadata(url))
-    await failsWith('conflict', /Another backup, one/, restore('two', nothing))
+    await failsWith('conflict', /Another restore, `varve restore one`/, restore('two', nothing))
     await restore('one', nothing)
     await using restored = await openPostgresMetadata(url)
     assert.deepEqual(await describeIt(restored), expected)
+  })
+
+  it('that are not restored to the end are not ended with tokens that somebody wants to be revoked', {
+    skip: withoutPostgres,
+  }, async () => {
+    const { metadata, snapshot } = await sqlite.open()
+    await fillMetadata(metadata)
+    await using taken = await snapshot()
+    const content = await backedUp(taken)
+    const url = await urlOf()
+    const restore = (revokesTokens: boolean, finish: () => Promise<void>) =>
+      restorePostgres(url, content, { ...rules, revokesTokens, name: 'one' }, finish)
+    const broken = async () => {
+      throw new Error('killed')
+    }
+    await assert.rejects(restore(false, broken), /killed/)
+    await failsWith('conflict', /`varve restore one`, has begun/, restore(true, nothing))
+    await restore(false, nothing)
+    // And the other way around the registry says which command it was.
+    const other = await urlOf()
+    await assert.rejects(
+      restorePostgres(other, content, { ...rules, revokesTokens: true, name: 'one' }, broken),
+      /killed/,
+    )
+    await failsWith('conflict', /run `varve restore one --revoke-tokens` again/, openPostgresMetadata(other))
   })
 })

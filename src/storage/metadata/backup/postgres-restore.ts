@@ -51,7 +51,7 @@ export async function restorePostgres(
   try {
     const begun = await withClient(url, client => unfinishedIn(client, name))
     if (begun === undefined) await fill(url, name, content, options)
-    else if (begun !== options.name) throw otherRestore(name, begun)
+    else if (begun !== wordsOf(options)) throw otherRestore(name, begun)
     {
       await using metadata = await openPostgresMetadata(url, {
         keep: options.keep,
@@ -109,7 +109,7 @@ async function fill(
       await insert(query, table, restored)
     }
     await setCounters(query)
-    await query('insert into settings (name, value) values ($1, $2)', [unfinishedRestore, options.name])
+    await query('insert into settings (name, value) values ($1, $2)', [unfinishedRestore, wordsOf(options)])
     await query('commit')
   })
 }
@@ -216,10 +216,15 @@ async function unfinishedIn(client: PostgresPoolClient, name: string): Promise<s
   return rows[0]?.value
 }
 
+/** What `varve restore` was called with, as far as it has changed what the rows are: only the same call ends it. */
+function wordsOf({ name, revokesTokens }: Pick<PostgresRestoreOptions, 'name' | 'revokesTokens'>): string {
+  return revokesTokens ? `${name} --revoke-tokens` : name
+}
+
 function otherRestore(name: string, begun: string): DomainError {
   return new DomainError(
     'conflict',
-    `Another backup, ${begun}, is being restored into the database ${name}; restore that, or create a new database.`,
+    `Another restore, \`varve restore ${begun}\`, has begun in the database ${name}; end that, or create a new database.`,
     { resource: 'database', name },
   )
 }
