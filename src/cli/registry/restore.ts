@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Config } from '../../config.ts'
+import { counted } from '../../counted.ts'
 import { DomainError } from '../../errors.ts'
+import { newestFirst } from '../../registry/backup/newest-first.ts'
 import { type ReconcileReport, reconcile } from '../../registry/scrub/reconcile.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import { openContent } from '../../storage/backups/backup-content.ts'
@@ -46,11 +48,14 @@ export interface RestoreReport {
 /** Between two looks at an object that is not there: nobody else is writing. */
 const pauseMs = 100
 
+/** Backups that an error names. */
+const maxShown = 5
+
 /**
  * Makes the database of the configuration from a backup. Nothing is changed before all of the backup has been read once.
  *
  * @throws DomainError `not_found`, `invalid`, `digest_mismatch`, `unsupported` for the backup; `conflict` for a database that
- * has content or is open; `unavailable`.
+ * has content or is open, and where `latest` may be that of several registries; `unavailable`.
  */
 export async function restore(
   config: Config,
@@ -148,9 +153,24 @@ async function latestOf(
   from: string | undefined,
   options: Abortable,
 ): Promise<BackupRecord> {
-  const newest = (await backups.list(options))[0]
-  if (newest !== undefined) return newest
-  throw noBackup(from)
+  const all = newestFirst(await backups.list(options), Date.now())
+  const [newest] = all
+  if (newest === undefined) throw noBackup(from)
+  const newestOfEach = all.filter(
+    (each, index) => all.findIndex(({ instance }) => instance === each.instance) === index,
+  )
+  if (newestOfEach.length > 1) throw severalRegistries(newestOfEach)
+  return newest
+}
+
+/** The newest of all may be that of an empty registry, which somebody has started in place of the one that is lost. */
+function severalRegistries(newestOfEach: readonly BackupRecord[]): DomainError {
+  const shown = newestOfEach.slice(0, maxShown).map(({ id, rows }) => `${id} (${counted(rows, 'row')})`)
+  return new DomainError(
+    'conflict',
+    `The backups are of ${newestOfEach.length} registries, of which each has a latest one; name the one that you mean: ${shown.join(', ')}.`,
+    { resource: 'backup' },
+  )
 }
 
 function noBackup(from: string | undefined): DomainError {

@@ -30,7 +30,7 @@ export const backupListView = z.object({
   everyHours: z.number(),
   /** Whether a process makes one at this moment. */
   isUnderWay: z.boolean(),
-  /** Whole ones, newest first. */
+  /** Whole ones, newest first; those that a wrong clock has made in the future last. */
   backups: z.array(backupView),
 })
 export type BackupListView = z.output<typeof backupListView>

@@ -7,6 +7,7 @@ import type { MetadataSnapshot } from '../../storage/metadata/backup/snapshot.ts
 import type { BackupRecords } from '../../storage/metadata/backup-records.ts'
 import type { SettingRecords } from '../../storage/metadata/setting-records.ts'
 import { isFarAhead, isPassed } from '../is-passed.ts'
+import { newestFirst } from './newest-first.ts'
 
 export interface BackupRunsParts {
   readonly records: BackupRecords & SettingRecords
@@ -26,7 +27,7 @@ export interface BackupRunsParts {
 export interface BackupSettings {
   /** How old the newest backup may be before there is another one. */
   readonly everyMs: number
-  /** How many are kept, the newest ones; 0: all. */
+  /** How many are kept, the newest ones, of wrong clocks last; 0: all. */
   readonly keep: number
 }
 
@@ -106,10 +107,11 @@ export class BackupRuns {
     return old.length
   }
 
-  /** Others' backups in the same place are theirs. */
+  /** Newest first. Others' backups in the same place are theirs. */
   async #own(options: Abortable): Promise<BackupRecord[]> {
     const instance = await this.#instance(options)
-    return (await this.#parts.backups.list(options)).filter(record => record.instance === instance)
+    const own = (await this.#parts.backups.list(options)).filter(record => record.instance === instance)
+    return newestFirst(own, this.#now())
   }
 
   #instance(options: Abortable): Promise<string> {

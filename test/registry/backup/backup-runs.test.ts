@@ -77,6 +77,25 @@ describe('Backups that are made regularly', () => {
     assert.equal((await backups.list()).length, 3)
   })
 
+  it('by a clock that was wrong go first, and never one that was just made', async () => {
+    const { backups, runs } = setUp()
+    const right = now
+    now += 10 * 365 * 24 * hourMs
+    const wrong = []
+    for (let count = 0; count < 2; count += 1) {
+      wrong.push((await runs('one').run()).id)
+      now += 24 * hourMs
+    }
+    now = right
+    const made = await runs('one', { keep: 1 }).tick()
+    assert.deepEqual([made.outcome, made.deleted], ['made', 2])
+    assert.deepEqual(
+      (await backups.list()).map(({ id }) => id),
+      [made.newest?.id],
+    )
+    assert.equal((await runs('one', { keep: 1 }).tick()).outcome, 'not due')
+  })
+
   it('of another registry in the same bucket are neither counted nor deleted', async () => {
     const { objects, backups, runs } = setUp()
     const other = new BackupStore({ objects, version: '1', now: () => now })

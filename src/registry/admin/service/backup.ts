@@ -1,4 +1,5 @@
 import type { BackupRecord } from '../../../storage/backups/backup-record.ts'
+import { newestFirst } from '../../backup/newest-first.ts'
 import { backupListView, type BackupRunView, backupRunView } from '../backup-views.ts'
 import type { backupOperations } from '../operations/backup.ts'
 import { viewOf } from '../views.ts'
@@ -12,7 +13,7 @@ export function createBackupAdministration({
   return {
     'backup.list': async (_input, { signal }) => {
       const isUnderWay = await metadata.isBackupLeased({ signal })
-      const backups = await backup.list({ signal })
+      const backups = newestFirst(await backup.list({ signal }), Date.now())
       return viewOf(backupListView, { everyHours: backup.everyHours, isUnderWay, backups })
     },
     'backup.run': async (_input, { signal }) => runOf(await backup.run({ signal })),
