@@ -29,7 +29,11 @@ export class ServedScrub implements AsyncDisposable {
         ({ signal }) => scrubNow(config, stores, going, { log, signal }),
         options,
       )
-      return report ?? { outcome: 'more', ...noCounts }
+      if (report === undefined) return { outcome: 'more', ...noCounts }
+      if (report.outcome !== 'done' && report.outcome !== 'stopped') return report
+      // One that nobody has waited for, and that ended before this pass began, says nothing of it.
+      const { place, pass } = await stores.metadata.scrubState(options)
+      return place !== null && pass.stoppedAt === null ? { ...report, outcome: 'more' } : report
     }
   }
 
