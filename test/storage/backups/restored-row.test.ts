@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { restoredRow } from '../../../src/storage/metadata/backup/restored-row.ts'
+import type { TableShape } from '../../../src/storage/metadata/backup/snapshot.ts'
 
 describe('A setting that is restored', () => {
   const table = {
@@ -20,5 +21,24 @@ describe('A setting that is restored', () => {
     assert.deepEqual(restored('instance-id'), ['instance-id', 'x'])
     assert.deepEqual(restored('upload-secret'), ['upload-secret', 'x'])
     assert.equal(restored('unfinished-restore'), undefined)
+  })
+})
+
+describe('An object without a name that is restored', () => {
+  it('is kept as if it had just been found: what it has healed since the backup may not be so any more', () => {
+    const table: TableShape = {
+      name: 'stray_objects',
+      columns: [
+        { name: 'object_key', type: 'text' },
+        { name: 'size', type: 'integer' },
+        { name: 'digest', type: 'text' },
+        { name: 'found_at', type: 'integer' },
+      ],
+    }
+    const restored = restoredRow(table, ['blobs/aa/b', 5, 'sha256:a', 1000], {
+      revokesTokens: false,
+      now: 2000,
+    })
+    assert.deepEqual(restored, ['blobs/aa/b', 5, 'sha256:a', 2000])
   })
 })

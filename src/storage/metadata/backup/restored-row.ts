@@ -32,6 +32,9 @@ const droppedSettings: ReadonlySet<Value | undefined> = new Set([unfinishedResto
  * its object be a blob's. Then it is a stray, which a reconciliation finds; parts that were never put together are swept
  * as those of any other upload that nobody knows. Wishes for runs of mirror jobs stay: a run too many does no harm.
  *
+ * Objects without a name were found just now: one may have healed a blob since the backup, which is damaged again, and waits
+ * for it.
+ *
  * Events move to positions that were never given before, all by the same step, and so do the endpoints that have been told
  * of them: who has read events that the backup does not have is told that the place is gone, and misses nothing.
  */
@@ -50,6 +53,7 @@ const rulesOf: Readonly<Record<string, Rule>> = {
   credentials: (fields, { revokesTokens, now }) =>
     revokesTokens && fields['revoked_at'] === null ? { ...fields, revoked_at: now } : fields,
   signing_keys: (fields, { revokesTokens }) => (revokesTokens ? undefined : fields),
+  stray_objects: (fields, { now }) => ({ ...fields, found_at: now }),
   settings: fields => (droppedSettings.has(fields['name']) ? undefined : fields),
 }
 
