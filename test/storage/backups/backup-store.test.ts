@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { zstdCompressSync } from 'node:zlib'
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { DomainError, isDomainError } from '../../../src/errors.ts'
 import { contentOf } from '../../../src/storage/backups/backup-content.ts'
@@ -303,6 +303,89 @@ describe('A backup in a store', () => {
     await rejectsWith('no_space', backups.write(snapshotOf(), 'here'))
     assert.equal(parts, 1)
     assert.deepEqual(await Array.fromAsync(objects.list('backups/')), [])
+  })
+
+  it('of which one part cannot be written leaves no part behind', async () => {
+    const objects = new MemoryObjectStore()
+    const createMultipart = objects.createMultipart.bind(objects)
+    objects.createMultipart = async (key, options) => {
+      const upload = await createMultipart(key, options)
+      const uploadPart = upload.uploadPart.bind(upload)
+      upload.uploadPart = async (number, part, given) => {
+        if (number > 1) throw new DomainError('no_space', 'The disk is full.', { resource: 'object' })
+        return await uploadPart(number, part, given)
+      }
+      return upload
+    }
+    const rows = Array.from(
+      { length: 40 },
+      (_, index): Row => [String(index), index, randomBytes(1024 * 1024)],
+    )
+    await rejectsWith('no_space', new BackupStore({ objects, version: '1' }).write(snapshotOf(rows), 'here'))
+    assert.equal(objects.unfinishedUploads, 0)
+    assert.deepEqual(await Array.fromAsync(objects.list('backups/')), [])
+  })
+
+  it('with fewer tables, or rows, than it says is refused though all of its digests fit', async () => {
+    const header = {
+      varve: 'backup',
+      format: 1,
+      id: 'x',
+      madeAt: new Date(),
+      version: '1',
+      instance: 'x',
+      shape,
+    }
+    const packed = (lines: readonly object[], counts: Readonly<Record<string, number>>): Uint8Array => {
+      const text = [header, ...lines].map(line => `${JSON.stringify(line)}\n`).join('')
+      const last = { end: true, rows: counts, digest: digestOf(Buffer.from(text)) }
+      return zstdCompressSync(`${text}${JSON.stringify(last)}\n`)
+    }
+    const [thing, sequence, empty] = [{ table: 'things' }, { table: 'event_sequence' }, { table: 'empty' }]
+    const row = ['a', 1, null]
+    for (const [message, bytes] of [
+      [/tables are missing/, packed([thing, row], { things: 1 })],
+      [/tables are missing/, packed([thing, sequence], { things: 0, event_sequence: 0 })],
+      [/tables are missing/, packed([], {})],
+      [/table empty is not where it should be/, packed([thing, empty], { things: 0, empty: 0 })],
+      [/changed after it was written/, packed([thing, sequence, empty], { things: 1 })],
+      [/changed after it was written/, packed([thing, row, sequence, empty], { things: 1 })],
+      [
+        /changed after it was written/,
+        packed([thing, row, sequence, empty], { things: 2, event_sequence: 0, empty: 0 }),
+      ],
+      [/a row comes before its table/, packed([row], {})],
+      [/has other columns/, packed([thing, ['a', 1]], {})],
+      [/of the wrong type/, packed([thing, ['a', '1', null]], {})],
+    ] as const) {
+      const { backups, fitting } = await replaced({}, () => bytes)
+      await failsWith('invalid', message, backups.read(fitting, ignore))
+    }
+    // Only what is missing was wrong.
+    const whole = packed([thing, row, sequence, empty], { things: 1, event_sequence: 0, empty: 0 })
+    const { backups, fitting } = await replaced({}, () => whole)
+    await failsWith('invalid', /its data are those of another one/, backups.read(fitting, ignore))
+  })
+
+  it('with a line after its last one is refused', async () => {
+    const { backups, fitting } = await replaced({}, bytes =>
+      zstdCompressSync(Buffer.concat([zstdDecompressSync(bytes), Buffer.from('["late", 1, null]\n')])),
+    )
+    await failsWith('invalid', /something comes after its end/, backups.read(fitting, ignore))
+  })
+
+  it('is left out when its record is that of another one, or longer than any', async () => {
+    const { backups, objects } = storeOf()
+    const { id } = await backups.write(snapshotOf(), 'here')
+    const whole = await bytesOf(objects, backupKey(id, 'record'))
+    for (const [message, bytes] of [
+      [/that of another one/, String(whole).replaceAll(id, newBackupId(new Date()))],
+      [/too long/, String(whole).replace('{', `{${' '.repeat(64 * 1024)}`)],
+    ] as const) {
+      await objects.put(backupKey(id, 'record'), Buffer.from(bytes))
+      await failsWith('invalid', message, backups.verify(id))
+      assert.deepEqual(await backups.list(), [])
+    }
   })
 
   it('that is not what was written has no record', async () => {
