@@ -27,8 +27,6 @@ const blobOf = (bytes: Buffer) => ({ bytes, digest: digestOf(bytes) })
 
 describe('A registry whose digest thread dies', { timeout: 120_000 }, () => {
   const resources = new AsyncDisposableStack()
-  /** Threads of digests that were ever given work. */
-  const threads = new Set<Worker>()
   const damaged: string[] = []
   let repository: string
   let objects: string
@@ -76,15 +74,9 @@ describe('A registry whose digest thread dies', { timeout: 120_000 }, () => {
   }
 
   it('lets no request hang and gives and takes nothing that was not checked; then all is as before', async t => {
-    const post = Worker.prototype.postMessage
-    t.mock.method(
-      Worker.prototype,
-      'postMessage',
-      function (this: Worker, ...given: Parameters<typeof post>) {
-        threads.add(this)
-        post.apply(this, given)
-      },
-    )
+    const told = t.mock.method(Worker.prototype, 'postMessage')
+    const threads = (): Worker[] =>
+      told.mock.calls.map(call => call.this).filter(one => one instanceof Worker)
     const good = Array.from({ length: 4 }, () => blobOf(randomBytes(blobBytes)))
     const spoilt = blobOf(randomBytes(blobBytes + 1))
     for (const { bytes, digest } of [...good, spoilt]) assert.equal(await push(bytes, digest), 201)
@@ -117,7 +109,7 @@ describe('A registry whose digest thread dies', { timeout: 120_000 }, () => {
           return { whole: 0, broken: 0 }
         }),
       ]),
-      killUntil(end),
+      killUntil(end, threads),
     ])
     assert.ok(kills > 3, `it died ${kills} times only`)
     assert.ok(outcomes.some(({ broken }) => broken > 0))
@@ -129,20 +121,21 @@ describe('A registry whose digest thread dies', { timeout: 120_000 }, () => {
     assert.ok(damaged.includes(spoilt.digest))
   })
 
-  /** By the two ways in which a thread ends: from outside, and by an error of its own. */
-  async function killUntil(end: number): Promise<number> {
-    let kills = 0
+  /**
+   * By the two ways in which a thread ends: from outside, and by an error of its own.
+   * @param used threads that were ever given work.
+   */
+  async function killUntil(end: number, used: () => readonly Worker[]): Promise<number> {
+    const killed = new Set<Worker>()
     while (performance.now() < end) {
-      await sleep(10 + (kills % 5) * 40)
-      const [thread] = threads
+      await sleep(10 + (killed.size % 5) * 40)
+      const thread = used().find(one => !killed.has(one))
       if (thread === undefined) continue
-      threads.delete(thread)
-      kills += 1
-      if (kills % 2 === 0) await thread.terminate()
+      killed.add(thread)
+      if (killed.size % 2 === 0) await thread.terminate()
       else thread.postMessage({ id: -1, kind: 'end' })
-      threads.delete(thread)
     }
-    return kills
+    return killed.size
   }
 })
 

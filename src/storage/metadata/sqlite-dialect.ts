@@ -140,7 +140,7 @@ function adaptStatement(database: DatabaseSync, sql: string, counted: Counted): 
 }
 
 /** Counts when the statement has been run, for whoever looks while it waits must not take what was before for what is after. */
-function counting({ reader, all, run }: SqliteStatement, counted: Counted): SqliteStatement {
+function counting(statement: SqliteStatement, counted: Counted): SqliteStatement {
   const afterwards = <Result>(work: () => Result): Result => {
     try {
       return work()
@@ -149,10 +149,10 @@ function counting({ reader, all, run }: SqliteStatement, counted: Counted): Sqli
     }
   }
   return {
-    reader,
-    all: parameters => afterwards(() => all(parameters)),
-    run: parameters => afterwards(() => run(parameters)),
-    iterate: parameters => afterwards(() => all(parameters))[Symbol.iterator](),
+    reader: statement.reader,
+    all: parameters => afterwards(() => statement.all(parameters)),
+    run: parameters => afterwards(() => statement.run(parameters)),
+    iterate: parameters => afterwards(() => statement.all(parameters))[Symbol.iterator](),
   }
 }
 

@@ -64,7 +64,7 @@ function changeMarkOf(database: DatabaseSync, own: Pick<NodeSqliteDialect, 'chan
   others.setReturnArrays(true)
   return () => {
     try {
-      return `${String(others.get())} ${own.changes}`
+      return JSON.stringify([others.get(), own.changes])
     } catch {
       // It is closed, or cannot be read: the query itself says so.
       return undefined
