@@ -7,6 +7,7 @@ import { loadConfig } from '../../../src/config.ts'
 import { digestOf } from '../../../src/storage/digest.ts'
 import { MemoryObjectStore } from '../../../src/storage/objects/memory.ts'
 import { parseRepositoryName } from '../../../src/storage/reference.ts'
+import { eventuallyWithin } from '../../support/eventually.ts'
 import { openSqliteTwice } from '../../support/open-metadata.ts'
 import { newUpload } from '../../support/records.ts'
 import { testLog } from '../../support/test-logs.ts'
@@ -43,7 +44,8 @@ describe('A check that is asked for over HTTP', () => {
     leaving.abort()
     assert.equal((await first).outcome, 'more')
     goesOn.resolve()
-    while ((await metadata.scrubState()).place !== null) await new Promise(resolve => setTimeout(resolve, 10))
+    const isOver = async () => (await metadata.scrubState()).place === null
+    await eventuallyWithin(60, 'the end of the first', isOver)
 
     await objects.put(upload.objectKey, Buffer.from('damaged'))
     let corrupt = 0
