@@ -64,7 +64,7 @@ export interface AttackedRegistry extends AsyncDisposable {
   bearer(name: string | undefined, ...scopes: readonly string[]): Promise<string>
   /** Writes this, and answers what came until the server closed. */
   raw(text: string | Buffer): Promise<RawAnswer>
-  /** Lines of the audit log's file. */
+  /** Whole lines of the audit log's file. */
   audited(): Promise<Record<string, unknown>[]>
   /** Everything that an attack may not change. */
   state(): string
@@ -147,7 +147,8 @@ export async function startAttacked(
       }
     },
     audited: async () => {
-      const lines = (await readFile(auditFile, 'utf8')).split('\n').filter(line => line !== '')
+      // A line that is being written at this moment may be seen in part.
+      const lines = (await readFile(auditFile, 'utf8')).split('\n').slice(0, -1)
       return lines.map((line): Record<string, unknown> => JSON.parse(line))
     },
     state,
