@@ -9,6 +9,7 @@ import pLimit from 'p-limit'
 import { openZfsSuites } from './openzfs/suites.ts'
 import { useCompileCache } from './support/compile-cache.ts'
 import { watchDaemons } from './support/daemons.ts'
+import { tellFailures } from './support/failures.ts'
 import { watchForSecrets } from './support/scan-run.ts'
 import { spread } from './support/spread.ts'
 import { mayBeStuckFuse } from './support/stuck-fuse.ts'
@@ -43,7 +44,7 @@ const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0)
 const skipped = outcomes.flatMap(outcome => outcome.skipped)
 const failures = outcomes.flatMap(outcome => outcome.failed)
 for (const line of skipped) console.log(`skipped: ${line}`)
-for (const line of failures) console.log(`failed: ${line}`)
+for (const line of tellFailures(failures)) console.log(line)
 for (const line of scanned.lines) console.log(line)
 const failed = failures.length + scanned.leaks + (skipsFail ? skipped.length : 0)
 if (skipsFail && skipped.length > 0) console.log('CI=true: each skip counts as a failure.')
@@ -53,7 +54,8 @@ process.exitCode = failed > 0 ? 1 : 0
 /** Once more where zfs-fuse is in the way: that it gets stuck for good says nothing about what is tested on it. */
 async function runAndTell(file: string): Promise<FileOutcome> {
   const outcome = await runAndScan(file)
-  if (outcome.failed.length === 0 || !needPool.has(file) || !mayBeStuckFuse(outcome.reasons)) return outcome
+  const reasons = outcome.failed.map(({ reason }) => reason).join('\n')
+  if (outcome.failed.length === 0 || !needPool.has(file) || !mayBeStuckFuse(reasons)) return outcome
   console.log(`repeated: ${file}, because zfs-fuse was stuck or died`)
   return await runAndScan(file)
 }

@@ -1,16 +1,14 @@
 import { Readable } from 'node:stream'
 import { run } from 'node:test'
 import { spec, type TestEvent } from 'node:test/reporters'
-import { inspect } from 'node:util'
+import { type Failure, reasonOf } from './failures.ts'
 
 /** What came of the tests of one file. */
 export interface FileOutcome {
   readonly passed: number
-  readonly failed: readonly string[]
+  readonly failed: readonly Failure[]
   /** Each with its reason. */
   readonly skipped: readonly string[]
-  /** All that is known of the failures, to be searched. */
-  readonly reasons: string
   /** As it is told to people. */
   readonly report: string
 }
@@ -18,9 +16,8 @@ export interface FileOutcome {
 /** Runs one test file in a process of its own. */
 export async function runTestFile(file: string): Promise<FileOutcome> {
   let passed = 0
-  const failed: string[] = []
+  const failed: Failure[] = []
   const skipped: string[] = []
-  let reasons = ''
   const results = run({ files: [file] })
   results.on('test:pass', ({ name, skip, details }) => {
     if (skip !== undefined && skip !== false) skipped.push(`${name} (${file}): ${String(skip)}`)
@@ -28,13 +25,12 @@ export async function runTestFile(file: string): Promise<FileOutcome> {
   })
   results.on('test:fail', ({ name, details }) => {
     if (details.type === 'suite' && isFailureOfChildren(details.error)) return
-    failed.push(`${name} (${file})`)
-    reasons += `${inspect(details.error, { depth: 8 })}\n`
+    failed.push({ title: `${name} (${file})`, reason: reasonOf(details.error) })
   })
   const report = await Array.fromAsync<string | Uint8Array>(
     Readable.from(withoutCounts(results)).compose(new spec()),
   )
-  return { passed, failed, skipped, reasons, report: report.map(String).join('') }
+  return { passed, failed, skipped, report: report.map(String).join('') }
 }
 
 /** The counts of one file are of no interest; those of all files are told at the end. */
