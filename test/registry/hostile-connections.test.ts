@@ -99,14 +99,14 @@ describe('A client that is slow on purpose', () => {
         await gate
         return body.toArray()
       }),
-      { bodyPace: { minBytesPerSecond: 1000, windowMs: 200 }, timeouts: { idleMs: 200 } },
+      { bodyPace: { minBytesPerSecond: 1000, windowMs: 1000 }, timeouts: { idleMs: 1000 } },
     )
     const answer = request(`${registry.url}/v2/a/blobs/uploads/?digest=${digest}`, {
       method: 'POST',
       body: Buffer.alloc(200_000),
     })
     // Windows and idle times in which nothing moves because nobody reads.
-    setTimeout(open, 700)
+    setTimeout(open, 2500)
     const { statusCode, body } = await answer
     await body.dump()
     assert.equal(statusCode, 201)

@@ -134,7 +134,10 @@ describe('listen', () => {
   })
 
   it('leaves one alone whose client waits for us', async () => {
-    await using registry = await serveStub({ listTags: () => sleep(500, []) }, { timeouts: { idleMs: 50 } })
+    await using registry = await serveStub(
+      { listTags: () => sleep(2500, []) },
+      { timeouts: { idleMs: 1000 } },
+    )
     const { statusCode, body } = await request(`${registry.url}/v2/a/tags/list`)
     await body.dump()
     assert.equal(statusCode, 200)

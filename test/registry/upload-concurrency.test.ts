@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { digestOf } from '../../src/storage/digest.ts'
+import { untilArrived, untilHeld } from '../support/held-upload.ts'
 import { keepLog } from '../support/log-lines.ts'
 import { connectRaw } from '../support/raw-http.ts'
 import { startRegistry, type TestRegistry } from '../support/registry.ts'
@@ -103,8 +104,9 @@ describe('two requests to one session at once', () => {
     const slow = new PassThrough()
     const first = client.send('PATCH', start, { body: slow })
     slow.write(Buffer.alloc(100, 'a'))
-    await sleep(50)
+    await untilHeld(registry, start)
     const second = client.send('PATCH', start, { body: Buffer.alloc(50, 'b') })
+    await untilArrived(client)
     await sleep(50)
     slow.end(Buffer.alloc(100, 'a'))
     assert.equal((await first).status, 202)
@@ -119,8 +121,9 @@ describe('two requests to one session at once', () => {
     const slow = new PassThrough()
     const first = client.send('PATCH', path, { body: slow })
     slow.write('a')
-    await sleep(50)
+    await untilHeld(registry, path)
     const second = client.send('PATCH', path, { body: 'b' })
+    await untilArrived(client)
     await sleep(100)
     slow.end()
     assert.deepEqual([(await first).status, (await second).status], [202, 416])

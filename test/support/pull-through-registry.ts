@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { configuredUpstreams } from '../../src/cli/registry/pull-through.ts'
 import { upstreamsSettings } from '../../src/config/upstreams-settings.ts'
 import { OwnRegistry } from '../../src/registry/mirror/own-registry.ts'
+import type { BlobFetchSettings } from '../../src/registry/pull-through/blobs/settings.ts'
 import { createProxiedBlobs } from '../../src/registry/pull-through/blobs/proxied-blobs.ts'
 import { ConfiguredUpstreams } from '../../src/registry/pull-through/configured-upstreams.ts'
 import { PullThrough, type PullThroughObserver } from '../../src/registry/pull-through/pull-through.ts'
@@ -22,6 +23,7 @@ export interface PullThroughTest extends Omit<TestRegistryOptions, 'pullThrough'
   readonly now?: (() => number) | undefined
   readonly patienceMs?: number | undefined
   readonly remote?: HttpRegistriesOptions | undefined
+  readonly blobFetches?: Partial<BlobFetchSettings> | undefined
   readonly observer?: PullThroughObserver | undefined
 }
 
@@ -35,7 +37,7 @@ export async function startPullThrough({ upstreams, ...options }: PullThroughTes
 
 async function assemble(
   settings: readonly object[],
-  { now, patienceMs, remote, observer, log = testLog() }: Omit<PullThroughTest, 'upstreams'>,
+  { now, patienceMs, remote, blobFetches, observer, log = testLog() }: Omit<PullThroughTest, 'upstreams'>,
   { directory, blobs, metadata }: TestStores,
   stack: AsyncDisposableStack,
 ): Promise<PullThroughParts> {
@@ -50,7 +52,14 @@ async function assemble(
   const spool = stack.use(await Spool.open({ directory: spools, maxBytes: 2 ** 30, downloads: 64 }))
   const own = new OwnRegistry({ blobs, metadata })
   const proxied = stack.use(
-    createProxiedBlobs({ records: metadata, blobs, own: name => own.repository(name), spool, log }),
+    createProxiedBlobs({
+      records: metadata,
+      blobs,
+      own: name => own.repository(name),
+      spool,
+      log,
+      settings: blobFetches,
+    }),
   )
   const parts = { upstreams, self, records: metadata, blobs: proxied, log, now, patienceMs, observer }
   return { names: new RequestedNames(configured, metadata), layer: stack.use(new PullThrough(parts)) }

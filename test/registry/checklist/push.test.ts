@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { digestOf } from '../../../src/storage/digest.ts'
 import { connectRaw } from '../../support/raw-http.ts'
+import { untilArrived, untilHeld } from '../../support/held-upload.ts'
 import { startRegistry, type TestRegistry } from '../../support/registry.ts'
 import { type Answer, RegistryClient, withQuery } from '../../support/registry-client.ts'
 
@@ -240,8 +241,9 @@ describe('checklist: Push', () => {
     const slow = new PassThrough()
     const first = client.send('PATCH', location, { body: slow })
     slow.write(bytes.subarray(0, 1500))
-    await sleep(50)
+    await untilHeld(registry, location)
     const second = client.send('PATCH', location, { body: Buffer.alloc(1500, 'x') })
+    await untilArrived(client)
     await sleep(50)
     slow.end(bytes.subarray(1500))
     assert.deepEqual([(await first).status, (await second).status], [202, 416])

@@ -16,7 +16,7 @@ const head = (method: string, path: string, ...headers: readonly string[]) =>
 
 describe('checklist: Server', () => {
   it('> 300 s upload survives: only idle time is limited, here to less than the upload takes', async () => {
-    const timeouts = { headersMs: 300, keepAliveMs: 300, idleMs: 300 }
+    const timeouts = { headersMs: 2000, keepAliveMs: 2000, idleMs: 2000 }
     await using registry = await startRegistry({ timeouts })
     const client = new RegistryClient(registry.url)
     const location = await client.startUpload('slow')
@@ -25,7 +25,7 @@ describe('checklist: Server', () => {
     const bytes = randomBytes(1000)
     for (let at = 0; at < bytes.length; at += 50) {
       body.write(bytes.subarray(at, at + 50))
-      await sleep(50)
+      await sleep(125)
     }
     body.end()
     const { status, headers } = await patch
@@ -35,7 +35,7 @@ describe('checklist: Server', () => {
   })
 
   it('slow-loris cut by idle timeout', async () => {
-    await using registry = await startRegistry({ timeouts: { headersMs: 300, idleMs: 100 } })
+    await using registry = await startRegistry({ timeouts: { headersMs: 3000, idleMs: 1000 } })
     const client = new RegistryClient(registry.url)
     const location = await client.startUpload('loris')
     for (const beginning of [

@@ -124,11 +124,12 @@ describe('The runner of mirror jobs', () => {
     const job = parseMirrorJobName('a')
     const startedAt = new Date()
     const dead = newMirrorRunId(startedAt)
-    await metadata.leaseMirrorJob(job, { holder: 'dead', until: new Date(Date.now() + 700) })
+    await metadata.leaseMirrorJob(job, { holder: 'dead', until: new Date(Date.now() + 3_600_000) })
     await metadata.beginMirrorRun({ id: dead, job, trigger: 'webhook', by: null, startedAt })
     await using _runner = startRunner(metadata, runs, [mirrorJob('a')])
     await sleep(200)
     assert.equal(runs.begun.length, 0)
+    await metadata.leaseMirrorJob(job, { holder: 'dead', until: new Date() })
     await eventually('the run', async () => (await outcomes('a'))[0] === 'ok')
     assert.deepEqual(
       (await runsOf('a')).map(({ outcome, trigger }) => [outcome, trigger]),
@@ -222,7 +223,7 @@ describe('The runner of mirror jobs', () => {
       ...metadata,
       leaseMirrorJob: async (...args) => isMine && (await metadata.leaseMirrorJob(...args)),
     }
-    await using runner = startRunner(records, runs, [mirrorJob('a')], { leaseMs: 60 })
+    await using runner = startRunner(records, runs, [mirrorJob('a')], { leaseMs: 3_000 })
     await wish('a')
     await eventually('the beginning', () => runs.begun.length === 1)
     isMine = false
@@ -235,6 +236,7 @@ describe('The runner of mirror jobs', () => {
   it('outlives a database that is away for a while, and keeps its lease as long as nobody can have it', async () => {
     const runs = new ScriptedRuns()
     let isAway = false
+    const refusal = Promise.withResolvers<void>()
     const unlessAway =
       <Args extends unknown[], Answer>(method: (...args: Args) => Promise<Answer>) =>
       async (...args: Args): Promise<Answer> => {
@@ -243,9 +245,10 @@ describe('The runner of mirror jobs', () => {
       }
     const records: Metadata = {
       ...metadata,
-      leaseMirrorJob: unlessAway(
-        async (...args: Parameters<Metadata['leaseMirrorJob']>) => await metadata.leaseMirrorJob(...args),
-      ),
+      leaseMirrorJob: async (...args) => {
+        if (isAway) refusal.resolve()
+        return await unlessAway(async () => await metadata.leaseMirrorJob(...args))()
+      },
       listMirrorJobs: unlessAway(
         async (...args: Parameters<Metadata['listMirrorJobs']>) => await metadata.listMirrorJobs(...args),
       ),
@@ -253,11 +256,12 @@ describe('The runner of mirror jobs', () => {
         async (...args: Parameters<Metadata['listMirrorWishes']>) => await metadata.listMirrorWishes(...args),
       ),
     }
-    await using _runner = startRunner(records, runs, [mirrorJob('a'), mirrorJob('b')], { leaseMs: 3_000 })
+    await using _runner = startRunner(records, runs, [mirrorJob('a'), mirrorJob('b')], { leaseMs: 9_000 })
     await wish('a')
     await eventually('the beginning', () => runs.begun.length === 1)
     isAway = true
-    await sleep(1200)
+    // The lease could not be extended when it was time.
+    await refusal.promise
     isAway = false
     await wish('b')
     await eventually('the other', () => runs.begun.length === 2)

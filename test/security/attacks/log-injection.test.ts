@@ -93,11 +93,7 @@ describe('A log', () => {
     // Entries are written in their order, some time later.
     const last = { 'x-request-id': 'the-last', 'x-forwarded-for': '192.0.2.250' }
     await registry.with(zoe).send('GET', '/v2/acme/app/tags/list', { headers: last })
-    for (let round = 0; round < 300; round += 1) {
-      if ((await registry.audited()).some(({ requestId }) => requestId === 'the-last')) return
-      await sleep(50)
-    }
-    assert.fail('the last entry is not in the audit log')
+    while (!(await registry.audited()).some(({ requestId }) => requestId === 'the-last')) await sleep(50)
   })
   after(() => resources.disposeAsync())
 

@@ -152,7 +152,7 @@ describe('A PostgreSQL database', { skip: await skipWithout('postgres') }, () =>
 
   it('that falls silent is given up after a time, and so is one that nobody waits for', async () => {
     await using proxy = await startQueryProxy(await server.createDatabase())
-    await using metadata = await openPostgresMetadata(proxy.url, { queryTimeoutMs: 300, poolSize: 2 })
+    await using metadata = await openPostgresMetadata(proxy.url, { queryTimeoutMs: 3000, poolSize: 2 })
     const repository = freshRepository()
     proxy.interfere('insert into "manifests"', 'silence')
     const error = await rejectsWith('unavailable', metadata.putManifest(repository, looseManifest('one')))
@@ -293,7 +293,7 @@ describe('A PostgreSQL database', { skip: await skipWithout('postgres') }, () =>
     await server.stopServer()
     try {
       let waits = 0
-      const patience = { forMs: 600, onWait: () => (waits += 1) }
+      const patience = { forMs: 5000, onWait: () => (waits += 1) }
       await rejectsWith('unavailable', openPostgresMetadata(url, { patience }))
       assert.ok(waits >= 2)
       const leaving = new AbortController()

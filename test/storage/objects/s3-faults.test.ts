@@ -35,7 +35,7 @@ describe('S3ObjectStore before a store that fails', { skip: await skipWithoutS3(
   })
 
   function open(more: Partial<S3ObjectStoreOptions> = {}): Promise<S3ObjectStore> {
-    return S3ObjectStore.open({ ...faulty, maxAttempts: 3, idleTimeoutMs: 300, ...more })
+    return S3ObjectStore.open({ ...faulty, maxAttempts: 3, idleTimeoutMs: 30_000, ...more })
   }
 
   async function stored(bytes: Buffer): Promise<ObjectKey> {
@@ -92,7 +92,9 @@ describe('S3ObjectStore before a store that fails', { skip: await skipWithoutS3(
         const bytes = randomBytes(3_000_000)
         const key = await stored(bytes)
         faulty.failNext(fault, { operation: 'GetObject', times: 2 })
-        assert.ok((await read(key)).equals(bytes))
+        // With a short patience, or a stalled one would take a minute; a store that is only slow must not seem stalled.
+        await using impatient = await open({ idleTimeoutMs: 1500 })
+        assert.ok((await buffer((await impatient.get(key)).stream)).equals(bytes))
         assert.deepEqual(faulty.countByOperation(), { GetObject: 3 })
         await store.delete([key])
       })

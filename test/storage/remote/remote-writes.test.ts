@@ -126,8 +126,8 @@ describe('A blob that is sent to a registry', () => {
 
   it('may take longer than an answer may', async () => {
     const uploads = new Uploads()
-    await using remote = await scriptedRemote(uploads.script, {}, { patience: { documentMs: 1000 } })
-    await remote.repository.putBlob(blob, async () => Readable.from(withPause(bytes, 1500)))
+    await using remote = await scriptedRemote(uploads.script, {}, { patience: { documentMs: 3000 } })
+    await remote.repository.putBlob(blob, async () => Readable.from(withPause(bytes, 3500)))
     assert.ok(uploads.stored.equals(bytes))
     assert.deepEqual(uploads.log, ['POST blobs/uploads/', 'PATCH blobs/uploads/1', 'PUT blobs/uploads/1'])
   })

@@ -79,9 +79,9 @@ describe('blobs of upstreams among processes', { timeout: 240_000 }, () => {
   })
 
   it('are fetched by another when the one that fetches them is killed, and only the rest', async () => {
-    const blobSettings = { partSizeBytes: mebibyte, saveEveryBytes: mebibyte, leaseMs: 1000 }
+    const blobSettings = { partSizeBytes: mebibyte, saveEveryBytes: mebibyte, leaseMs: 3000 }
     // The session of the dead one is free before its turn is.
-    const settings = { leaseMs: 4000, pollMs: 50, answerWithinMs: 120_000 }
+    const settings = { leaseMs: 8000, pollMs: 50, answerWithinMs: 120_000 }
     const doomed = stack.use(await startProxiedProcess(directory, upstream.port, { blobSettings, settings }))
     const bytes = randomBytes(12 * mebibyte)
     const digest = upstream.add(bytes)
