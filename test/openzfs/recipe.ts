@@ -17,7 +17,7 @@ const programs: readonly string[] = [
   'acl',
   'attr',
   'buildah',
-  'busybox',
+  'busybox-static',
   'ca-certificates',
   'curl',
   'debootstrap',
