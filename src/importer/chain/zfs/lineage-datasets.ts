@@ -108,10 +108,18 @@ export class LineageDatasets {
     await makeEmptyRootfs(rootfs)
   }
 
-  /** Unmounted, so that nothing of it stays at the old name. */
+  /**
+   * Unmounted, so that nothing of it stays at the old name.
+   * @param to a name that nobody else gives.
+   */
   async rename(dataset: DatasetName, to: DatasetName): Promise<void> {
     await this.unmount(dataset)
-    await this.#zfs.change(subjectOf(dataset), ['rename', dataset, to])
+    try {
+      await this.#zfs.change(subjectOf(dataset), ['rename', dataset, to])
+    } catch (error) {
+      // zfs-fuse may say that a dataset is busy when it has given it its new name, and the next try finds no old one.
+      if (!isDomainError(error, 'not_found') || (await this.reread(to)) === undefined) throw error
+    }
   }
 
   async mark(dataset: DatasetName, options: Abortable = {}): Promise<void> {

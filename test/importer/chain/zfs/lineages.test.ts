@@ -10,8 +10,10 @@ import { ZfsChainStore } from '../../../../src/importer/chain/zfs/zfs-chain-stor
 import { hexOf } from '../../../../src/storage/digest.ts'
 import { buildLayer, failsWith, filesIn } from '../../../contract/chain-store/suite.ts'
 import { layerOn } from '../../../support/fake-layers.ts'
+import { loggedZfs } from '../../../support/logged-zfs.ts'
 import { skipWithout } from '../../../support/programs.ts'
-import { createPool, type TestPool, zfs } from '../../../support/zfs.ts'
+import { temporaryDirectory } from '../../../support/temporary-directory.ts'
+import { createPool, patientOnFuse, type TestPool, zfs } from '../../../support/zfs.ts'
 
 const bottom = layerOn(null, 'bottom')
 const middle = layerOn(bottom, 'middle')
@@ -109,6 +111,25 @@ describe('lineages and clones in a pool', { skip: await skipWithout('zfs') }, ()
     assert.equal((await buildLayer(again, bottom, middle, 'middle')).chain, middle.chain)
     await assert.rejects(zfs(...late), /does not exist/)
     assert.deepEqual(await filesIn((await again.clone(middle.chain, web)).rootfs), ['bottom', 'middle'])
+  })
+
+  it('has renamed what was said to be busy when it had its new name', async () => {
+    await using directory = await temporaryDirectory()
+    const dataset = newRoot()
+    const { location } = await buildLayer(await ZfsChainStore.open({ dataset }), null, bottom, 'bottom')
+    const lineage = lineageOf(location)
+    await zfs('set', 'varve:unfinished=host:1', lineage)
+    const { program, taken } = await loggedZfs(
+      directory.path,
+      'if [ "$1" = rename ] && zfs "$@"; then echo "cannot mount: dataset is busy" >&2; exit 1; fi',
+    )
+    const store = await ZfsChainStore.open({ dataset, program, patience: patientOnFuse })
+    await taken()
+    assert.equal(await store.reclaim(), 1)
+    assert.ok((await taken()).includes('rename'), 'nothing was renamed')
+    const moved = await store.find(bottom.chain)
+    assert.notEqual(lineageOf(moved?.location ?? ''), lineage)
+    assert.equal((await store.clone(bottom.chain, web)).origin, moved?.location)
   })
 
   it('says that a clone is in use', async () => {
