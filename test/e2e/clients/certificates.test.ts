@@ -111,8 +111,11 @@ describe('Client certificates', { skip: await skipWithout(...fixturePrograms, 's
         /authentication required|unauthorized/,
         name,
       )
-    const refused = await auditUntil(found => found.length > 0, '--outcome', 'denied')
-    assert.deepEqual([...new Set(refused.map(({ claimed }) => claimed))], ['mallory'])
+    // skopeo, too, has a memory: it looks for blobs in what it knows of the one that had this port before.
+    const refusedHere = (entries: AuditView[]) =>
+      entries.filter(({ target }) => target === undefined || target === 'acme/web')
+    const refused = await auditUntil(found => refusedHere(found).length > 0, '--outcome', 'denied')
+    assert.deepEqual([...new Set(refusedHere(refused).map(({ claimed }) => claimed))], ['mallory'])
   })
 
   it('are asked for by all processes; what is no TLS is told so', async () => {
