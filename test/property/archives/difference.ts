@@ -46,8 +46,10 @@ function aspectsOf(ours: TreeEntry | undefined, theirs: TreeEntry | undefined): 
   return aspects
 }
 
+/** Downwards, before 1970 as well. */
 export function secondsOf({ mtime }: TreeEntry): bigint {
-  return mtime / 1_000_000_000n
+  const [seconds, rest] = [mtime / 1_000_000_000n, mtime % 1_000_000_000n]
+  return rest < 0n ? seconds - 1n : seconds
 }
 
 export function describeDifference({ path, aspect, ours, theirs }: Difference): string {

@@ -161,11 +161,13 @@ export const partRules: readonly PartRule[] = [
       archive.layers.at(-1)?.parts.some(part => part.kind === 'global-header' && 'path' in part.records) ??
       false,
   ),
-  entryRule(
-    'R22 sparse by PAX in another format',
-    'a PAX header makes a file sparse whatever the format of the header after it; for GNU tar only in that of POSIX',
-    ['gnu'],
-    (_, { archive }) =>
+  {
+    id: 'R22 sparse by PAX in another format',
+    reason:
+      'a PAX header makes a file sparse whatever the format of the header after it; for GNU tar only in that of POSIX',
+    tools: ['gnu'],
+    // It then takes what comes after the file for a part of it, so that the difference may be seen by any part.
+    explains: ({ archive }) =>
       archive.layers.some(({ parts }) =>
         parts
           .filter(isEntry)
@@ -174,7 +176,7 @@ export const partRules: readonly PartRule[] = [
               kind === 'file' && /^sparse-[01]/.test(style.file) && style.format !== 'ustar',
           ),
       ),
-  ),
+  },
   {
     ...entryRule(
       'R24 normal forms',
