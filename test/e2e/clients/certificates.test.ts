@@ -111,7 +111,7 @@ describe('Client certificates', { skip: await skipWithout(...fixturePrograms, 's
         /authentication required|unauthorized/,
         name,
       )
-    // skopeo, too, has a memory: it looks for blobs in what it knows of the one that had this port before.
+    // skopeo remembers by host and port where it has seen a blob, and asks there first; the port may have been another's.
     const refusedHere = (entries: AuditView[]) =>
       entries.filter(({ target }) => target === undefined || target === 'acme/web')
     const refused = await auditUntil(found => refusedHere(found).length > 0, '--outcome', 'denied')
