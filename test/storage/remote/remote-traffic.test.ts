@@ -206,8 +206,8 @@ describe('Traffic with a registry', () => {
   })
 
   it('waits for its turn, and for its bytes', async t => {
-    // Time stands still: what the requests themselves take would be taken off the waits.
-    const now = performance.now()
+    // Time stands still: what the requests themselves take would be taken off the waits. Whole, so that sums are exact.
+    const now = Math.ceil(performance.now())
     t.mock.method(performance, 'now', () => now)
     await using remote = await scriptedRemote(
       ({ path }, response) => response.end(path.includes('blobs') ? blob : image.manifest),
