@@ -35,6 +35,8 @@ describe('The header Authorization', () => {
     ['two words after it', `Basic ${base64('alice:secret')} x`],
     ['a tab', `Basic\t${base64('alice:secret')}`],
     ['what is no base64', 'Basic al!ce'],
+    ['a character too many in base64', `Basic ${base64('alice:abc')}x`],
+    ['bits too many in base64', `Basic ${base64('alice:a').replace('YQ', 'YR')}`],
     ['no colon', `Basic ${base64('alice')}`],
     ['a NUL', `Basic ${base64('alice:a\0b')}`],
     ['a line break', `Basic ${base64('alice\r\nX: y:b')}`],
