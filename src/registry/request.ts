@@ -36,6 +36,8 @@ export interface RequestFacts {
   caller?: Caller
   /** Account that a client certificate stands for, when the connection has one that is good. */
   certificate?: AccountName | undefined
+  /** Stands for the connection, as long as that is open. A proxy's brings requests of many clients. */
+  readonly connection?: object | undefined
   /** For the audit log, what it is about, where the path alone does not say so: `tenant:acme`; a tag, a member. */
   target?: string | undefined
   reference?: string | undefined

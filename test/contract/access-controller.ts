@@ -81,6 +81,8 @@ export function accessControllerContract(
     })
     after(() => resources.disposeAsync())
 
+    /** As if all came through one proxy: what one has shown is nothing to the next. */
+    const connection = {}
     const credentials = (
       authorization: string | undefined,
       more: Partial<Credentials> = {},
@@ -89,6 +91,7 @@ export function accessControllerContract(
       scheme: 'https',
       host: 'registry.example.com:8443',
       address: '192.0.2.1',
+      connection,
       ...more,
     })
 

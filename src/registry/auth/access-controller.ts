@@ -34,6 +34,8 @@ export interface Credentials {
   readonly scheme: 'http' | 'https'
   readonly host: string
   readonly address: string
+  /** Stands for the connection that it has come by, as long as that is open. */
+  readonly connection?: object | undefined
 }
 
 /** Whoever sent a request that was let in. */

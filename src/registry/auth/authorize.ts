@@ -32,5 +32,6 @@ export function credentialsOf({ headers, facts, scheme, client }: RegistryReques
     scheme,
     host: headers.host ?? '',
     address: client,
+    connection: facts.connection,
   }
 }

@@ -40,7 +40,7 @@ export class BasicAccess implements AccessController {
     options?: AuthorizeOptions,
   ): Promise<Caller> {
     options?.signal?.throwIfAborted()
-    return await this.#known.of(request.authorization, wanted, () => this.#letIn(request, wanted, options))
+    return await this.#known.of(request, wanted, () => this.#letIn(request, wanted, options))
   }
 
   async #letIn(

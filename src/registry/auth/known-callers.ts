@@ -1,6 +1,6 @@
 import { type ChangeMark, KeptValues } from '../../storage/metadata/kept-values.ts'
 import type { Access } from './access.ts'
-import type { Caller } from './access-controller.ts'
+import type { Caller, Credentials } from './access-controller.ts'
 import { HiddenTexts } from './identities/hidden-texts.ts'
 import type { Identity, IdentityProvider } from './identity.ts'
 
@@ -32,15 +32,15 @@ export class KnownCallers {
     this.#kept = new KeptValues(changeMark)
   }
 
-  /** @param authorization the header. @param find finds out who it is and whether they may. */
+  /** @param find finds out who it is and whether they may. */
   async of(
-    authorization: string | undefined,
+    { authorization, connection }: Pick<Credentials, 'authorization' | 'connection'>,
     wanted: readonly Access[],
     find: () => Promise<LetIn>,
   ): Promise<Caller> {
     const mark = authorization === undefined ? undefined : this.#kept.mark()
     if (authorization === undefined || mark === undefined) return (await find()).caller
-    const key = `${this.#hidden.of(authorization)} ${wanted.map(textOf).join(' ')}`
+    const key = `${this.#hidden.of(authorization, connection)} ${wanted.map(textOf).join(' ')}`
     const known = this.#kept.find(key)
     if (known?.identity && this.#identities.repeat?.(known.identity) === true) return known.caller
     const found = await find()

@@ -19,7 +19,7 @@ export function origin(trusted: AddressRanges, certificates?: ClientCertificates
     const { isDirect, ...client } = clientOrigin(headers, connection, trusted)
     ctx.state.client = client
     // A proxy's own certificate says nothing of those for whom it speaks.
-    ctx.state.facts = { certificate: isDirect ? certificates?.(socket) : undefined }
+    ctx.state.facts = { connection: socket, certificate: isDirect ? certificates?.(socket) : undefined }
     await next()
   }
 }

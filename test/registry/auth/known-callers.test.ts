@@ -71,9 +71,10 @@ describe('Callers of BasicAccess', () => {
     await stack.disposeAsync()
   })
 
+  const origin = { scheme: 'https', host: 'localhost', address: '192.0.2.1', connection: {} } as const
   const ask = async (wanted: Access[] = [pull], authorization = basic('alice', password)) => {
     asked = []
-    const request = { authorization, scheme: 'https', host: 'localhost', address: '192.0.2.1' } as const
+    const request = { ...origin, authorization }
     return await access.authorize(request, wanted)
   }
   const giveToken = async (more: object = {}, account = alice) => {

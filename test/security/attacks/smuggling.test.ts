@@ -250,6 +250,18 @@ describe('A request that can be read in two ways', () => {
     const text = await raw.ended()
     assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 401'])
   })
+
+  it('is of whoever it says, and of nobody else who has used the connection', async () => {
+    const raw = await connectRaw(registry.url)
+    const asked = [dave, zoe, dave, `${dave}x`, '', dave, dave, zoe]
+    for (const [index, shown] of asked.entries()) {
+      const headers = [...(shown === '' ? [] : [`Authorization: ${shown}`]), 'Host: x']
+      const last = index === asked.length - 1 ? ['Connection: close'] : []
+      raw.socket.write(lines('GET /v2/acme/app/tags/list HTTP/1.1', ...headers, ...last))
+    }
+    const answers = (await raw.ended()).match(/HTTP\/1\.1 \d+/g)?.map(line => Number(line.slice(-3)))
+    assert.deepEqual(answers, [200, 403, 200, 401, 401, 200, 200, 403])
+  })
 })
 
 describe('The challenge', () => {

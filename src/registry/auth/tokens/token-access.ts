@@ -73,8 +73,11 @@ export class TokenAccess implements AccessController {
       : await this.#authorizeToken(token, asked)
   }
 
-  async #authorizeToken(token: string, { wanted, options, challenge }: Asked): Promise<Caller> {
-    const content = await this.#options.verifier.verify(token, options)
+  async #authorizeToken(token: string, { request, wanted, options, challenge }: Asked): Promise<Caller> {
+    const content = await this.#options.verifier.verify(token, {
+      signal: options?.signal,
+      connection: request.connection,
+    })
     if (content === undefined)
       throw unauthorized(
         'The token is not good, or not any more; get a new one.',

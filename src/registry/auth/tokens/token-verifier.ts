@@ -38,6 +38,11 @@ const lookMs = 10_000
 /** More keys than these are not tried on one token. */
 const maxKeys = 8
 
+export interface VerifyOptions extends Abortable {
+  /** Stands for the connection that it has come by. */
+  readonly connection?: object | undefined
+}
+
 interface Verified {
   readonly content: TokenContent
   /** Milliseconds since 1970, without leeway. */
@@ -79,9 +84,9 @@ export class TokenVerifier {
   }
 
   /** Undefined when it is not good, whatever the reason. @throws DomainError `unavailable` when that cannot be known. */
-  async verify(token: string, options: Abortable = {}): Promise<TokenContent | undefined> {
+  async verify(token: string, options: VerifyOptions = {}): Promise<TokenContent | undefined> {
     this.#forgetIfKeysChanged()
-    const key = this.#hidden.of(token)
+    const key = this.#hidden.of(token, options.connection)
     const known = this.#good.get(key)
     // A look at the keys now and then, or nobody would hear that they are others now.
     if (known !== undefined && this.#elapsed() - this.#lookedAt < lookMs) return this.#contentOf(known)
