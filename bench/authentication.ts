@@ -1,9 +1,10 @@
 /**
  * Varve with `auth.mode` token (one access token for all, as a client has it for some minutes) and basic, beside the same
  * with none: an account that is a developer of a private tenant, one process each, access logs on. The modes are measured
- * alternately, there and back, in many short turns; a ratio is the median of those of all turns, so that what disturbs the
- * machine disturbs all alike: with seven turns of two seconds the same ratio was 82 one time and 91 another. The last
- * columns compare the processor's time for each request, on which others who use the machine have less influence.
+ * alternately, there and back, in many short turns, so that what disturbs the machine disturbs all alike; and in several
+ * rounds, each with new processes, for two of the very same kind differ by as much as a tenth as long as they live. A ratio
+ * is the median of those of all turns; in brackets, the lowest and the highest of a round. The last columns compare the
+ * processor's time for each request.
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
@@ -43,8 +44,11 @@ interface Line {
   measure(mode: Mode): Promise<Done>
 }
 
-const turns = 31
+const names = ['none', 'token', 'basic']
+const rounds = 9
+const turns = 4
 const seconds = 1
+const warmUpSeconds = 2
 const repository = 'bench/app'
 const account = { name: parseAccountName('dave'), tenant: parseTenantName('bench') }
 const smallBytes = 4096
@@ -66,41 +70,64 @@ const lines: readonly Line[] = [
 
 export async function run(only = ''): Promise<void> {
   await ensurePrograms('wrk')
-  await using stack = new AsyncDisposableStack()
-  const modes: Mode[] = []
-  for (const name of ['none', 'token', 'basic']) modes.push(await open(name, stack))
-  const rows: string[][] = []
-  for (const line of lines.filter(({ what }) => what.includes(only))) {
-    const rates = modes.map((): number[] => [])
-    const perCpuSecond = modes.map((): number[] => [])
-    const there = [...modes.entries()]
-    for (let turn = 0; turn < turns; turn += 1)
-      for (const [index, mode] of turn % 2 === 0 ? there : there.toReversed()) {
-        const before = await mode.cpuSeconds()
-        const { perSecond, requests } = await line.measure(mode)
-        rates[index]?.push(perSecond)
-        perCpuSecond[index]?.push(requests / ((await mode.cpuSeconds()) - before))
-      }
-    rows.push([
-      line.what,
-      ...rates.map(results => `${median(results).toFixed(0)}/s`),
-      ...ratiosToFirst(rates),
-      ...ratiosToFirst(perCpuSecond),
-    ])
-    console.log(rows.at(-1)?.join('  '))
+  const chosen = lines.filter(({ what }) => what.includes(only))
+  const tables = chosen.map((): Turn[][] => [])
+  for (let round = 0; round < rounds; round += 1) {
+    await using stack = new AsyncDisposableStack()
+    const modes: Mode[] = []
+    for (const name of names) modes.push(await open(name, stack))
+    for (const [index, line] of chosen.entries()) tables[index]?.push(await takeTurns(line, modes))
+    console.log(`round ${round + 1} of ${rounds}`)
   }
-  const ratios = ['token / none', 'basic / none']
-  console.log(
-    `\n${formatTable(['', 'none', 'token', 'basic', ...ratios, ...ratios.map(text => `${text}, CPU`)], rows)}`,
-  )
+  const rows = chosen.map(({ what }, index) => rowOf(what, tables[index] ?? []))
+  const ratios = names.slice(1).map(name => `${name} / ${names[0]}`)
+  console.log(`\n${formatTable(['', ...names, ...ratios, ...ratios.map(text => `${text}, CPU`)], rows)}`)
 }
 
-/** Of each but the first one. */
-function ratiosToFirst([first = [], ...others]: readonly (readonly number[])[]): string[] {
-  return others.map(results => {
-    const ratio = median(results.map((result, turn) => result / (first[turn] ?? Number.NaN)))
-    return `${(ratio * 100).toFixed(0)} %`
-  })
+/** Of each mode, in their order. */
+type Turn = readonly Measured[]
+
+interface Measured {
+  readonly perSecond: number
+  /** For each second of the processor. */
+  readonly perCpuSecond: number
+}
+
+async function takeTurns(line: Line, modes: readonly Mode[]): Promise<Turn[]> {
+  const taken: Turn[] = []
+  const there = [...modes.entries()]
+  for (let turn = 0; turn < turns; turn += 1) {
+    const measured: Measured[] = []
+    for (const [index, mode] of turn % 2 === 0 ? there : there.toReversed()) {
+      const before = await mode.cpuSeconds()
+      const { perSecond, requests } = await line.measure(mode)
+      measured[index] = { perSecond, perCpuSecond: requests / ((await mode.cpuSeconds()) - before) }
+    }
+    taken.push(measured)
+  }
+  return taken
+}
+
+/** @param table the turns of each round. */
+function rowOf(what: string, table: readonly (readonly Turn[])[]): string[] {
+  const turnsOfAll = table.flat()
+  const rates = names.map(
+    (_, mode) => `${median(turnsOfAll.map(turn => turn[mode]?.perSecond ?? Number.NaN)).toFixed(0)}/s`,
+  )
+  const ratioOf = (mode: number, field: keyof Measured): string => {
+    const of = (some: readonly Turn[]): number =>
+      100 * median(some.map(turn => (turn[mode]?.[field] ?? Number.NaN) / (turn[0]?.[field] ?? Number.NaN)))
+    const ofRounds = table.map(of)
+    const [lowest, highest] = [Math.min(...ofRounds), Math.max(...ofRounds)]
+    return `${of(turnsOfAll).toFixed(0)} % (${lowest.toFixed(0)}–${highest.toFixed(0)})`
+  }
+  const others = names.map((_, mode) => mode).slice(1)
+  return [
+    what,
+    ...rates,
+    ...others.map(mode => ratioOf(mode, 'perSecond')),
+    ...others.map(mode => ratioOf(mode, 'perCpuSecond')),
+  ]
 }
 
 async function open(name: string, stack: AsyncDisposableStack): Promise<Mode> {
@@ -112,6 +139,7 @@ async function open(name: string, stack: AsyncDisposableStack): Promise<Mode> {
   const { url } = contender
   const headers = isAsked ? await headersFor(name, url, directory.path) : {}
   await push(url, headers)
+  await hammer(`${url}/v2/${repository}/manifests/latest`, 8, warmUpSeconds, headers)
   return { name, url, headers, cpuSeconds: () => contender.cpuSeconds() }
 }
 
