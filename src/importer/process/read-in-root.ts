@@ -44,15 +44,18 @@ function readRegular(at: string | Buffer, path: string): string | undefined {
   const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
   const file = openSync(at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
-    if (!fstatSync(file).isFile()) return undefined
-    const bytes = Buffer.alloc(maxBytes + 1)
+    const stats = fstatSync(file)
+    if (!stats.isFile()) return undefined
+    if (stats.size > maxBytes)
+      throw new DomainError('too_large', `The image's ${path} is larger than ${maxBytes} bytes.`, {
+        resource: 'image',
+      })
+    // As long as it is now: what a process of the image adds meanwhile may come a moment later just as well.
+    const bytes = Buffer.alloc(stats.size)
     let length = 0
     for (let read = -1; read !== 0 && length < bytes.length; length += read)
       read = readSync(file, bytes, length, bytes.length - length, null)
-    if (length <= maxBytes) return bytes.toString('utf8', 0, length)
-    throw new DomainError('too_large', `The image's ${path} is larger than ${maxBytes} bytes.`, {
-      resource: 'image',
-    })
+    return bytes.toString('utf8', 0, length)
   } finally {
     closeSync(file)
   }
