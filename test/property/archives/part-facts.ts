@@ -60,7 +60,12 @@ export function isOfDirectory({ path, aspect }: Difference, directory: string): 
   return path === directory && isOfAttributes({ aspect })
 }
 
-function lastOf(path: string): string | undefined {
+/** Without it the name, or that of what it links to, would be the same; but it is no directory. */
+export function endsInSlash({ kind, name, target }: Entry): boolean {
+  return kind !== 'directory' && (/\/\.?$/.test(name) || (kind === 'hardlink' && /\/\.?$/.test(target)))
+}
+
+export function lastOf(path: string): string | undefined {
   return componentsOf(path).at(-1)
 }
 

@@ -4,9 +4,11 @@ import type { Tool } from './oracle.ts'
 import {
   changesTheWay,
   directoriesAt,
+  endsInSlash,
   givesToSuccessor,
   implied,
   isOfDirectory,
+  lastOf,
   prefixesOf,
   spellingsOf,
 } from './part-facts.ts'
@@ -197,9 +199,27 @@ export const partRules: readonly PartRule[] = [
     'R12 slash at the end',
     'a slash at the end of a name says nothing; elsewhere only a directory has one',
     both,
-    ({ kind, name, target }) =>
-      kind !== 'directory' && (/\/\.?$/.test(name) || (kind === 'hardlink' && /\/\.?$/.test(target))),
+    endsInSlash,
   ),
+  {
+    ...entryRule(
+      'R12 R25 link to a device that ends in a slash',
+      'a link to another name of a device is not made either, and what it replaces is gone; elsewhere there is no such other name, as it ended in a slash',
+      both,
+      ({ kind, target }, { archive, differences }) =>
+        kind === 'hardlink' &&
+        differences.every(({ aspect, ours }) => aspect === 'missing' && ours === undefined) &&
+        archive.layers.some(({ parts }) =>
+          parts
+            .filter(isEntry)
+            .some(
+              other =>
+                other.kind === 'hardlink' && endsInSlash(other) && lastOf(other.name) === lastOf(target),
+            ),
+        ),
+    ),
+    rare: 'it takes a device, and a link to a link to it, of which one has a slash',
+  },
   {
     ...entryRule(
       'R11 sparse file without name',
