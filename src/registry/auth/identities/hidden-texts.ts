@@ -1,5 +1,8 @@
 import { hash, randomBytes } from 'node:crypto'
 
+/** Characters that are kept of a connection: an access token has 1,000. What is longer may be anything, of anybody. */
+const longestKept = 4096
+
 interface Shown {
   readonly text: string
   readonly hidden: string
@@ -24,7 +27,7 @@ export class HiddenTexts {
     if (known?.text === text) return known.hidden
     // Nobody is shown a digest, so nobody can lengthen what it is of: an HMAC would cost ten times as much.
     const hidden = hash('sha256', this.#secret + text, 'base64')
-    if (connection !== undefined) this.#shown.set(connection, { text, hidden })
+    if (connection !== undefined && text.length <= longestKept) this.#shown.set(connection, { text, hidden })
     return hidden
   }
 }

@@ -20,7 +20,13 @@ describe('Hidden texts', () => {
   it('do not depend on the connection by which the text has come, nor on what came by it before', () => {
     const hidden = new HiddenTexts()
     const connections = [{}, {}, undefined]
-    const text = fc.constantFrom(basic('alice', 'one'), basic('alice', 'two'), basic('bob', 'one'), '')
+    const text = fc.constantFrom(
+      basic('alice', 'one'),
+      basic('alice', 'two'),
+      basic('bob', 'one'),
+      '',
+      'x'.repeat(5000),
+    )
     const shown = fc.record({ text, at: fc.nat({ max: 2 }) })
     fc.assert(
       fc.property(fc.array(shown), all => {
