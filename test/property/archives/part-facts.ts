@@ -54,11 +54,7 @@ export function prefixesOf(name: string): string[] {
 }
 
 /** How GNU tar and bsdtar make a directory that no entry describes. */
-export const implied = { mode: 0o755, uid: 0, gid: 0, mtime: 0 }
-
-export function isOfDirectory({ path, aspect }: Difference, directory: string): boolean {
-  return path === directory && isOfAttributes({ aspect })
-}
+const implied = { mode: 0o755, uid: 0, gid: 0, mtime: 0 }
 
 /** Without it the name, or that of what it links to, would be the same; but it is no directory. */
 export function endsInSlash({ kind, name, target }: Entry): boolean {
@@ -80,7 +76,7 @@ function isDirectory({ kind, name }: Entry): boolean {
 }
 
 /** All that names in the layer call this directory. */
-export function spellingsOf(path: string, parts: readonly Part[]): Set<string> {
+function spellingsOf(path: string, parts: readonly Part[]): Set<string> {
   // The root has no component; only its own entries name it.
   if (path === '.') return new Set(directoriesAt(path, parts).map(({ name }) => name))
   const prefixes = parts.filter(isEntry).flatMap(({ name }) => {
@@ -88,4 +84,22 @@ export function spellingsOf(path: string, parts: readonly Part[]): Set<string> {
     return components.map((_, index) => components.slice(0, index + 1).join('/'))
   })
   return new Set(prefixes.filter(prefix => lastOf(prefix) === lastOf(path) && !prefix.endsWith('/')))
+}
+
+/** Whether the other program has given a directory what another one of its entries says, or none. */
+export function isDescribedTwice(path: string, { tool, theirs, archive }: Step): boolean {
+  const there = theirs.tree.get(path)
+  if (there?.type !== 'directory') return false
+  const parts = archive.layers.at(-1)?.parts ?? []
+  const described = directoriesAt(path, parts)
+  const isOneOfThem = [...described, implied].some(
+    ({ mode, uid, gid, mtime }) =>
+      mode === there.mode ||
+      BigInt(Math.floor(mtime)) === secondsOf(there) ||
+      (uid === there.uid && gid === there.gid),
+  )
+  return (
+    isOneOfThem &&
+    (tool === 'bsd' ? described.length > 1 : described.length > 0 && spellingsOf(path, parts).size > 1)
+  )
 }

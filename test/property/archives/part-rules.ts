@@ -1,16 +1,13 @@
 import { type Ending, type Entry, isEntry, type Part } from './archive.ts'
-import { secondsOf } from './difference.ts'
 import type { Tool } from './oracle.ts'
 import {
   changesTheWay,
-  directoriesAt,
   endsInSlash,
   givesToSuccessor,
-  implied,
-  isOfDirectory,
+  isDescribedTwice,
+  isOfAttributes,
   lastOf,
   prefixesOf,
-  spellingsOf,
 } from './part-facts.ts'
 import type { Step } from './scenes.ts'
 import { componentsOf, look, walk, walkToParent } from './walk.ts'
@@ -76,23 +73,14 @@ export const partRules: readonly PartRule[] = [
     'R32 directory twice',
     'of two entries for one directory the last counts; for bsdtar, and for GNU tar when it is spelled differently, either',
     both,
-    (_, step) => {
-      const { differences, theirs, archive } = step
-      const path = differences[0]?.path ?? ''
-      const there = theirs.tree.get(path)
-      if (there?.type !== 'directory' || !differences.every(difference => isOfDirectory(difference, path)))
-        return false
-      const described = directoriesAt(path, archive.layers.at(-1)?.parts ?? [])
-      const isOneOfThem = [...described, implied].some(
-        ({ mode, uid, gid, mtime }) =>
-          mode === there.mode ||
-          BigInt(Math.floor(mtime)) === secondsOf(there) ||
-          (uid === there.uid && gid === there.gid),
-      )
-      const spellings = spellingsOf(path, archive.layers.at(-1)?.parts ?? [])
+    ({ name }, step) => {
+      const paths = new Set(step.differences.map(({ path }) => path))
+      // From an entry for the root on, GNU tar looks again at all directories that it has made before.
+      const mayBeMany = step.tool === 'gnu' && componentsOf(name).length === 0
       return (
-        isOneOfThem &&
-        (step.tool === 'bsd' ? described.length > 1 : described.length > 0 && spellings.size > 1)
+        step.differences.every(isOfAttributes) &&
+        (paths.size === 1 || mayBeMany) &&
+        [...paths].every(path => isDescribedTwice(path, step))
       )
     },
   ),
