@@ -93,14 +93,14 @@ export const partRules: readonly PartRule[] = [
   {
     ...entryRule(
       'R13 link on its own way',
-      'an entry may replace a symlink that leads to it; elsewhere the way is gone then, and made anew as directories',
+      'an entry may replace a symlink that leads to it, or to what it is to be a link to; elsewhere the way is gone then, or made anew as directories',
       both,
-      ({ name }, { before }) => {
+      ({ kind, name, target }, { before }) => {
         const found = look(before, name)
         return (
           found.end === 'there' &&
           found.node.type === 'symlink' &&
-          prefixesOf(name).some(prefix => {
+          [name, ...(kind === 'hardlink' ? [target] : [])].flatMap(prefixesOf).some(prefix => {
             const onTheWay = look(before, prefix)
             return onTheWay.end === 'there' && onTheWay.path === found.path
           })
