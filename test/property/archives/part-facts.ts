@@ -56,7 +56,7 @@ export function prefixesOf(name: string): string[] {
 /** How GNU tar and bsdtar make a directory that no entry describes. */
 const implied = { mode: 0o755, uid: 0, gid: 0, mtime: 0 }
 
-/** Without it the name, or that of what it links to, would be the same; but it is no directory. */
+/** What is no directory, and has a slash at the end of its name, or of that of what it is a link to. */
 export function endsInSlash({ kind, name, target }: Entry): boolean {
   return kind !== 'directory' && (/\/\.?$/.test(name) || (kind === 'hardlink' && /\/\.?$/.test(target)))
 }
