@@ -1,4 +1,4 @@
-import { advance, capacityOf, type Span, spanToRead, spanToWrite } from './positions.ts'
+import { advance, capacityOf, filled, type Span, spanToRead, spanToWrite } from './positions.ts'
 
 /** Elements of the control block. Each side waits on a count that whoever may end its waiting raises. */
 const written = 0
@@ -110,11 +110,15 @@ export class SharedRing {
     }
   }
 
-  /** For the reader: the next `length` bytes have been read and may be written over. */
+  /**
+   * For the reader: the next `length` bytes have been read and may be written over. A writer who waits, because the ring was
+   * full, is woken when half of it is free: each waking costs as much as some entries.
+   */
   release(length: number): void {
     if (this.#isLeft) return
-    this.#set(read, advance(this.#get(read), length))
-    this.#tell(newsForWriter)
+    const position = advance(this.#get(read), length)
+    this.#set(read, position)
+    if (filled(this.#get(written), position) <= this.capacity / 2) this.#tell(newsForWriter)
   }
 
   #roomFor(wanted: number): Span {
