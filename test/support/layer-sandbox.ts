@@ -6,6 +6,7 @@ import type { DirectoryXattrs, LayerReport } from '../../src/importer/layer/appl
 import { applyLayer } from '../../src/importer/layer/changeset/apply.ts'
 import { defaultLayerLimits, type LayerLimits } from '../../src/importer/layer/limits.ts'
 import { defaultLayerPolicy, type LayerPolicy } from '../../src/importer/layer/policy.ts'
+import type { FileFinisher } from '../../src/importer/layer/tree/file-finisher.ts'
 import { Canary } from './canary.ts'
 import { listTree, type Tree } from './tree.ts'
 
@@ -16,6 +17,8 @@ import { listTree, type Tree } from './tree.ts'
 export class LayerSandbox implements Disposable {
   readonly directory: string
   readonly rootfs: string
+  /** What finishes files; without it, they are finished where they are made. */
+  finisher: FileFinisher | undefined
   readonly #canary: Canary
 
   /** @param parent where it is made: the file system that the layers meet. */
@@ -34,11 +37,12 @@ export class LayerSandbox implements Disposable {
     lowerDirectoryXattrs?: DirectoryXattrs,
   ): Promise<LayerReport> {
     const stream = tar instanceof Readable ? tar : Readable.from(inPieces(tar))
-    return await applyLayer(this.rootfs, stream, {
+    const options = {
       limits: { ...defaultLayerLimits, ...limits },
       policy: { ...defaultLayerPolicy, ...policy },
       lowerDirectoryXattrs,
-    })
+    }
+    return await applyLayer(this.rootfs, stream, options, { finisher: this.finisher })
   }
 
   tree(): Tree {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { type DomainError, isDomainError } from '../../../src/errors.ts'
 import type { DirectoryXattrs } from '../../../src/importer/layer/apply-layer.ts'
+import type { FileFinisher } from '../../../src/importer/layer/tree/file-finisher.ts'
 import { LayerSandbox } from '../../support/layer-sandbox.ts'
 import { listTree, type ListTreeOptions, type Tree } from '../../support/tree.ts'
 import { searchPath } from '../../support/programs.ts'
@@ -27,8 +28,11 @@ export class Subject implements Disposable {
   readonly #empty: Tree
   readonly #emptyXattrs: DirectoryXattrs | undefined
 
-  /** @param parent where it is made. */
-  constructor(parent: string) {
+  readonly #finisher: FileFinisher
+
+  /** @param parent where it is made. @param finisher has started; every other layer, by its size, is applied with it. */
+  constructor(parent: string, finisher: FileFinisher) {
+    this.#finisher = finisher
     this.#sandbox = new LayerSandbox(parent)
     const { rootfs } = this.#sandbox
     this.#emptyXattrs = listXattrs(rootfs).size === 0 ? 'none' : undefined
@@ -52,6 +56,7 @@ export class Subject implements Disposable {
     try {
       for (const layer of layers) {
         lower = tree
+        this.#sandbox.finisher = (layer.length / 512) % 2 < 1 ? undefined : this.#finisher
         const report = await this.#sandbox.apply(layer, {}, {}, forgetful ? undefined : known)
         known = report.directoryXattrs
         tree = listTree(rootfs, listing)

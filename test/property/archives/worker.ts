@@ -4,6 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { startedFinisher } from '../../support/started-finisher.ts'
 import { Comparison } from './comparison.ts'
 import { checkFamily, type Family, families } from './families.ts'
 import { Oracle } from './oracle.ts'
@@ -17,7 +18,7 @@ const assignment = JSON.parse(process.argv[2] ?? '{}') as Assignment
 
 async function runLane(directory: string, next: () => number | undefined): Promise<void> {
   mkdirSync(directory)
-  using subject = new Subject(directory)
+  using subject = new Subject(directory, await startedFinisher())
   await using gnu = await Oracle.start('gnu', join(directory, 'gnu'))
   await using bsd = await Oracle.start('bsd', join(directory, 'bsd'))
   for (let chunk = next(); chunk !== undefined; chunk = next()) {

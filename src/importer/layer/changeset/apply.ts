@@ -5,23 +5,27 @@ import { showPath } from '../entry-path.ts'
 import { fromOutside } from '../layer-errors.ts'
 import { readEntries } from '../tar/read-entries.ts'
 import type { DescriptorsOptions } from '../tree/descriptors.ts'
+import type { FileFinisher } from '../tree/file-finisher.ts'
 import { RootTree } from '../tree/root-tree.ts'
 import { LayerApplier } from './layer-applier.ts'
 
-/**
- * See {@link ApplyLayer}.
- * @param through how the tree is reached; there is nothing to choose but for tests.
- */
+/** With what {@link applyLayer} works. */
+export interface ApplyParts extends DescriptorsOptions {
+  /** Whoever finishes files elsewhere; for one layer at a time. */
+  readonly finisher?: FileFinisher | undefined
+}
+
+/** See {@link ApplyLayer}. How the tree is reached is nothing to choose but for tests. */
 export async function applyLayer(
   rootfs: string,
   tar: Readable,
   options: ApplyOptions,
-  through: DescriptorsOptions = {},
+  { finisher, ...through }: ApplyParts = {},
 ): Promise<LayerReport> {
   let current: LayerPath | undefined
   try {
     using tree = new RootTree(rootfs, through)
-    const applier = new LayerApplier(tree, options)
+    const applier = new LayerApplier(tree, { ...options, finisher })
     const onGlobalHeader = applier.noteGlobalHeader.bind(applier)
     for await (const entry of readEntries(tar, { ...options, onGlobalHeader })) {
       current = entry.path
@@ -34,6 +38,7 @@ export async function applyLayer(
   } catch (error) {
     throw fromOutside(error, current === undefined ? 'the directories of the tree' : showPath(current))
   } finally {
+    finisher?.abandon()
     tar.destroy()
   }
 }

@@ -13,6 +13,7 @@ import { showPath } from '../entry-path.ts'
 import { invalidLayer, layerTooLarge } from '../layer-errors.ts'
 import { defaultLayerPolicy, type LayerPolicy } from '../policy.ts'
 import type { Directory } from '../tree/directory.ts'
+import type { FileFinisher } from '../tree/file-finisher.ts'
 import type { NewFile } from '../tree/new-file.ts'
 import { refuseZfsControl } from '../tree/resolve.ts'
 import type { Place, RootTree } from '../tree/root-tree.ts'
@@ -23,11 +24,15 @@ import { placeNode, skipNode } from './special-nodes.ts'
 import { Tally } from './tally.ts'
 import { TracedTree } from './traced-tree.ts'
 import { meaningOf } from './whiteouts.ts'
-import { writeContent, writeWholeContent } from './write-content.ts'
+import { wholeContentOf, writeContent } from './write-content.ts'
 import { isAllowedXattr } from './xattr-rules.ts'
 
 /** Extended attributes of directories are kept until the end. No image has a thousandth of this. */
 const maxHeldXattrBytes = 32 * 1024 * 1024
+
+export interface LayerApplierOptions extends Omit<ApplyOptions, 'signal'> {
+  readonly finisher?: FileFinisher | undefined
+}
 
 /** The rules of changesets, entry by entry. One applier serves one layer; {@link finish} ends it. */
 export class LayerApplier {
@@ -38,14 +43,16 @@ export class LayerApplier {
   readonly #xattrs: PendingXattrs
   readonly #maxLinks: number
   readonly #lowerDirectoryXattrs: DirectoryXattrs | undefined
+  readonly #finisher: FileFinisher | undefined
   #directoryXattrs: DirectoryXattrs | undefined
   #heldXattrBytes = 0
 
-  constructor(tree: RootTree, { policy = defaultLayerPolicy, ...options }: Omit<ApplyOptions, 'signal'>) {
+  constructor(tree: RootTree, { policy = defaultLayerPolicy, finisher, ...options }: LayerApplierOptions) {
     this.#tree = tree
     this.#policy = policy
     this.#tally = new Tally(options)
-    this.#xattrs = new PendingXattrs(tree, this.#tally)
+    this.#finisher = finisher
+    this.#xattrs = new PendingXattrs(tree, this.#tally, () => finisher?.settle())
     this.#traced = new TracedTree(tree, options.limits, place => this.#xattrs.forget(place))
     this.#maxLinks = options.limits.maxLinks
     this.#lowerDirectoryXattrs = options.lowerDirectoryXattrs
@@ -141,23 +148,24 @@ export class LayerApplier {
   #placeFile(place: Place, entry: FileEntry): Promise<void> | undefined {
     const { directory, name } = place
     const file = this.#traced.make(place, () => this.#tree.createFile(directory, name, entry.mode))
-    let isDone = false
+    const content = wholeContentOf(entry)
+    if (content === undefined) return this.#fill(place, file, entry)
+    let isTaken = false
     try {
-      isDone = entry.size === 0 || writeWholeContent(file, entry, this.#onWritten)
-      if (isDone) this.#endFile(place, file, entry)
-    } catch (error) {
-      file.close()
-      throw error
+      isTaken = this.#finisher?.take(file, content, entry, place) === true
+      if (!isTaken) file.write(content)
+      this.#onWritten(content.length)
+      this.#endFile(place, entry, isTaken ? false : file.describe(entry))
+    } finally {
+      if (!isTaken) file.close()
     }
-    if (!isDone) return this.#fill(place, file, entry)
-    file.close()
     return undefined
   }
 
   async #fill(place: Place, file: NewFile, entry: FileEntry): Promise<void> {
     try {
       await writeContent(file, entry, this.#onWritten)
-      this.#endFile(place, file, entry)
+      this.#endFile(place, entry, file.describe(entry))
     } finally {
       file.close()
     }
@@ -165,8 +173,8 @@ export class LayerApplier {
 
   readonly #onWritten = (bytes: number): void => this.#tally.addBytes(bytes)
 
-  #endFile(place: Place, file: NewFile, entry: FileEntry): void {
-    this.#noteTime(place, entry, file.describe(entry))
+  #endFile(place: Place, entry: FileEntry, isClamped: boolean): void {
+    this.#noteTime(place, entry, isClamped)
     this.#traced.keepOwn(place)
     if (entry.xattrs.length > 0) this.#xattrs.add(place, this.#allowed(place, entry.xattrs))
   }

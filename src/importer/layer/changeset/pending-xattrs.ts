@@ -28,14 +28,17 @@ const quotedBytes = 4
 export class PendingXattrs {
   readonly #tree: RootTree
   readonly #tally: Tally
+  readonly #settle: () => void
   readonly #waiting = new Map<Directory, Map<ByteString, readonly Xattr[]>>()
   #waitingBytes = 0
   /** What this file system, or this host, turned out not to have. */
   readonly #lacking = new Set<XattrNamespace>()
 
-  constructor(tree: RootTree, tally: Tally) {
+  /** @param settle finishes files: chown takes capabilities away, and chmod changes an ACL. */
+  constructor(tree: RootTree, tally: Tally, settle: () => void) {
     this.#tree = tree
     this.#tally = tally
+    this.#settle = settle
   }
 
   /** For a file that has just been made. */
@@ -63,8 +66,9 @@ export class PendingXattrs {
     this.#waiting.get(directory)?.delete(name)
   }
 
-  /** Sets all that wait. */
+  /** Sets all that wait, on files that are finished. */
   flush(): void {
+    this.#settle()
     const targets = [...this.#waiting]
       .filter(([directory]) => !directory.isGone)
       .flatMap(([directory, names]) => [...names].map(([name, xattrs]) => ({ directory, name, xattrs })))

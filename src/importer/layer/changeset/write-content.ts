@@ -2,18 +2,13 @@ import type { FileEntry } from '../entry.ts'
 import type { NewFile } from '../tree/new-file.ts'
 import { invalidLayer } from '../layer-errors.ts'
 
-/** What {@link writeContent} does, where all of it is there already; answers whether it was. */
-export function writeWholeContent(
-  file: NewFile,
-  { body, segments }: FileEntry,
-  onWritten: (bytes: number) => void,
-): boolean {
-  const { whole } = body
-  if (whole === undefined || segments !== undefined) return false
-  file.write(whole)
-  onWritten(whole.length)
-  return true
+/** All of a file's content, where it is there already and has no holes. */
+export function wholeContentOf({ size, body, segments }: FileEntry): Uint8Array | undefined {
+  if (size === 0) return nothing
+  return segments === undefined ? body.whole : undefined
 }
+
+const nothing = new Uint8Array()
 
 /**
  * Writes a file's content, its holes left as holes.

@@ -1,7 +1,7 @@
 import { errnoOf } from '../../../errors.ts'
 
 /** The last second of a file system with 32-bit times, such as that of zfs-fuse. OpenZFS takes all that fit 64 bits. */
-const lastSecond = 2 ** 31 - 1
+export const lastCommonSecond = 2 ** 31 - 1
 
 /**
  * Sets a time, in seconds since 1970, through `set`. Where the file system has no room for it, the last time that
@@ -16,7 +16,7 @@ export function setTime(mtime: number, set: (mtime: number) => void): boolean {
     return false
   } catch (error) {
     if (errnoOf(error) !== 'EOVERFLOW') throw error
-    set(lastSecond)
+    set(lastCommonSecond)
     return true
   }
 }

@@ -81,12 +81,15 @@ export class RootTree implements Disposable {
     // The first file in a directory is made with all bits, so as to see which of them the system lets it have.
     const asked = creation === undefined ? 0o777 : mode & 0o777
     const flags = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY
-    const file = openSync(this.descriptors.at(directory, name), flags, asked)
-    if (creation !== undefined) return new NewFile(file, asked & creation.allowedMode, creation)
-    const stats = fstatSync(file)
-    const allowedMode = stats.mode & 0o777
-    directory.creation = { allowedMode, uid: stats.uid, gid: stats.gid }
-    return new NewFile(file, allowedMode, directory.creation)
+    const descriptor = openSync(this.descriptors.at(directory, name), flags, asked)
+    if (creation !== undefined) {
+      const { allowedMode, uid, gid } = creation
+      return new NewFile({ descriptor, mode: asked & allowedMode, uid, gid })
+    }
+    const { mode: given, uid, gid } = fstatSync(descriptor)
+    const allowedMode = given & 0o777
+    directory.creation = { allowedMode, uid, gid }
+    return new NewFile({ descriptor, mode: allowedMode, uid, gid })
   }
 
   /** For root only; {@link describe} gives it what it is to have in the end. */

@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isDomainError } from '../../../../src/errors.ts'
+import type { FileFinisher } from '../../../../src/importer/layer/tree/file-finisher.ts'
 import {
   applyToModel,
   type ModelTree,
   type Operation,
   RefusedByModel,
 } from '../../../support/changeset-model.ts'
+import { LateFinisher } from '../../../support/late-finisher.ts'
 import { LayerSandbox } from '../../../support/layer-sandbox.ts'
 import {
   blockDevice,
@@ -128,19 +130,31 @@ function expected(all: readonly (readonly Operation[])[]): { tree: ModelTree; re
 }
 
 describe('applyLayer against the model of changesets', { skip, timeout: 120_000 }, () => {
+  const agree = async (all: readonly (readonly Operation[])[], finisher?: FileFinisher): Promise<void> => {
+    using sandbox = new LayerSandbox()
+    sandbox.finisher = finisher
+    const { tree, refused } = expected(all)
+    for (const operations of all.slice(0, refused)) await sandbox.apply(tarOf(operations))
+    assert.deepEqual(showSandbox(sandbox), showModel(tree))
+    if (refused !== undefined)
+      await assert.rejects(sandbox.apply(tarOf(all[refused] ?? [])), error => isDomainError(error, 'invalid'))
+  }
+
   it('random layers on random layers give the same tree', async () => {
     await fc.assert(
-      fc.asyncProperty(layers, async all => {
-        using sandbox = new LayerSandbox()
-        const { tree, refused } = expected(all)
-        for (const operations of all.slice(0, refused)) await sandbox.apply(tarOf(operations))
-        assert.deepEqual(showSandbox(sandbox), showModel(tree))
-        if (refused !== undefined)
-          await assert.rejects(sandbox.apply(tarOf(all[refused] ?? [])), error =>
-            isDomainError(error, 'invalid'),
-          )
-      }),
+      fc.asyncProperty(layers, all => agree(all)),
       { numRuns: 400 },
+    )
+  })
+
+  it('also where files are finished as late as can be', async () => {
+    const finisher = new LateFinisher()
+    await fc.assert(
+      fc.asyncProperty(layers, async all => {
+        await agree(all, finisher)
+        assert.deepEqual(finisher.taken, [], 'also after a refusal, nothing is open')
+      }),
+      { numRuns: 200 },
     )
   })
 })

@@ -11,6 +11,7 @@ import { programsRunBy } from '../../../support/counted-programs.ts'
 import { LayerSandbox } from '../../../support/layer-sandbox.ts'
 import { aclFor } from '../../../support/posix-acls.ts'
 import { searchPath, skipWithout } from '../../../support/programs.ts'
+import { startedFinisher } from '../../../support/started-finisher.ts'
 import { dir, file, hardlink, opaque, symlink, type TarOptions, tar, whiteout } from '../../../support/tar.ts'
 import { listXattrs, whyNoXattrs } from '../../../support/xattrs.ts'
 
@@ -119,7 +120,7 @@ describe('what is known of the extended attributes of directories', { skip, time
     const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
     const parent = mkdtempSync(join(memory, 'varve-attributed-'))
     try {
-      using subject = new Subject(parent)
+      using subject = new Subject(parent, await startedFinisher())
       const property = fc.asyncProperty(attributed, layers => checkAttributed(layers, subject))
       await fc.assert(property, { numRuns: 100 })
     } finally {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
+import { LateFinisher } from '../../../support/late-finisher.ts'
 import { LayerSandbox } from '../../../support/layer-sandbox.ts'
 import { posixAcl } from '../../../support/posix-acls.ts'
 import { skipWithout } from '../../../support/programs.ts'
-import { dir, file, hardlink, symlink, tar, type TarOptions, whiteout } from '../../../support/tar.ts'
+import { dir, file, hardlink, symlink, type TarOptions, tar, whiteout } from '../../../support/tar.ts'
 import { listTree } from '../../../support/tree.ts'
 import { whyNoXattrs } from '../../../support/xattrs.ts'
 
@@ -192,6 +193,24 @@ describe('extended attributes (S-26, R19)', { skip, timeout: 60_000 }, () => {
       const value = bytesFor(Number(path.split('/')[1]))
       assert.deepEqual([path, xattrs], [path, [`user.x=0x${value.toString('hex')}`]])
     }
+  })
+
+  it('are set after the owner, who takes capabilities away, and the mode, which an ACL changes, however late', async () => {
+    using sandbox = new LayerSandbox()
+    sandbox.finisher = new LateFinisher()
+    const options = { uid: 1000, mode: 0o700 }
+    const { droppedXattrs } = await sandbox.apply(
+      tar(
+        file('capable', 'x', { ...options, ...having({ 'security.capability': setuidCapability }) }),
+        file('acl', '', { ...options, ...having({ 'system.posix_acl_access': aclOf(7) }) }),
+      ),
+    )
+    assert.equal(droppedXattrs, 0)
+    assert.deepEqual(Object.keys(xattrsOf(sandbox)).sort(), ['acl', 'capable'])
+    assert.deepEqual(
+      ['acl', 'capable'].map(path => sandbox.tree().get(path)?.mode),
+      [0o755, 0o700],
+    )
   })
 
   it('a default ACL does not touch what its own layer puts into the directory', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import crypto from 'node:crypto'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
@@ -12,6 +12,7 @@ import { isAbort } from '../../../../src/errors.ts'
 import { ThreadedLayerEngine } from '../../../../src/importer/layer/engine/threaded-layer-engine.ts'
 import { defaultLayerLimits } from '../../../../src/importer/layer/limits.ts'
 import { layerEngineContract } from '../../../contract/layer-engine.ts'
+import { compareTrees } from '../../../support/compare-trees.ts'
 import { layerBlob, plainLayer, sourceOf, stalledSource } from '../../../support/layer-blobs.ts'
 import { LayerSandbox } from '../../../support/layer-sandbox.ts'
 import { exec } from '../../../support/process.ts'
@@ -31,6 +32,63 @@ describe('ThreadedLayerEngine', { skip, timeout: 120_000 }, () => {
   const small = layerBlob(tar(file('a', 'hello')))
   const filesOf = (count: number, bytes = 100): Buffer =>
     tar(...Array.from({ length: count }, (_, index) => file(`f${index}`, Buffer.alloc(bytes, `${index} `))))
+
+  it('makes the same tree of thousands of files, which more than one thread finishes, as of few', async () => {
+    const parts = Array.from({ length: 2500 }, (_, index) =>
+      file(`d${index % 7}/f${index}`, Buffer.alloc((index * 37) % 5000, `${index} `), {
+        mode: index % 3 === 0 ? 0o4755 : 0o644,
+        uid: index % 5,
+        gid: index % 3,
+        mtime: index,
+      }),
+    )
+    await using engine = new ThreadedLayerEngine()
+    using together = new LayerSandbox()
+    using apart = new LayerSandbox()
+    for (let time = 0; time < 2; time++) {
+      const { bytes, promise } = layerBlob(tar(...parts))
+      const report = await engine.open(sourceOf(bytes), promise).applyTo(together.rootfs)
+      const pieces = [parts.slice(0, 900), parts.slice(900)].map(piece => apart.apply(tar(...piece)))
+      const reports = await Promise.all(pieces)
+      assert.deepEqual(
+        [report.entries, report.bytes],
+        [
+          reports.reduce((sum, { entries }) => sum + entries, 0),
+          reports.reduce((sum, { bytes }) => sum + bytes, 0),
+        ],
+      )
+      const undefinedTimes = new Set(['.', ...Array.from({ length: 7 }, (_, index) => `d${index}`)])
+      assert.deepEqual(compareTrees(together.tree(), apart.tree(), { undefinedTimes }), [])
+    }
+  })
+
+  it('leaves no file open when it is ended while files are finished', async () => {
+    using sandbox = new LayerSandbox()
+    const { bytes, promise } = layerBlob(filesOf(3000))
+    const engine = new ThreadedLayerEngine()
+    let isGiven = false
+    const source = new Readable({
+      read() {
+        if (!isGiven) this.push(bytes.subarray(0, bytes.length - 100))
+        isGiven = true
+      },
+    })
+    const applying = rejectsWith('unavailable', engine.open(source, promise).applyTo(sandbox.rootfs))
+    while (readdirSync(sandbox.rootfs).length < 1500) await sleep(1)
+    await engine[Symbol.asyncDispose]()
+    await applying
+    const open = readdirSync('/proc/self/fd').flatMap(descriptor => {
+      try {
+        return [readlinkSync(`/proc/self/fd/${descriptor}`)]
+      } catch {
+        return []
+      }
+    })
+    assert.deepEqual(
+      open.filter(path => path.startsWith(sandbox.rootfs)),
+      [],
+    )
+  })
 
   it('uses the same two threads for fifty layers', async () => {
     await using engine = new ThreadedLayerEngine()
