@@ -1,25 +1,29 @@
 import { type Entry, isEntry, type Part } from './archive.ts'
 import { type Difference, secondsOf } from './difference.ts'
 import type { Step } from './scenes.ts'
-import { componentsOf, look } from './walk.ts'
+import { componentsOf, look, walk } from './walk.ts'
 
-/** What is no directory stands where one was, and has its owner and time. */
+/** What is no directory stands where one was, and has its owner and time; or what it leads to has them, as a symlink. */
 export function givesToSuccessor(
   { kind, name }: Entry,
   { before, theirs, differences, archive }: Step,
 ): boolean {
   const found = look(before, name)
   if (kind === 'directory' || found.end !== 'there' || found.node.type !== 'directory') return false
-  const there = theirs.tree.get(found.path)
+  const successors = (['keep', 'follow'] as const).flatMap(last => {
+    const walked = walk(theirs.tree, found.path, last)
+    return walked.end === 'there' ? [walked.node] : []
+  })
   const parts = archive.layers.at(-1)?.parts ?? []
   const globalTimes = globalTimesIn(parts)
   return (
-    there !== undefined &&
     differences.every(isOfAttributes) &&
-    directoriesAt(name, parts).some(
-      ({ mtime, uid }) =>
-        [mtime, ...globalTimes].some(time => BigInt(Math.floor(time)) === secondsOf(there)) &&
-        there.uid === uid,
+    directoriesAt(name, parts).some(({ mtime, uid }) =>
+      successors.some(
+        there =>
+          [mtime, ...globalTimes].some(time => BigInt(Math.floor(time)) === secondsOf(there)) &&
+          there.uid === uid,
+      ),
     )
   )
 }
