@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, readFile, realpath } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { removeWithMounts } from './mounts.ts'
 import { searchPath } from './programs.ts'
@@ -50,7 +50,8 @@ export async function daemonDirectory(program: string, parent: string = tmpdir()
 }
 
 /**
- * Starts the daemon and waits until it answers. `directory` holds all that it stores, and goes with it.
+ * Starts the daemon and waits until it answers. `directory` holds all that it stores, temporary files included, and goes
+ * with it.
  *
  * @throws Error with the end of its log when it does not answer.
  */
@@ -66,7 +67,7 @@ export async function startDaemon(directory: string, start: DaemonStart): Promis
 }
 
 /**
- * Starts the program and waits until it answers; what it prints is added to the log.
+ * Starts the program and waits until it answers; what it prints is added to the log. Its temporary files lie beside the log.
  *
  * @throws Error with the end of the log when it does not answer; it has ended then.
  */
@@ -93,7 +94,8 @@ async function spawnWithLog(
     // Ends the daemon even when this process is killed.
     const daemon = spawn('setpriv', [`--pdeathsig=${stopSignal.slice(3)}`, ...identity, program, ...args], {
       stdio: ['ignore', log, log],
-      env: { ...process.env, PATH: searchPath, ...env },
+      // A daemon that is killed leaves temporary files; a containerd that dockerd finds too slow, its stacks.
+      env: { ...process.env, PATH: searchPath, TMPDIR: dirname(logFile), ...env },
     })
     await once(daemon, 'spawn')
     return daemon
