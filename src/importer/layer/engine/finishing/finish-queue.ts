@@ -1,5 +1,6 @@
 import type { FileAttributes, MadeFile } from '../../tree/new-file.ts'
 import { advance, filled } from '../positions.ts'
+import { hasThreadEnded, systemThread } from './system-thread.ts'
 
 /** Elements of the control block. Counts go on where they overflow. */
 const given = 0
@@ -10,7 +11,8 @@ const isTakerAsleep = 4
 const isServed = 5
 const hasFailed = 6
 const hasEnded = 7
-const controlElements = 8
+const takerThread = 8
+const controlElements = 9
 /** The control block has a cache line of its own. */
 const slotsOffset = 64
 
@@ -32,6 +34,9 @@ export const maxContentBytes = contentBytes / 8
  */
 const lookAgainAfter = 1
 const looksBeforeSleep = 20
+
+/** A thread that runs out of memory ends without a word. So whoever waits for it looks this often whether it is there. */
+const lookForTakerAfter = 1000
 
 /** What a file gets. */
 export interface Finishing {
@@ -120,12 +125,14 @@ export class FinishQueue {
     for (;;) {
       const seen = this.#get(newsForGiver)
       if (this.waiting === 0 || this.hasEnded) return
-      Atomics.wait(this.#control, newsForGiver, seen)
+      const ended = Atomics.wait(this.#control, newsForGiver, seen, lookForTakerAfter)
+      if (ended === 'timed-out' && hasThreadEnded(this.#get(takerThread))) this.end()
     }
   }
 
   /** For the taker: hands all that comes to `finish`, for ever. */
   serve(finish: (finishing: Finishing) => void): never {
+    this.#set(takerThread, systemThread())
     this.#set(isServed, 1)
     for (let looks = 0; ; looks++) {
       if (this.waiting > 0) looks = 0
@@ -137,7 +144,7 @@ export class FinishQueue {
     }
   }
 
-  /** For the taker, when it ends: whoever waits for it need not any more. */
+  /** When the taker ends: whoever waits for it need not any more. */
   end(): void {
     this.#set(isServed, 0)
     this.#set(hasEnded, 1)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import {
   type Finishing,
@@ -85,5 +87,21 @@ describe('FinishQueue', () => {
     new FinishQueue(giver.memory).end()
     giver.waitUntilDone()
     assert.deepEqual([giver.hasEnded, giver.waiting], [true, 1])
+  })
+
+  it('does not keep whoever waits for a thread that has run out of memory, which says nothing', async () => {
+    const giver = new FinishQueue()
+    const thread = new Worker(new URL('./hungry-taker.ts', import.meta.url), {
+      workerData: giver.memory,
+      resourceLimits: { maxOldGenerationSizeMb: 64 },
+    })
+    const failures: unknown[] = []
+    thread.on('error', error => failures.push(error))
+    while (!giver.isServed) await sleep(1)
+    giver.give(finishingOf(1, 1))
+    giver.waitUntilDone()
+    assert.deepEqual([giver.hasEnded, giver.isServed, giver.waiting], [true, false, 1])
+    while (failures.length === 0) await sleep(1)
+    assert.match(String(failures[0]), /memory/)
   })
 })
