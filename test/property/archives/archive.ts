@@ -83,6 +83,12 @@ export function positionsOf({ layers }: Archive): Position[] {
   ])
 }
 
+/** The archive is at its end there before that position comes: nobody reads on after two blocks of zeros. */
+export function endsBefore({ layers }: Archive, { layer, part }: Position): boolean {
+  const before = layers[layer]?.parts.slice(0, part) ?? []
+  return before.some(({ kind }, index) => kind === 'zero-block' && before[index + 1]?.kind === 'zero-block')
+}
+
 export function partAt({ layers }: Archive, { layer, part }: Position): Part | Ending {
   const { parts, ending } = layers[layer] ?? { parts: [], ending: properEnding }
   return parts[part] ?? ending

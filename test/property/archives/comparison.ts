@@ -1,4 +1,12 @@
-import { type Archive, describeArchive, describePart, keepOnly, partAt, positionsOf } from './archive.ts'
+import {
+  type Archive,
+  describeArchive,
+  describePart,
+  endsBefore,
+  keepOnly,
+  partAt,
+  positionsOf,
+} from './archive.ts'
 import { type Difference, differencesOf } from './difference.ts'
 import { type DifferenceRule, differenceRules } from './difference-rules.ts'
 import { encodeLayer } from './encode.ts'
@@ -139,6 +147,7 @@ function mustNotBeRefused(archive: Archive): Archive {
   // Of what is cut away nothing is known.
   if (archive.layers.some(({ ending }) => ending.kind === 'cut')) return archive
   for (const position of positionsOf(archive)) {
+    if (endsBefore(archive, position)) continue
     const part = partAt(archive, position)
     const rule = refusalRules.find(({ always }) => always?.(part))
     if (rule !== undefined)
