@@ -1,4 +1,4 @@
-import { DomainError, isDomainError } from '../../errors.ts'
+import { isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import type { Digest } from '../digest.ts'
 import type { StoredBlob } from '../metadata/blob-records.ts'
@@ -28,6 +28,7 @@ import type {
 } from './blob-store.ts'
 import { type BlobStoreParts, type BlobStoreSettings, defaultBlobStoreSettings } from './blob-store-parts.ts'
 import { BufferBudget } from './buffer-budget.ts'
+import { missingBytes } from './missing-bytes.ts'
 import { ObjectBlobWriter } from './object-blob-writer.ts'
 import { trustedBody } from './trusted-body.ts'
 import { UploadSession } from './upload-session.ts'
@@ -166,19 +167,14 @@ class ObjectRepositoryBlobs implements RepositoryBlobs {
     return bytes
   }
 
-  /** A blob that is there, and whose object is not, is the store's failure, not the reader's. */
+  /** The range was checked against the blob's size, so an object that does not have it is too short. */
   async #get(blob: StoredBlob, options: OpenBlobOptions | undefined): Promise<ObjectBody> {
     try {
       return await this.#parts.objects.get(blob.objectKey, options)
     } catch (error) {
-      if (!isDomainError(error, 'not_found')) throw error
+      if (!isDomainError(error, 'not_found', 'out_of_range')) throw error
       this.#parts.onDamaged?.(blob)
-      throw new DomainError(
-        'unavailable',
-        `The object store does not have the bytes of the blob ${blob.digest}; look at the store if that goes on.`,
-        { resource: 'blob', name: blob.digest },
-        { cause: error },
-      )
+      throw missingBytes(blob.digest, error)
     }
   }
 

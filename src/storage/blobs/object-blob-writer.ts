@@ -1,13 +1,15 @@
 import type { Readable } from 'node:stream'
-import { DomainError } from '../../errors.ts'
+import { DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
 import { algorithmOf, createDigester, type Digest } from '../digest.ts'
+import type { StoredBlob } from '../metadata/blob-records.ts'
 import { unknownUpload } from '../metadata/upload-errors.ts'
 import type { UploadProgress } from '../metadata/upload-records.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { Requester } from '../requester.ts'
 import type { BlobInfo, BlobWriter, CommitOptions, UploadId, WriteOptions } from './blob-store.ts'
 import { type BlobStoreParts, dropObjects } from './blob-store-parts.ts'
+import { missingBytesOfOld } from './missing-bytes.ts'
 import { PartWriter } from './part-writer.ts'
 import { dropUnusedParts, finishObject, tailDigestOf } from './upload-bytes.ts'
 import { knownDigest, UploadHash } from './upload-hash.ts'
@@ -183,7 +185,22 @@ export class ObjectBlobWriter implements BlobWriter {
     replaced.delete(stored.objectKey)
     await dropObjects(this.#parts, [...replaced])
     await dropUnusedParts(this.#parts, this.#session.record)
+    if (stored.objectKey !== objectKey) await this.#assertIsThere(stored)
     return infoOf(stored)
+  }
+
+  /** The bytes that were pushed are dropped where others are stored already: so those must be there. */
+  async #assertIsThere(stored: StoredBlob): Promise<void> {
+    const size = await this.#parts.objects.head(stored.objectKey).then(
+      object => object.size,
+      (error: unknown) => {
+        if (!isDomainError(error, 'not_found')) throw error
+        return undefined
+      },
+    )
+    if (size === stored.size) return
+    this.#parts.onDamaged?.(stored)
+    throw missingBytesOfOld(stored.digest)
   }
 }
 

@@ -7,6 +7,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { RepositoryBlobs } from '../../../src/storage/blobs/blob-store.ts'
 import { ObjectBlobStore } from '../../../src/storage/blobs/object-blob-store.ts'
 import { type Digest, digestOf } from '../../../src/storage/digest.ts'
+import type { StoredBlob } from '../../../src/storage/metadata/blob-records.ts'
 import type { ObjectStore } from '../../../src/storage/objects/object-store.ts'
 import { TestBlobStore, testSettings } from '../../support/blob-store.ts'
 import { freshRepository } from '../../support/records.ts'
@@ -143,6 +144,61 @@ describe('An object store that gives wrong bytes', () => {
     assert.equal(reads, 2)
     damage = undefined
     assert.equal((await writer.commit({ digest })).digest, digest)
+  })
+})
+
+describe('An object store that has lost bytes', () => {
+  const repository = freshRepository()
+  let opened: TestBlobStore
+  let blobs: RepositoryBlobs
+  let suspects: Digest[]
+  beforeEach(async () => {
+    opened = await TestBlobStore.open('memory')
+    suspects = []
+    const { objects, metadata } = opened
+    const onDamaged = ({ digest }: StoredBlob): number => suspects.push(digest)
+    blobs = new ObjectBlobStore({ objects, metadata, settings: testSettings, onDamaged }).repository(
+      repository,
+    )
+  })
+  afterEach(() => opened.close())
+
+  async function push(bytes: Buffer): Promise<StoredBlob> {
+    await using writer = await blobs.create()
+    await writer.write(Readable.from([bytes]))
+    const { digest } = await writer.commit({ digest: digestOf(bytes) })
+    return await opened.metadata.findBlob(repository, digest)
+  }
+
+  const keepOnly = async ({ objectKey }: StoredBlob, bytes: Buffer): Promise<void> => {
+    await opened.objects.delete([objectKey])
+    if (bytes.length > 0) await opened.objects.put(objectKey, bytes)
+  }
+
+  for (const left of [0, 100])
+    it(`drops none that are pushed again in favour of ${left} that are left, and takes them next time`, async () => {
+      const bytes = randomBytes(3 * partSizeBytes)
+      const blob = await push(bytes)
+      await keepOnly(blob, bytes.subarray(0, left))
+      const error = await rejectsWith('unavailable', push(bytes))
+      assert.match(error.message, /push it again in a moment/)
+      assert.deepEqual(suspects, [blob.digest])
+      assert.equal((await Array.fromAsync(opened.objects.list(''))).length, left === 0 ? 0 : 1)
+      await opened.metadata.quarantineBlob({ ...blob, kind: 'missing', detail: 'lost' })
+      await push(bytes)
+      assert.deepEqual(await buffer((await blobs.open(blob.digest)).stream), bytes)
+    })
+
+  it('says so for a range beyond what is left, and nothing of the range', async () => {
+    const bytes = randomBytes(3000)
+    const blob = await push(bytes)
+    await keepOnly(blob, bytes.subarray(0, 1000))
+    const error = await rejectsWith(
+      'unavailable',
+      blobs.open(blob.digest, { range: { first: 2000, last: 2999 } }),
+    )
+    assert.match(error.message, /does not have the bytes of the blob sha256:/)
+    assert.deepEqual(suspects, [blob.digest])
   })
 })
 
