@@ -43,7 +43,7 @@ async function adoptBlob(
   link: LegacyFile,
 ): Promise<'here' | 'gone' | 'damaged'> {
   const {
-    parts: { from, mover },
+    parts: { from, mover, metadata },
     options: { signal },
     tally,
   } = adoption
@@ -54,7 +54,9 @@ async function adoptBlob(
   }
   try {
     const place = await storedAs(from, digest, link, { signal })
-    adoption.moved(repository, digest, await mover.move({ repository, digest, storedAs: place }, { signal }))
+    const isSuspect = (await metadata.findFault(digest, { signal })) !== undefined
+    const blob = { repository, digest, storedAs: place, isSuspect }
+    adoption.moved(repository, digest, await mover.move(blob, { signal }))
     return 'here'
   } catch (error) {
     if (isDomainError(error, 'not_found')) return 'gone'

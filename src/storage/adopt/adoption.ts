@@ -3,6 +3,7 @@ import type { Digest } from '../digest.ts'
 import type { AdoptionRecords } from '../metadata/adoption-records.ts'
 import type { BlobRecords } from '../metadata/blob-records.ts'
 import type { ManifestRecords } from '../metadata/manifest-records.ts'
+import type { BlobFaultRecords } from '../metadata/scrub-records.ts'
 import type { RepositoryName } from '../reference.ts'
 import type { AdoptEvent, AdoptProblemKind, AdoptTally } from './adopt-report.ts'
 import type { BlobMover, MovedBlob } from './blob-mover.ts'
@@ -11,7 +12,7 @@ import type { LegacyStore } from './legacy-store.ts'
 export interface AdoptionParts {
   readonly from: LegacyStore
   readonly mover: BlobMover
-  readonly metadata: AdoptionRecords & BlobRecords & ManifestRecords
+  readonly metadata: AdoptionRecords & BlobRecords & ManifestRecords & Pick<BlobFaultRecords, 'findFault'>
 }
 
 export interface AdoptOptions {

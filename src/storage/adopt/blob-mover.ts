@@ -21,6 +21,8 @@ export interface LegacyBlob {
   readonly digest: Digest
   /** The digest that the old registry keeps its bytes under; another one for a sha512. */
   readonly storedAs: Digest
+  /** Its bytes were found damaged here: they may be these ones, so nobody's word is taken for them. */
+  readonly isSuspect?: boolean | undefined
 }
 
 export interface MovedBlob {

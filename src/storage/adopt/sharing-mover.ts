@@ -63,7 +63,7 @@ export class SharingMover implements BlobMover {
   /** Bytes; undefined when it cannot be shared. */
   async #take(
     { id, objectKey }: NewUpload,
-    { digest, storedAs }: LegacyBlob,
+    { digest, storedAs, isSuspect = false }: LegacyBlob,
     file: LocatedFile,
     options: Abortable,
   ): Promise<number | undefined> {
@@ -75,7 +75,7 @@ export class SharingMover implements BlobMover {
     try {
       if (await objects.takeFile(objectKey, file.path, options))
         // Of a digest that the old registry does not keep bytes under, there is nobody to trust.
-        return trust && storedAs === digest
+        return trust && !isSuspect && storedAs === digest
           ? (await objects.head(objectKey, options)).size
           : await verifyObject(objects, objectKey, digest, options)
     } catch (error) {

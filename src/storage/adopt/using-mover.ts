@@ -45,8 +45,14 @@ export class UsingMover implements BlobMover {
     return storedAs === digest ? adoptedObjectKey(this.#parts.prefix + blobDataPath(storedAs)) : undefined
   }
 
-  async #sizeOf(key: ObjectKey, { digest }: LegacyBlob, options: Abortable): Promise<number> {
+  async #sizeOf(
+    key: ObjectKey,
+    { digest, isSuspect = false }: LegacyBlob,
+    options: Abortable,
+  ): Promise<number> {
     const { objects, trust } = this.#parts
-    return trust ? (await objects.head(key, options)).size : await verifyObject(objects, key, digest, options)
+    return trust && !isSuspect
+      ? (await objects.head(key, options)).size
+      : await verifyObject(objects, key, digest, options)
   }
 }

@@ -130,6 +130,27 @@ describe('adoption of a directory', () => {
     assert.deepEqual(kindsOf(await target.adopt({ trust: true })), {})
   })
 
+  it('believes nobody about a blob that was found damaged, which may share its bytes', async () => {
+    const files = new LegacyFiles()
+    files.image(app, 'damaged', [layer])
+    const digest = digestOf(layer)
+    files.files.set(blobDataPath(digest), Buffer.from('A layer'))
+    await using target = await targetOf(files)
+    await target.adopt({ trust: true })
+    await target.metadata.quarantineBlob({
+      ...(await target.metadata.findBlob(app, digest)),
+      kind: 'corrupt',
+      detail: 'other bytes',
+    })
+    assert.deepEqual(kindsOf(await target.adopt({ trust: true })), { blob: 1, missing: 1 })
+    await rejectsWith('not_found', target.metadata.findBlob(app, digest))
+
+    files.files.set(blobDataPath(digest), layer)
+    await files.write(target.old)
+    assert.deepEqual(kindsOf(await target.adopt({ trust: true })), {})
+    assert.deepEqual(await bytesOf(target, digest), layer)
+  })
+
   it('tells of manifests that are none', async () => {
     const files = new LegacyFiles()
     const good = files.image(app, 'good', [layer])

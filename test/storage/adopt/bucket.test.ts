@@ -132,6 +132,12 @@ for (const profile of ['s3', 'manta'] as const)
       const { problems } = await adopt()
       assert.deepEqual([problems.blob, problems.missing, problems.link], [1, 1, 1])
       assert.equal((await adopt(true)).blobs.used, 1)
+      const digest = digestOf(bytes)
+      const blob = await metadata.findBlob(parseRepositoryName('damaged'), digest)
+      await metadata.quarantineBlob({ ...blob, kind: 'corrupt', detail: 'other bytes' })
+      const again = await adopt(true)
+      assert.deepEqual([again.blobs.used, again.problems.blob], [0, 1])
+      assert.ok(await metadata.findFault(digest))
     })
 
     it('deletes the old object with the blob', async () => {
