@@ -101,6 +101,18 @@ export function scrubContract(name: string, open: (now: () => number) => Promise
       assert.ok(!(await garbage()).includes(stored.objectKey))
     })
 
+    it('a push of another size than was believed, as of what was adopted on trust, is what all tenants use', async () => {
+      const [repository, other] = [freshRepository(), freshRepository()]
+      const blob = await commit(repository, 'cut off')
+      await metadata.linkBlob({ repository: other, from: repository, digest: blob.digest })
+      const before = await metadata.getUsage(tenantOfTest)
+      await quarantine(blob)
+      await pushAgain(other, { ...blob, size: blob.size + 100 })
+      const after = await metadata.getUsage(tenantOfTest)
+      assert.equal(after.bytes, before.bytes + 100)
+      assert.deepEqual(await metadata.recountUsage(tenantOfTest), after)
+    })
+
     it('a push that was acknowledged and is repeated is not said to be there when it is damaged', async () => {
       const repository = freshRepository()
       const upload = newUpload(repository, clock.time)

@@ -6,6 +6,7 @@ import { addBlobGarbage } from './garbage.ts'
 import type { Schema } from './schema.ts'
 import type { BlobFault, NewBlobFault } from './scrub-records.ts'
 import { addScrubTotals } from './scrub-totals.ts'
+import { addToLinkingTenants } from './usage-writer.ts'
 
 /** Repositories that are told of with a fault. */
 const repositoriesShown = 20
@@ -63,6 +64,8 @@ export async function heal(
     .where('digest', '=', digest)
     .execute()
   await db.deleteFrom('blob_faults').where('digest', '=', digest).execute()
+  // One that was adopted on trust may never have been whole.
+  if (damaged.size !== size) await addToLinkingTenants(db, digest, size - damaged.size)
   if (damaged.object_key !== key) await addBlobGarbage(db, [damaged], now + keepDamagedMs)
   await addScrubTotals(db, { healed: 1 })
   return true

@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from 'kysely'
 import { type TenantName, tenantOf } from '../accounts/names.ts'
 import type { Digest } from '../digest.ts'
 import type { RepositoryName } from '../reference.ts'
+import { batches } from './batches.ts'
 import type { Database } from './database.ts'
 import type { PreparedQuery } from './prepared.ts'
 import type { UsageChangeRow } from './rows/accounts.ts'
@@ -81,4 +82,19 @@ export function linksOf(db: Kysely<Schema>, tenant: TenantName, digest: Digest) 
     .where('digest', '=', digest)
     .where(inTenant('repository', tenant))
     .limit(1)
+}
+
+/** For a transaction that holds the blob's row: whoever has a link to it uses so many bytes more. */
+export async function addToLinkingTenants(
+  db: Transaction<Schema>,
+  digest: Digest,
+  bytes: number,
+): Promise<void> {
+  const links = await db.selectFrom('blob_links').select('repository').where('digest', '=', digest).execute()
+  const tenants = new Set(links.map(({ repository }) => tenantOf(repository)))
+  for (const batch of batches([...tenants]))
+    await db
+      .insertInto('usage_changes')
+      .values(batch.map(tenant => ({ tenant, bytes, repositories: 0 })))
+      .execute()
 }
