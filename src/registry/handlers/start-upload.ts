@@ -81,8 +81,8 @@ async function pushWhole(own: RepositoryBlobs, digest: Digest, request: Registry
     await writer.write(body, { length: announcedLength(headers), signal })
     return (await writer.commit({ digest, by: requesterOf(request), signal })).digest
   } catch (error) {
-    // The client was never told of this session, so nobody can go on with it. It may be gone already.
-    await writer.cancel()
+    // The client was never told of this session, so nobody can go on with it. It may be gone already, or be a blob.
+    if (writer.committed === undefined) await writer.cancel()
     throw error
   }
 }
