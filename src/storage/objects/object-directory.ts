@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, copyFile, link, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { access, copyFile, type FileHandle, link, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { DomainError, errnoOf } from '../../errors.ts'
 import { makeDirectories } from '../make-directories.ts'
@@ -70,14 +70,14 @@ export class ObjectDirectory {
 
   /** Makes an empty staged file whose name survives a crash, for parts to be written into. */
   async createStaged(token: string): Promise<void> {
-    const file = await open(this.stagingPath(token), 'wx', 0o600)
+    const file = await this.#openStaged(token)
     await file.close()
     await syncDirectory(this.#staging)
   }
 
   /** Writes and syncs a staged file; nothing is left when that fails. */
   async writeStaged(token: string, bytes: Uint8Array): Promise<void> {
-    const file = await open(this.stagingPath(token), 'wx', 0o600)
+    const file = await this.#openStaged(token)
     try {
       await writeFully(file, bytes, 0)
       await file.datasync()
@@ -142,11 +142,10 @@ export class ObjectDirectory {
   /** Lets a staged file, whose content is synced already, appear under its key. */
   async publish(token: string, key: ObjectKey, { ifAbsent }: { ifAbsent: boolean }): Promise<void> {
     const target = this.objectPath(key)
-    await this.#makeDirectory(dirname(target))
-    if (ifAbsent) {
-      await link(this.stagingPath(token), target)
-      await this.dropStaged(token)
-    } else await rename(this.stagingPath(token), target)
+    await this.#inDirectory(dirname(target), () =>
+      ifAbsent ? link(this.stagingPath(token), target) : rename(this.stagingPath(token), target),
+    )
+    if (ifAbsent) await this.dropStaged(token)
     await syncDirectory(dirname(target))
   }
 
@@ -158,9 +157,8 @@ export class ObjectDirectory {
    */
   async takeFile(path: string, key: ObjectKey): Promise<boolean> {
     const target = this.objectPath(key)
-    await this.#makeDirectory(dirname(target))
     // Not by way of staging: its time is the file's, so a sweep would take it for something that is long forgotten.
-    if (await linkFile(path, target)) {
+    if (await this.#inDirectory(dirname(target), () => linkFile(path, target))) {
       await syncDirectory(dirname(target))
       return true
     }
@@ -168,6 +166,48 @@ export class ObjectDirectory {
     if (!(await cloneFile(path, this.stagingPath(token)))) return false
     await this.publish(token, key, { ifAbsent: false })
     return true
+  }
+
+  async #openStaged(token: string): Promise<FileHandle> {
+    try {
+      return await open(this.stagingPath(token), 'wx', 0o600)
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') await this.#assertThere()
+      throw error
+    }
+  }
+
+  /** Does something in a directory, which is made where it is not there, or not any more: people remove empty ones. */
+  async #inDirectory<Result>(directory: string, work: () => Promise<Result>): Promise<Result> {
+    if (this.#durable.has(directory))
+      try {
+        return await work()
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw error
+        this.#durable.clear()
+      }
+    await this.#assertThere()
+    await this.#makeDirectory(directory)
+    return await work()
+  }
+
+  /**
+   * What was there at the start is not made again: it may be on a disk that is not mounted now.
+   * @throws DomainError `unavailable`
+   */
+  async #assertThere(): Promise<void> {
+    for (const directory of [this.objects, this.#staging])
+      try {
+        await access(directory)
+      } catch (cause) {
+        if (errnoOf(cause) !== 'ENOENT') throw cause
+        throw new DomainError(
+          'unavailable',
+          `The directory ${directory} of the object store is gone; see whether its disk is mounted, or make the directory again.`,
+          { resource: 'object' },
+          { cause },
+        )
+      }
   }
 
   /** Makes a directory and its parents, and syncs the names that lead to it. */
