@@ -135,6 +135,20 @@ export function usageContract(name: string, open: (now: () => number) => Promise
       assert.equal(await metadata.tenantHasBlob(parseTenantName(`${tenant}x`), digest), false)
     })
 
+    it('tells how many bytes of the tenant are damaged, each blob once', async () => {
+      const [tenant, other] = [freshTenant(), freshTenant()]
+      const [a, b] = [repositoryOf(tenant, 'a'), repositoryOf(tenant, 'b')]
+      const [damaged, fine] = [`damaged ${tenant}`, `fine ${tenant}`]
+      const { digest } = await commitText(metadata, a, damaged, clock.time)
+      await commitText(metadata, a, fine, clock.time)
+      await metadata.linkBlob({ repository: b, from: a, digest })
+      assert.equal(await metadata.damagedBytesOf(tenant), 0)
+      const blob = await metadata.findBlob(a, digest)
+      await metadata.quarantineBlob({ ...blob, kind: 'missing', detail: 'gone' })
+      assert.equal(await metadata.damagedBytesOf(tenant), blob.size)
+      assert.equal(await metadata.damagedBytesOf(other), 0)
+    })
+
     it('folds at most as many rows as it is told to', async () => {
       await foldAll(metadata)
       const tenant = freshTenant()

@@ -77,7 +77,7 @@ class QuotaRepositoryBlobs implements RepositoryBlobs {
     const quota = await this.#quotas.of(this.#name, options)
     if (quota === undefined) return this.#blobs.create(options)
     await quota.assertRepository(this.#name, options)
-    await quota.assertRoom(undefined, options)
+    await quota.assertRoomForUpload(options)
     return new QuotaBlobWriter(await this.#blobs.create(options), quota, this.#name)
   }
 

@@ -11,7 +11,7 @@ import { quotaExceeded, tooManyRepositories } from './quota-errors.ts'
 import type { OnLimited } from './throttled.ts'
 
 export type QuotaRecords = Pick<TenantRecords, 'getTenant'> &
-  Pick<UsageRecords, 'getUsage' | 'tenantHasBlob'> &
+  Pick<UsageRecords, 'getUsage' | 'tenantHasBlob' | 'damagedBytesOf'> &
   Pick<RepositoryRecords, 'hasRepository'>
 
 /** Bytes of a body that is coming. Dispose of it when they are stored, or will not be. */
@@ -29,6 +29,8 @@ const keptRepositories = 1_000
 interface Facts {
   readonly limits: Pick<Tenant, 'quotaBytes' | 'quotaRepositories'> | undefined
   readonly usage: Usage
+  /** Bytes that count, and are sent anew by whoever heals them: what is received may be more by so many. */
+  readonly damagedBytes: number
 }
 
 /**
@@ -82,6 +84,11 @@ export class TenantQuota {
     if (bytes !== 0) await this.#unlessOver(facts => this.#overBytes(facts, bytes, bytes ?? 1), options)
   }
 
+  /** For an upload that is about to begin, of which nothing is known. */
+  async assertRoomForUpload(options?: Abortable): Promise<void> {
+    await this.#unlessOver(facts => this.#overReceived(facts, undefined, 1), options)
+  }
+
   /**
    * For a body that begins now.
    * @param length when it is announced: there is room for all of it then.
@@ -94,7 +101,7 @@ export class TenantQuota {
     const body: Body = { stored, known: stored(), received: stored() }
     let left = length ?? 0
     await this.#unlessOver(
-      facts => this.#overBytes(facts, length, length ?? 1),
+      facts => this.#overReceived(facts, length, length ?? 1),
       options,
       () => {
         this.#coming += left
@@ -107,7 +114,7 @@ export class TenantQuota {
         left -= announced
         this.#coming -= announced
         body.received += bytes
-        await this.#unlessOver(facts => this.#overBytes(facts, length, 0), aborts)
+        await this.#unlessOver(facts => this.#overReceived(facts, length, 0), aborts)
       },
       [Symbol.dispose]: () => {
         this.#coming -= left
@@ -175,6 +182,11 @@ export class TenantQuota {
     await this.#unlessOver(over, options, () => this.#newRepositories.add(repository))
   }
 
+  /** Only when it is committed it is known whether it is one of the damaged ones, which cost nothing then. */
+  #overReceived(facts: Facts, needed: number | undefined, more: number): DomainError | undefined {
+    return this.#overBytes(facts, needed, more - facts.damagedBytes)
+  }
+
   #overBytes({ limits, usage }: Facts, needed: number | undefined, more: number): DomainError | undefined {
     const quota = limits?.quotaBytes ?? null
     let used = usage.bytes + usage.uploadingBytes + this.#stored
@@ -223,8 +235,10 @@ export class TenantQuota {
       if (isDomainError(error, 'not_found')) return undefined
       throw error
     })
-    const usage = areLimits(limits) ? await this.#records.getUsage(this.#tenant) : nothing
-    this.#facts = { limits, usage }
+    const isLimited = areLimits(limits)
+    const usage = isLimited ? await this.#records.getUsage(this.#tenant) : nothing
+    const damagedBytes = isLimited ? await this.#records.damagedBytesOf(this.#tenant) : 0
+    this.#facts = { limits, usage, damagedBytes }
     this.#readAt = this.#now()
     this.#stored = 0
     for (const body of this.#bodies) body.known = body.stored()

@@ -16,6 +16,8 @@ export interface UsageRecords {
   recountUsage(tenant: TenantName, options?: Abortable): Promise<Usage>
   /** Whether one of the tenant's repositories links the blob: then another one costs nothing. */
   tenantHasBlob(tenant: TenantName, digest: Digest, options?: Abortable): Promise<boolean>
+  /** Of its blobs that are quarantined: they count as used, and whoever brings them back sends them anew. */
+  damagedBytesOf(tenant: TenantName, options?: Abortable): Promise<number>
 }
 
 export interface Usage {

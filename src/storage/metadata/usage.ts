@@ -49,6 +49,20 @@ export class KyselyUsage implements UsageRecords {
     const row = await this.#database.read(options, db => linksOf(db, tenant, digest).executeTakeFirst())
     return row !== undefined
   }
+
+  async damagedBytesOf(tenant: TenantName, options?: Abortable): Promise<number> {
+    const row = await this.#database.read(options, db =>
+      db
+        .selectFrom('blob_faults')
+        .innerJoin('blobs', 'blobs.digest', 'blob_faults.digest')
+        .select(sql<number>`coalesce(cast(sum(blobs.size) as bigint), 0)`.as('bytes'))
+        .where('blobs.digest', 'in', links =>
+          links.selectFrom('blob_links').select('digest').where(inTenant('repository', tenant)),
+        )
+        .executeTakeFirst(),
+    )
+    return row?.bytes ?? 0
+  }
 }
 
 /** One statement, because what is folded between two would be in both or in neither. */

@@ -102,6 +102,28 @@ describe('A quota', () => {
     await refused(push(one, at('a'), randomBytes(1)))
   })
 
+  it('keeps nobody from pushing a damaged blob again, and lets nothing else in for it', async () => {
+    const { at, one, tenant } = await limited({ quotaBytes: 1000 })
+    const bytes = randomBytes(900)
+    await push(one, at('a'), bytes)
+    const blob = await opened.metadata.findBlob(at('a'), digestOf(bytes))
+    await refused(push(one, at('a'), randomBytes(500)))
+    await opened.metadata.quarantineBlob({ ...blob, kind: 'corrupt', detail: 'other bytes' })
+    clock.time += 2001
+    await refused(push(one, at('a'), randomBytes(500)))
+    await refused(push(one, at('a'), randomBytes(1001)))
+    for (const isAnnounced of [true, false]) {
+      await push(one, at('b'), bytes, { isAnnounced })
+      assert.equal((await opened.metadata.findBlob(at('a'), blob.digest)).size, 900)
+      assert.equal((await opened.metadata.getUsage(tenant)).bytes, 900)
+      const healed = await opened.metadata.findBlob(at('a'), blob.digest)
+      if (isAnnounced)
+        await opened.metadata.quarantineBlob({ ...healed, kind: 'corrupt', detail: 'other bytes' })
+    }
+    clock.time += 2001
+    await refused(push(one, at('a'), randomBytes(500)))
+  })
+
   it('refuses an announced body before its first byte, and drops the session', async () => {
     const { at, one, tenant } = await limited({ quotaBytes: 1000 })
     const blobs = one.blobs.repository(at('a'))
@@ -256,6 +278,7 @@ describe('A quota', () => {
       },
       getUsage: () => assert.fail('usage was asked for'),
       tenantHasBlob: () => assert.fail('a blob was asked for'),
+      damagedBytesOf: () => assert.fail('damage was asked for'),
       hasRepository: () => assert.fail('a repository was asked for'),
     }
     const quotas = new TenantQuotas({ records, now: () => clock.time })
