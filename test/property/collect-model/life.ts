@@ -120,9 +120,12 @@ export class Life {
 
   async expire(name: RepositoryName, tag: Tag, at: number): Promise<void> {
     const { model, parts } = this.#world
-    const code = await codeOf(parts.metadata.setTagExpiry(name, tag, new Date(at)))
+    const { metadata, clock } = parts
+    const code = await codeOf(metadata.setTagExpiry(name, tag, new Date(at)))
     assert.equal(code, model.of(name).tags.has(tag) ? 'ok' : 'not_found')
     if (code === 'ok') model.of(name).expiries.set(tag, at)
+    // It is of what was pushed at one time: the same pushed again in the same millisecond would have it, too.
+    clock.time += 1
   }
 
   /** Rules and times: of tags `v…` the newest stays, and what has no tag goes. */
