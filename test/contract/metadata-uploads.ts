@@ -206,6 +206,37 @@ export function metadataUploadContract(opened: () => Metadata, clock: TestClock)
       assert.ok(!all.includes(leased.upload.id) && !all.includes(lively.upload.id))
       assert.equal((await expired(late.metadata, 1)).length, 1)
     })
+
+    it("are nobody else's once they are claimed, even for a clock that is behind", async () => {
+      const { metadata, upload } = await begin({ leaseUntil: new Date(clock.time) })
+      const { id, holder, objectKey, repository } = upload
+      const claim = (time: number) => metadata.claimExpiredUpload(id, new Date(time))
+      assert.equal(await claim(clock.time), undefined, 'it has not expired')
+      const after = upload.expiresAt.getTime() + 1
+      assert.equal((await claim(after))?.objectKey, objectKey)
+      await rejectsWith('not_found', metadata.getUpload(repository, id))
+      await rejectsWith('not_found', lease(metadata, upload, holder))
+      const digest = digestOf(Buffer.from(id))
+      await rejectsWith(
+        'conflict',
+        metadata.commitBlob({ digest, size: 7, objectKey, repository, uploadId: id, holder }),
+      )
+      assert.equal((await claim(clock.time))?.id, id, 'a sweep that was cut off is repeated')
+      await metadata.deleteUpload(id)
+      assert.equal(await claim(after), undefined)
+    })
+
+    it('are not claimed when somebody has gone on with them since they were listed', async () => {
+      const { metadata, upload } = await begin({ leaseUntil: new Date(clock.time) })
+      const after = upload.expiresAt.getTime() + 1
+      // By the clock of these tests, which is behind the sweep's, there is time left.
+      await metadata.leaseUpload(upload.repository, upload.id, {
+        holder: 'second',
+        until: new Date(after + 60_000),
+      })
+      assert.equal(await metadata.claimExpiredUpload(upload.id, new Date(after)), undefined)
+      await metadata.getUpload(upload.repository, upload.id)
+    })
   })
 
   describe('garbage', () => {

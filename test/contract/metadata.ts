@@ -391,6 +391,7 @@ export function metadataContract(name: string, open: (now: () => number) => Prom
         releaseUpload: () => metadata.releaseUpload(upload.id, 'holder', options),
         deleteUpload: () => metadata.deleteUpload(upload.id, options),
         expiredUploads: () => metadata.expiredUploads(new Date(), 1, options),
+        claimExpiredUpload: () => metadata.claimExpiredUpload(upload.id, new Date(), options),
         knownMultiparts: () => metadata.knownMultiparts(['token'], options),
         listGarbage: () => metadata.listGarbage(1, options),
         forgetGarbage: () => metadata.forgetGarbage([newObjectKey()], options),

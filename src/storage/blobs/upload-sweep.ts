@@ -1,10 +1,10 @@
 import { setImmediate as others } from 'node:timers/promises'
 import { type DomainError, isDomainError } from '../../errors.ts'
 import type { Abortable } from '../abortable.ts'
-import type { UploadRecord } from '../metadata/upload-records.ts'
 import type { ObjectKey } from '../objects/keys.ts'
 import type { UnfinishedWrite } from '../objects/object-store.ts'
 import type { BlobStoreParts } from './blob-store-parts.ts'
+import type { UploadId } from './blob-store.ts'
 import { deleteUploadBytes } from './upload-bytes.ts'
 
 /** What one sweep did. */
@@ -89,7 +89,7 @@ class Sweep {
     return this.#inBatches(
       () => metadata.expiredUploads(now, batch, this.#options),
       record => record.id,
-      record => dropSession(this.#parts, record),
+      ({ id }) => dropSession(this.#parts, id, now),
     )
   }
 
@@ -191,7 +191,10 @@ class Sweep {
   }
 }
 
-async function dropSession(parts: BlobStoreParts, record: UploadRecord): Promise<void> {
+async function dropSession(parts: BlobStoreParts, id: UploadId, now: Date): Promise<void> {
+  // A replica whose clock is behind may have gone on with it since it was listed, or made it a blob.
+  const record = await parts.metadata.claimExpiredUpload(id, now)
+  if (record === undefined) return
   // A tombstone's object is the blob's.
   if (record.committed === null) await deleteUploadBytes(parts, record)
   await parts.metadata.deleteUpload(record.id)

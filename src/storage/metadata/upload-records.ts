@@ -34,6 +34,12 @@ export interface UploadRecords {
   deleteUpload(id: UploadId, options?: Abortable): Promise<void>
   /** Sessions (tombstones too) that expired before `now` and are not leased, oldest first. */
   expiredUploads(now: Date, limit: number, options?: Abortable): Promise<UploadRecord[]>
+  /**
+   * Takes a session that {@link expiredUploads} would list away from everybody, whatever their clocks say: nobody leases or
+   * commits it afterwards. It stays listed until it is deleted. May be repeated.
+   * @returns the session as it is then; undefined when it is not there or not one to list any more
+   */
+  claimExpiredUpload(id: UploadId, now: Date, options?: Abortable): Promise<UploadRecord | undefined>
   /** Which of these tokens of multipart uploads are a session's. */
   knownMultiparts(tokens: readonly string[], options?: Abortable): Promise<ReadonlySet<string>>
 }

@@ -130,17 +130,19 @@ export class KyselyUploads implements UploadRecords {
 
   async expiredUploads(now: Date, limit: number, options?: Abortable): Promise<UploadRecord[]> {
     const rows = await this.#database.read(options, db =>
-      db
-        .selectFrom('uploads')
-        .selectAll()
-        .where('expires_at', '<', now.getTime())
-        .where(row => row.or([row('lease_until', 'is', null), row('lease_until', '<=', now.getTime())]))
-        .orderBy('expires_at')
-        .orderBy('id')
-        .limit(limit)
-        .execute(),
+      selectExpired(db, now).orderBy('expires_at').orderBy('id').limit(limit).execute(),
     )
     return rows.map(toRecord)
+  }
+
+  claimExpiredUpload(id: UploadId, now: Date, options?: Abortable): Promise<UploadRecord | undefined> {
+    return this.#database.write(options, async db => {
+      const row = await selectExpired(db, now).where('id', '=', id).forUpdate().executeTakeFirst()
+      if (row === undefined) return undefined
+      const claimed = { expires_at: beforeAllClocks, holder: null, lease_until: null }
+      await db.updateTable('uploads').set(claimed).where('id', '=', id).execute()
+      return toRecord({ ...row, ...claimed })
+    })
   }
 
   async knownMultiparts(tokens: readonly string[], options?: Abortable): Promise<ReadonlySet<string>> {
@@ -164,6 +166,16 @@ function selectLive(db: Kysely<Schema>, repository: RepositoryName, id: UploadId
     .where('repository', '=', repository)
     .where('expires_at', '>', now)
 }
+
+function selectExpired(db: Kysely<Schema>, now: Date) {
+  return db
+    .selectFrom('uploads')
+    .selectAll()
+    .where('expires_at', '<', now.getTime())
+    .where(row => row.or([row('lease_until', 'is', null), row('lease_until', '<=', now.getTime())]))
+}
+
+const beforeAllClocks = 0
 
 /** By how much a lease may end later than one that is taken now; clocks of replicas do not differ by so much. */
 const maxAheadMs = 5 * minuteMs

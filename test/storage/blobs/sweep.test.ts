@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { afterEach, describe, it } from 'node:test'
 import { DomainError } from '../../../src/errors.ts'
 import { ObjectBlobStore } from '../../../src/storage/blobs/object-blob-store.ts'
@@ -11,7 +12,7 @@ import { openSqliteMetadata } from '../../../src/storage/metadata/sqlite.ts'
 import { FilesystemObjectStore } from '../../../src/storage/objects/filesystem.ts'
 import { newObjectKey, type ObjectKey } from '../../../src/storage/objects/keys.ts'
 import { TestBlobStore, testSettings } from '../../support/blob-store.ts'
-import { type Around, interceptObjects } from '../../support/intercepted.ts'
+import { type Around, interceptMetadata, interceptObjects } from '../../support/intercepted.ts'
 import { commitText, freshRepository, newUpload } from '../../support/records.ts'
 import { rejectsWith } from '../../support/rejects.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
@@ -32,6 +33,34 @@ describe('The sweep', () => {
       await opened.metadata.createUpload(newUpload(repository, now - 2 * uploadTtlMs))
     const { sessions, failures } = await opened.blobs.sweepUploads(new Date(now))
     assert.deepEqual([sessions, failures], [count, []])
+  })
+
+  it('leaves a blob whole that a replica whose clock is behind has made of a session meanwhile', async () => {
+    const bytes = randomBytes(100)
+    const repository = freshRepository()
+    let commit: (() => Promise<unknown>) | undefined
+    opened = await TestBlobStore.open('memory', ({ objects, metadata }) => ({
+      objects,
+      metadata: interceptMetadata(metadata, async (method, call) => {
+        const answer = await call()
+        if (method === 'expiredUploads') await commit?.()
+        return answer
+      }),
+    }))
+    const { replica, blobs } = opened
+    const writer = await replica.repository(repository).create()
+    await writer.write(Readable.from([bytes]))
+    await writer[Symbol.asyncDispose]()
+    commit = async () => {
+      commit = undefined
+      await using again = await replica.repository(repository).resume(writer.id)
+      await again.commit({ digest: digestOf(bytes) })
+    }
+    // The sweep's clock is ahead of the one that the replica goes by.
+    const { failures } = await blobs.sweepUploads(new Date(Date.now() + 10 * uploadTtlMs))
+    assert.deepEqual([commit, failures], [undefined, []])
+    const { stream } = await blobs.repository(repository).open(digestOf(bytes))
+    assert.deepEqual(await buffer(stream), bytes)
   })
 
   it('leaves only those objects that cannot be deleted, and tells why', async () => {
