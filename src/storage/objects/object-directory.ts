@@ -142,8 +142,9 @@ export class ObjectDirectory {
   /** Lets a staged file, whose content is synced already, appear under its key. */
   async publish(token: string, key: ObjectKey, { ifAbsent }: { ifAbsent: boolean }): Promise<void> {
     const target = this.objectPath(key)
-    await this.#inDirectory(dirname(target), () =>
-      ifAbsent ? link(this.stagingPath(token), target) : rename(this.stagingPath(token), target),
+    const staged = this.stagingPath(token)
+    await this.#inDirectory(dirname(target), staged, () =>
+      ifAbsent ? link(staged, target) : rename(staged, target),
     )
     if (ifAbsent) await this.dropStaged(token)
     await syncDirectory(dirname(target))
@@ -158,7 +159,7 @@ export class ObjectDirectory {
   async takeFile(path: string, key: ObjectKey): Promise<boolean> {
     const target = this.objectPath(key)
     // Not by way of staging: its time is the file's, so a sweep would take it for something that is long forgotten.
-    if (await this.#inDirectory(dirname(target), () => linkFile(path, target))) {
+    if (await this.#inDirectory(dirname(target), path, () => linkFile(path, target))) {
       await syncDirectory(dirname(target))
       return true
     }
@@ -177,8 +178,15 @@ export class ObjectDirectory {
     }
   }
 
-  /** Does something in a directory, which is made where it is not there, or not any more: people remove empty ones. */
-  async #inDirectory<Result>(directory: string, work: () => Promise<Result>): Promise<Result> {
+  /**
+   * Names a file in a directory, which is made where it is not there, or not any more: people remove empty ones.
+   * @throws DomainError `unavailable` when it is removed once more meanwhile
+   */
+  async #inDirectory<Result>(
+    directory: string,
+    source: string,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
     if (this.#durable.has(directory))
       try {
         return await work()
@@ -187,8 +195,19 @@ export class ObjectDirectory {
         this.#durable.clear()
       }
     await this.#assertThere()
-    await this.#makeDirectory(directory)
-    return await work()
+    try {
+      await this.#makeDirectory(directory)
+      return await work()
+    } catch (cause) {
+      // It may be the source that is gone, which is for the caller to judge.
+      if (errnoOf(cause) !== 'ENOENT' || (await sizeOfFile(source)) === undefined) throw cause
+      throw new DomainError(
+        'unavailable',
+        `The directory ${directory} of the object store is removed while it is written to; see what removes it, and try again.`,
+        { resource: 'object' },
+        { cause },
+      )
+    }
   }
 
   /**

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -45,6 +45,16 @@ describe('FilesystemObjectStore whose directories were removed under it', () => 
         await assertStored(key)
         await store.delete([key])
       }
+    })
+
+    it(`${way} says which directory is gone again as soon as it is made`, async () => {
+      // What a link leads to is not there, whatever is made.
+      symlinkSync(path('nowhere', 'at', 'all'), path('objects', 'blobs'))
+      const { message } = await rejectsWith('unavailable', put(newObjectKey()))
+      assert.match(
+        message,
+        new RegExp(`The directory ${path('objects', 'blobs')}/.. of the object store is removed`),
+      )
     })
 
     for (const gone of ['objects', 'staging'])
