@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import { isDomainError } from '../../../src/errors.ts'
 import { BackupStore } from '../../../src/storage/backups/backup-store.ts'
 import { contentOf } from '../../../src/storage/backups/backup-content.ts'
@@ -15,6 +17,39 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 const rules = { revokesTokens: false, now: Date.now() }
 const nothing = async () => {}
+
+/** Opens the database as a registry does that starts at the worst moment: while somebody else has the file to itself. */
+const startMeanwhile = `
+  const { existsSync } = require('node:fs')
+  const { DatabaseSync } = require('node:sqlite')
+  const { workerData: path, parentPort } = require('node:worker_threads')
+  const isHeld = () => {
+    if (!existsSync(path)) return false
+    const database = new DatabaseSync(path, { timeout: 0 })
+    try {
+      database.exec('select 1 from sqlite_master')
+      return false
+    } catch (error) {
+      return (error.errcode & 0xff) === 5
+    } finally {
+      database.close()
+    }
+  }
+  parentPort.postMessage('begun')
+  const until = performance.now() + 1000
+  while (performance.now() < until && !isHeld());
+  if (performance.now() < until) {
+    const database = new DatabaseSync(path, { timeout: 5000 })
+    let outcome = 'written'
+    try {
+      database.exec('pragma journal_mode = wal; create table other (a); insert into other values (1)')
+    } catch (error) {
+      outcome = error.message
+    }
+    parentPort.postMessage(outcome)
+    database.close()
+  }
+`
 
 describe('A backup that is restored into a file', () => {
   const stack = new AsyncDisposableStack()
@@ -96,6 +131,37 @@ describe('A backup that is restored into a file', () => {
     assert.equal((await readdir(directory)).length, 3)
     await isAsBackedUp(path)
   })
+
+  for (const [there, make] of [
+    ['there is no file', async () => {}],
+    ['the file is empty', async (path: string) => await writeFile(path, '')],
+    ['there is one with content', async (path: string) => void (await fillOther(path, 'other'))],
+  ] as const)
+    it(`is not written over by who starts while ${there} and it gets its name`, async () => {
+      for (let round = 0, met = 0; met < 3; round += 1) {
+        assert.ok(round < 100, `met ${met} times`)
+        const { path, restore } = await place()
+        await make(path)
+        let ended: Promise<unknown> | undefined
+        const told: unknown[] = []
+        const start = async () => {
+          const starter = new Worker(startMeanwhile, { eval: true, workerData: path })
+          starter.on('message', (message: unknown) => told.push(message))
+          ended = once(starter, 'exit')
+          await once(starter, 'message')
+        }
+        const outcome = await restore(true, start).then(
+          () => 'restored',
+          (error: unknown) => error,
+        )
+        await ended
+        // Its look may have kept the restore out.
+        if (outcome === 'restored' && told.length === 2) {
+          met += 1
+          await isAsBackedUp(path)
+        } else if (outcome !== 'restored') assert.ok(isDomainError(outcome, 'conflict'), String(outcome))
+      }
+    })
 
   for (const [when, phase] of [
     ['while it is filled', 'rows'],

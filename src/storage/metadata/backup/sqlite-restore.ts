@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, rmSync } from 'node:fs'
-import { open, readdir, rename, rm } from 'node:fs/promises'
+import { link, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as others } from 'node:timers/promises'
@@ -115,25 +115,46 @@ function checkReplaceable(path: string, replaces: boolean): void {
   using _held = hold(path, replaces)
 }
 
+/** From the beginning on there is a file of that name, so that nobody who starts meanwhile makes one. */
 async function putInPlace(
   unfinished: string,
   path: string,
   { replaces, now }: Pick<SqliteRestoreOptions, 'replaces' | 'now'>,
 ): Promise<string | undefined> {
-  const isThere = existsSync(path)
-  // Held until the new file has the name: who comes meanwhile waits, and then finds the new one.
-  using held = isThere ? hold(path, replaces) : undefined
   const aside = freeName(
     `${path}-replaced-${new Date(now).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}`,
   )
-  const movedTo = held?.isWorthKeeping === true ? aside : undefined
-  if (movedTo !== undefined) await rename(path, movedTo)
-  // SQLite would take the log of the file that was there, or is gone, for that of the new one, and write it over all of it.
-  for (const suffix of logSuffixes)
-    if (existsSync(`${path}${suffix}`)) await rename(`${path}${suffix}`, `${aside}${suffix}`)
-  await rename(unfinished, path)
+  // SQLite deletes the log of a file that is not there.
+  if (!existsSync(path)) await moveLogs(path, aside)
+  // Held until the new file has the name: who opens the old one meanwhile waits, and is then told that it was moved.
+  using held = hold(path, replaces)
+  held.fillEmpty()
+  const movedTo = held.isWorthKeeping ? aside : undefined
+  if (movedTo !== undefined) await nameAlso(path, movedTo)
+  try {
+    // SQLite would take the log of the file that was there for that of the new one, and write it over all of it.
+    await moveLogs(path, aside)
+    await rename(unfinished, path)
+  } catch (error) {
+    if (movedTo !== undefined && existsSync(path)) await rm(movedTo, { force: true })
+    throw error
+  }
   await syncDirectory(dirname(path))
   return movedTo
+}
+
+/** A second name; where there are none, a new one. */
+async function nameAlso(path: string, name: string): Promise<void> {
+  try {
+    await link(path, name)
+  } catch {
+    await rename(path, name)
+  }
+}
+
+async function moveLogs(path: string, aside: string): Promise<void> {
+  for (const suffix of logSuffixes)
+    if (existsSync(`${path}${suffix}`)) await rename(`${path}${suffix}`, `${aside}${suffix}`)
 }
 
 /** What was moved aside before stays what it is. */
@@ -147,9 +168,11 @@ function freeName(wanted: string): string {
 interface Held extends Disposable {
   /** It has content, or nobody can say what it has. */
   readonly isWorthKeeping: boolean
+  /** Only of a file with something in it does SQLite say that it was moved, to those who had opened it. */
+  fillEmpty(): void
 }
 
-/** Nobody else has the file open then, and all of it is in that one file, unless it is damaged. */
+/** Made when it is not there. Nobody else has the file open then, and all of it is in that one file, unless it is damaged. */
 function hold(path: string, replaces: boolean): Held {
   const database = new DatabaseSync(path, { timeout: 0 })
   try {
@@ -160,7 +183,13 @@ function hold(path: string, replaces: boolean): Held {
         `The database ${path} ${state}; with --replace it is moved aside, and nothing of it is deleted.`,
         { resource: 'database', name: path },
       )
-    return { isWorthKeeping: state !== 'is empty', [Symbol.dispose]: () => database.close() }
+    return {
+      isWorthKeeping: state !== 'is empty',
+      fillEmpty: () => {
+        if (state === 'is empty') database.exec('pragma user_version = 1; commit; begin exclusive')
+      },
+      [Symbol.dispose]: () => database.close(),
+    }
   } catch (error) {
     database.close()
     if (!hasErrcode(error, busy)) throw error
@@ -176,7 +205,9 @@ function hold(path: string, replaces: boolean): Held {
 function stateOf(database: DatabaseSync): 'is empty' | 'has content' | 'is damaged' {
   try {
     // Only possible when no other connection has it open: sqlite.org/pragma.html#pragma_journal_mode.
-    database.exec('pragma journal_mode = delete; begin exclusive')
+    database.exec('pragma journal_mode = delete')
+    // It is kept over the end of a transaction, and no log is.
+    database.exec('pragma locking_mode = exclusive; pragma journal_mode = memory; begin exclusive')
     return hasContentIn(database) ? 'has content' : 'is empty'
   } catch (error) {
     // That it is may be why it is restored.
