@@ -17,6 +17,10 @@ describe('A setting that is restored', () => {
     assert.equal(restored('hop-id'), undefined)
   })
 
+  it('is not since when pulls are known: retention would drop what was pulled after the backup', () => {
+    assert.equal(restored('pulls-noted-since'), undefined)
+  })
+
   it('is which registry it is, so that it goes on with its own backups', () => {
     assert.deepEqual(restored('instance-id'), ['instance-id', 'x'])
     assert.deepEqual(restored('upload-secret'), ['upload-secret', 'x'])
@@ -40,5 +44,35 @@ describe('An object without a name that is restored', () => {
       now: 2000,
     })
     assert.deepEqual(restored, ['blobs/aa/b', 5, 'sha256:a', 2000])
+  })
+})
+
+describe('Garbage that is restored', () => {
+  const table: TableShape = {
+    name: 'garbage',
+    columns: [
+      { name: 'object_key', type: 'text' },
+      { name: 'since', type: 'integer' },
+      { name: 'digest', type: 'text' },
+      { name: 'size', type: 'integer' },
+    ],
+  }
+  const restored = (key: string) =>
+    restoredRow(table, [key, 1000, null, null], { revokesTokens: false, now: 2000 })
+
+  it('is nothing under a name that others have given, which may have been adopted once more since', () => {
+    assert.equal(restored('/docker/registry/v2/blobs/sha256/aa/bb/data'), undefined)
+    assert.deepEqual(restored('blobs/aa/b'), ['blobs/aa/b', 1000, null, null])
+  })
+})
+
+describe('Positions of events that are restored', () => {
+  const table: TableShape = { name: 'event_sequence', columns: [{ name: 'newest', type: 'integer' }] }
+  const newest = (now: number) => restoredRow(table, [500], { revokesTokens: false, now })?.[0]
+
+  it('are not those of an earlier restoring of the same backup', () => {
+    const [first, second] = [newest(Date.UTC(2026, 0, 1)), newest(Date.UTC(2026, 0, 2))]
+    assert.ok(typeof first === 'number' && typeof second === 'number')
+    assert.ok(second - first > 1_000_000 && Number.isSafeInteger(second), String([first, second]))
   })
 })

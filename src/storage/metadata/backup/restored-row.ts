@@ -1,3 +1,4 @@
+import { adoptedNameOf } from '../../objects/keys.ts'
 import { type SettingName, unfinishedRestore } from '../setting-records.ts'
 import type { Row, TableShape, Value } from './snapshot.ts'
 
@@ -7,11 +8,6 @@ export interface RestoreRules {
   /** Milliseconds since 1970. */
   readonly now: number
 }
-
-/**
- * Positions given between the backup and its restoring are fewer than this: a thousand events a second for eleven days.
- */
-const positionStep = 1_000_000_000
 
 type Fields = Readonly<Record<string, Value>>
 type Rule = (fields: Fields, rules: RestoreRules) => Fields | undefined
@@ -23,7 +19,14 @@ const drop: Rule = () => undefined
  * upstream otherwise, nor the other way around. Nobody remembers these names.
  */
 const hopId: SettingName = 'hop-id'
-const droppedSettings: ReadonlySet<Value | undefined> = new Set([unfinishedRestore, hopId])
+
+/**
+ * Who has pulled what between the backup and its restoring is not known, so pulls are known from the restoring on: retention
+ * would drop what is in daily use otherwise.
+ */
+const pullsNotedSince: SettingName = 'pulls-noted-since'
+
+const droppedSettings: ReadonlySet<Value | undefined> = new Set([unfinishedRestore, hopId, pullsNotedSince])
 
 /**
  * What becomes of rows that were about a moment that is over.
@@ -35,8 +38,13 @@ const droppedSettings: ReadonlySet<Value | undefined> = new Set([unfinishedResto
  * Objects without a name were found just now: one may have healed a blob since the backup, which is damaged again, and waits
  * for it.
  *
+ * Garbage under names that others have given may have been adopted once more since the backup: it is nobody's any more, and
+ * not ours to delete.
+ *
  * Events move to positions that were never given before, all by the same step, and so do the endpoints that have been told
- * of them: who has read events that the backup does not have is told that the place is gone, and misses nothing.
+ * of them: who has read events that the backup does not have is told that the place is gone, and misses nothing. The step is
+ * the time in milliseconds, so that a backup which is restored a second time does not give those of the first time again;
+ * nobody has a thousand events a second for as long.
  */
 const rulesOf: Readonly<Record<string, Rule>> = {
   leases: drop,
@@ -45,14 +53,15 @@ const rulesOf: Readonly<Record<string, Rule>> = {
   audit_sweeps: drop,
   events: moved('position'),
   event_sequence: moved('newest'),
-  event_endpoints: fields => ({
-    ...moved('position')(fields),
+  event_endpoints: (fields, rules) => ({
+    ...moved('position')(fields, rules),
     holder: null,
     lease_until: null,
   }),
   credentials: (fields, { revokesTokens, now }) =>
     revokesTokens && fields['revoked_at'] === null ? { ...fields, revoked_at: now } : fields,
   signing_keys: (fields, { revokesTokens }) => (revokesTokens ? undefined : fields),
+  garbage: fields => (isAdopted(fields['object_key']) ? undefined : fields),
   stray_objects: (fields, { now }) => ({ ...fields, found_at: now }),
   settings: fields => (droppedSettings.has(fields['name']) ? undefined : fields),
 }
@@ -68,9 +77,13 @@ export function restoredRow(table: TableShape, row: Row, rules: RestoreRules): R
   return fields && table.columns.map(({ name }) => fields[name] ?? null)
 }
 
-function moved(column: string): (fields: Fields) => Fields {
-  return fields => {
+function moved(column: string): (fields: Fields, rules: RestoreRules) => Fields {
+  return (fields, { now }) => {
     const position = fields[column]
-    return typeof position === 'number' ? { ...fields, [column]: position + positionStep } : fields
+    return typeof position === 'number' ? { ...fields, [column]: position + now } : fields
   }
+}
+
+function isAdopted(key: Value | undefined): boolean {
+  return typeof key === 'string' && adoptedNameOf(key) !== undefined
 }
