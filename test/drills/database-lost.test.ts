@@ -157,7 +157,10 @@ describe('Drill: the database is lost, the objects are left', () => {
     const wrong = await first.run('restore', '--from', misspelt)
     assert.deepEqual([wrong.code, wrong.stderr.includes(`There is no backup in ${misspelt};`)], [3, true])
     assert.deepEqual((await readdir(first.data)).includes('elswhere'), false)
+    // As it is where nothing can be written: a store that is opened would make what is missing.
+    await rm(join(elsewhere, 'staging'), { recursive: true })
     await first.ok('restore', '--from', elsewhere)
+    assert.deepEqual(await readdir(elsewhere), ['objects'])
     const again = await first.run('restore', '--from', elsewhere)
     assert.equal(again.code, 5)
     assert.match(again.stderr, /has content; with --replace it is moved aside/)

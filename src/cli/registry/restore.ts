@@ -141,10 +141,11 @@ async function chosen(
   return { ...(await openContent((use, given) => backups.read(record, use, given), options)), record }
 }
 
-/** Opening a store makes its directories, and a name that somebody has misspelt must not be made. */
-async function openDirectory(path: string, options: Abortable): Promise<ObjectStore> {
+/** It may be one that cannot be written to. */
+async function openDirectory(path: string, { signal }: Abortable): Promise<ObjectStore> {
+  signal?.throwIfAborted()
   const found = await stat(join(path, 'objects')).catch(() => undefined)
-  if (found?.isDirectory() === true) return await FilesystemObjectStore.open(path, options)
+  if (found?.isDirectory() === true) return FilesystemObjectStore.forReading(path)
   throw noBackup(path)
 }
 

@@ -13,7 +13,7 @@ export async function refuseUnfinishedRestore(db: Kysely<Schema>, name: string):
   if (row === undefined) return
   throw new DomainError(
     'conflict',
-    `A backup has not been restored to the end into the database ${name}; run \`varve restore ${row.value}\` again.`,
+    `A backup has not been restored to the end into the database ${name}; run the same \`varve restore\` (of ${row.value}) again.`,
     { resource: 'database', name },
   )
 }

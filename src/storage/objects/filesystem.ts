@@ -47,6 +47,11 @@ export class FilesystemObjectStore implements ObjectStore, FileTaker {
     return new FilesystemObjectStore(directory)
   }
 
+  /** For what is there already: makes nothing, and need not be allowed to write. */
+  static forReading(root: string): FilesystemObjectStore {
+    return new FilesystemObjectStore(new ObjectDirectory(root))
+  }
+
   async ping(options?: Abortable): Promise<void> {
     options?.signal?.throwIfAborted()
     try {

@@ -205,8 +205,8 @@ describe('Backups of both engines', () => {
         throw new Error('killed')
       }),
     )
-    await failsWith('conflict', /run `varve restore one` again/, openPostgresMetadata(url))
-    await failsWith('conflict', /Another restore, `varve restore one`/, restore('two', nothing))
+    await failsWith('conflict', /run the same `varve restore` \(of one\) again/, openPostgresMetadata(url))
+    await failsWith('conflict', /Another restore \(of one\) has begun/, restore('two', nothing))
     await restore('one', nothing)
     await using restored = await openPostgresMetadata(url)
     assert.deepEqual(await describeIt(restored), expected)
@@ -226,7 +226,7 @@ describe('Backups of both engines', () => {
       throw new Error('killed')
     }
     await assert.rejects(restore(false, broken), /killed/)
-    await failsWith('conflict', /`varve restore one`, has begun/, restore(true, nothing))
+    await failsWith('conflict', /\(of one\) has begun/, restore(true, nothing))
     await restore(false, nothing)
     // And the other way around the registry says which command it was.
     const other = await urlOf()
@@ -234,6 +234,6 @@ describe('Backups of both engines', () => {
       restorePostgres(other, content, { ...rules, revokesTokens: true, name: 'one' }, broken),
       /killed/,
     )
-    await failsWith('conflict', /run `varve restore one --revoke-tokens` again/, openPostgresMetadata(other))
+    await failsWith('conflict', /\(of one --revoke-tokens\) again/, openPostgresMetadata(other))
   })
 })

@@ -224,7 +224,7 @@ function wordsOf({ name, revokesTokens }: Pick<PostgresRestoreOptions, 'name' | 
 function otherRestore(name: string, begun: string): DomainError {
   return new DomainError(
     'conflict',
-    `Another restore, \`varve restore ${begun}\`, has begun in the database ${name}; end that, or create a new database.`,
+    `Another restore (of ${begun}) has begun in the database ${name}; end that, or create a new database.`,
     { resource: 'database', name },
   )
 }
