@@ -13,5 +13,5 @@ export async function backUpTo(directory: string, config: Config, options: Abort
   await useDirectory(path, '--to')
   const objects = await FilesystemObjectStore.open(path, options)
   await using metadata = await openMetadata(config, { migrate: config.database.migrate, ...options })
-  return await createBackupRuns(config, { metadata, objects }, 0).run(options)
+  return await createBackupRuns(config, { metadata, objects }, { keep: 0 }).run(options)
 }

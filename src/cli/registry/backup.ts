@@ -6,7 +6,7 @@ import { type BackupMetrics, createBackupMetrics } from '../../metrics/backup-me
 import { readSetting } from '../../config/secrets.ts'
 import type { Config } from '../../config.ts'
 import type { Logger } from '../../log.ts'
-import { BackupRuns } from '../../registry/backup/backup-runs.ts'
+import { BackupRuns, type BackupRunsParts } from '../../registry/backup/backup-runs.ts'
 import type { Abortable } from '../../storage/abortable.ts'
 import { BackupStore } from '../../storage/backups/backup-store.ts'
 import { parseBackupSecret } from '../../storage/backups/encryption.ts'
@@ -36,7 +36,10 @@ export function createBackupStore(
 export function createBackupRuns(
   config: Config,
   { metadata, objects }: Pick<Stores, 'metadata' | 'objects'>,
-  keep: number = config.backup.keep,
+  {
+    keep = config.backup.keep,
+    onDeletionFailure,
+  }: { readonly keep?: number } & Pick<BackupRunsParts, 'onDeletionFailure'>,
 ): BackupRuns {
   return new BackupRuns({
     records: metadata,
@@ -45,6 +48,7 @@ export function createBackupRuns(
     holder: `${hostname()} ${process.pid} ${randomUUID()}`,
     instance: randomUUID(),
     settings: { everyMs: config.backup.everyHours * hourMs, keep },
+    onDeletionFailure,
   })
 }
 
@@ -62,6 +66,9 @@ export async function openSnapshot(
   return await openSqliteSnapshot(join(data, 'registry', 'varve.db'), options)
 }
 
+/** What is logged with the reason. */
+export const oldOnesAreLeft = 'old backups could not be deleted; the next backup tries it again'
+
 export interface RunningBackups extends AsyncDisposable {
   readonly metrics: BackupMetrics
 }
@@ -72,7 +79,9 @@ export function startBackups(config: Config, stores: Stores, log: Logger): Runni
   const { everyHours } = config.backup
   if (everyHours === 0) return { metrics, [Symbol.asyncDispose]: async () => {} }
   const everyMs = everyHours * hourMs
-  const runs = createBackupRuns(config, stores)
+  const runs = createBackupRuns(config, stores, {
+    onDeletionFailure: error => log.warn({ error }, oldOnesAreLeft),
+  })
   let mayLook: Promise<void> | undefined
   let newestAt: Date | undefined
   const warnOfAge = (): void => {

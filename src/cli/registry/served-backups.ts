@@ -1,4 +1,5 @@
 import type { Config } from '../../config.ts'
+import type { DomainError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { AdminParts } from '../../registry/admin/service/parts.ts'
 import { LongRun } from '../../registry/backup/long-run.ts'
@@ -15,7 +16,11 @@ export function servedBackups(
   // They are asked for now and then.
   const load = () => import('./backup.ts')
   const run = new LongRun(
-    async options => await (await load()).createBackupRuns(config, stores).run(options),
+    async options => {
+      const { createBackupRuns, oldOnesAreLeft } = await load()
+      const onDeletionFailure = (error: DomainError): void => log.warn({ error }, oldOnesAreLeft)
+      return await createBackupRuns(config, stores, { onDeletionFailure }).run(options)
+    },
     error => log.error({ error }, 'a backup that somebody has asked for could not be made'),
   )
   const verifications = new JoinedRuns<BackupRecord>({

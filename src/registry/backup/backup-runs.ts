@@ -20,6 +20,8 @@ export interface BackupRunsParts {
   readonly settings: BackupSettings
   /** A process that dies lets others go on after so long; two minutes unless given. Extended after each quarter of it. */
   readonly leaseMs?: number | undefined
+  /** Told why old backups could not be deleted, which the next run tries again. */
+  readonly onDeletionFailure?: ((error: DomainError) => void) | undefined
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
 }
@@ -27,7 +29,7 @@ export interface BackupRunsParts {
 export interface BackupSettings {
   /** How old the newest backup may be before there is another one. */
   readonly everyMs: number
-  /** How many are kept, the newest ones, of wrong clocks last; 0: all. */
+  /** How many are kept, the newest ones, of wrong clocks last; 0: all, and nothing is ever deleted. */
   readonly keep: number
 }
 
@@ -57,7 +59,7 @@ export class BackupRuns {
   async run(options: Abortable = {}): Promise<BackupRecord> {
     const made = await this.#alone(options, async own => {
       const record = await this.#make(own)
-      await this.#deleteOld(own)
+      await this.#deleteOld(record, own)
       return record
     })
     if (made !== undefined) return made
@@ -77,7 +79,7 @@ export class BackupRuns {
       const latest = await this.#newest(own)
       if (!this.#isDue(latest)) return { outcome: 'not due' as const, newest: latest, deleted: 0 }
       const record = await this.#make(own)
-      return { outcome: 'made' as const, newest: record, deleted: await this.#deleteOld(own) }
+      return { outcome: 'made' as const, newest: record, deleted: await this.#deleteOld(record, own) }
     })
     return made ?? { outcome: 'elsewhere', newest, deleted: 0 }
   }
@@ -94,17 +96,27 @@ export class BackupRuns {
   async #make(options: Abortable): Promise<BackupRecord> {
     const { backups, openSnapshot } = this.#parts
     const instance = await this.#instance(options)
+    const takenAt = new Date(this.#now())
     await using snapshot = await openSnapshot(options)
-    return await backups.write(snapshot, instance, options)
+    return await backups.write(snapshot, instance, { ...options, takenAt })
   }
 
-  async #deleteOld(options: Abortable): Promise<number> {
-    const { backups, settings } = this.#parts
-    await backups.removeLeftBehind(options)
+  /** @param made the one that was just made: clocks differ, so it need not be the newest. */
+  async #deleteOld(made: BackupRecord, options: Abortable): Promise<number> {
+    const { backups, settings, onDeletionFailure } = this.#parts
     if (settings.keep === 0) return 0
-    const old = (await this.#own(options)).slice(settings.keep).map(({ id }) => id)
-    if (old.length > 0) await backups.remove(old, options)
-    return old.length
+    try {
+      await backups.removeLeftBehind(options)
+      const old = (await this.#own(options)).slice(settings.keep).map(({ id }) => id)
+      const deleted = old.filter(id => id !== made.id)
+      if (deleted.length > 0) await backups.remove(deleted, options)
+      return deleted.length
+    } catch (error) {
+      // There is a new backup, whatever becomes of the old ones.
+      if (!isDomainError(error)) throw error
+      onDeletionFailure?.(error)
+      return 0
+    }
   }
 
   /** Newest first. Others' backups in the same place are theirs. */

@@ -10,5 +10,7 @@ export function newestFirst<Made extends Pick<BackupRecord, 'madeAt'>>(
   now: number,
 ): Made[] {
   const isWrong = ({ madeAt }: Made): boolean => isFarAhead(madeAt, now)
-  return [...backups.filter(each => !isWrong(each)), ...backups.filter(isWrong)]
+  // IDs have whole seconds.
+  const sorted = backups.toSorted((one, other) => other.madeAt.getTime() - one.madeAt.getTime())
+  return [...sorted.filter(each => !isWrong(each)), ...sorted.filter(isWrong)]
 }

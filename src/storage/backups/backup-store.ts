@@ -34,6 +34,11 @@ export interface BackupStoreOptions {
   readonly now?: (() => number) | undefined
 }
 
+export interface WriteBackupOptions extends Abortable {
+  /** No later than the snapshot: all that was acknowledged before is in it. Now, unless given. */
+  readonly takenAt?: Date | undefined
+}
+
 /** Data without a record that is older than this was left behind by a process that died. */
 const leftBehindMs = 24 * 60 * 60 * 1000
 
@@ -55,9 +60,12 @@ export class BackupStore {
   }
 
   /** @throws DomainError `digest_mismatch`, `invalid` when what is read back is not what was written. */
-  async write(snapshot: MetadataSnapshot, instance: string, options: Abortable = {}): Promise<BackupRecord> {
+  async write(
+    snapshot: MetadataSnapshot,
+    instance: string,
+    { takenAt: madeAt = new Date(this.#now()), ...options }: WriteBackupOptions = {},
+  ): Promise<BackupRecord> {
     const { version, secret } = this.#options
-    const madeAt = new Date(this.#now())
     const id = newBackupId(madeAt)
     const key = backupKey(id, 'data')
     let written: WrittenObject | undefined

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { DomainError } from '../../../src/errors.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -10,7 +11,9 @@ import { openSqliteSnapshot } from '../../../src/storage/metadata/backup/sqlite-
 import type { Metadata } from '../../../src/storage/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../../src/storage/metadata/sqlite.ts'
 import { MemoryObjectStore } from '../../../src/storage/objects/memory.ts'
+import { backupKey, newBackupId } from '../../../src/storage/objects/keys.ts'
 import { failsWith } from '../../support/backup-content.ts'
+import { rejectsWith } from '../../support/rejects.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 const hourMs = 3_600_000
@@ -31,11 +34,14 @@ describe('Backups that are made regularly', () => {
     const backups = new BackupStore({ objects, version: '1', now: () => now })
     const runs = (
       holder: string,
-      more: Partial<Pick<BackupRunsParts, 'openSnapshot' | 'leaseMs' | 'records'>> & { keep?: number } = {},
+      more: Partial<Pick<BackupRunsParts, 'openSnapshot' | 'leaseMs' | 'records' | 'onDeletionFailure'>> & {
+        keep?: number
+      } = {},
     ) =>
       new BackupRuns({
         records: more.records ?? metadata,
         leaseMs: more.leaseMs,
+        onDeletionFailure: more.onDeletionFailure,
         backups,
         openSnapshot: more.openSnapshot ?? (options => openSqliteSnapshot(path, options)),
         holder,
@@ -94,6 +100,61 @@ describe('Backups that are made regularly', () => {
       [made.newest?.id],
     )
     assert.equal((await runs('one', { keep: 1 }).tick()).outcome, 'not due')
+  })
+
+  it('are never deleted as soon as they are made: not in the same second, nor beside one of a clock that is ahead', async () => {
+    const { backups, runs } = setUp()
+    const one = runs('one', { keep: 1 })
+    for (let count = 0; count < 8; count += 1) {
+      const made = await one.run()
+      assert.deepEqual(
+        (await backups.list()).map(({ id }) => id),
+        [made.id],
+      )
+      now += 1
+    }
+    now += 10 * 60_000
+    await one.run()
+    now -= 10 * 60_000
+    const made = await one.run()
+    assert.ok((await backups.list()).some(({ id }) => id === made.id))
+  })
+
+  it('are of the moment before their snapshot: what was acknowledged until then is in it', async () => {
+    const { runs } = setUp()
+    const begun = now
+    const openSnapshot: BackupRunsParts['openSnapshot'] = async options => {
+      const snapshot = await openSqliteSnapshot(path, options)
+      now += 5 * 60_000
+      return snapshot
+    }
+    assert.equal((await runs('one', { openSnapshot }).run()).madeAt.getTime(), begun)
+  })
+
+  it('are made although old ones cannot be deleted, and say so', async () => {
+    const objects = new MemoryObjectStore()
+    const { backups, runs } = setUp(objects)
+    const failures: string[] = []
+    const one = runs('one', { keep: 1, onDeletionFailure: ({ message }) => failures.push(message) })
+    await one.run()
+    objects.delete = async () => {
+      throw new DomainError('denied', 'Nobody may delete.', { resource: 'object' })
+    }
+    now += 24 * hourMs
+    assert.equal((await one.tick()).outcome, 'made')
+    assert.deepEqual(failures, ['Nobody may delete.'])
+    assert.equal((await backups.list()).length, 2)
+  })
+
+  it('that are all kept leave alone what is half there: somebody may be copying it', async () => {
+    const objects = new MemoryObjectStore()
+    const { runs } = setUp(objects)
+    const half = backupKey(newBackupId(new Date(now - 48 * hourMs)), 'data')
+    await objects.put(half, Buffer.from('half'))
+    await runs('one', { keep: 0 }).run()
+    assert.equal((await objects.head(half)).size, 4)
+    await runs('one', { keep: 1 }).run()
+    await rejectsWith('not_found', objects.head(half))
   })
 
   it('of another registry in the same bucket are neither counted nor deleted', async () => {
