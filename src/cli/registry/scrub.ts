@@ -72,6 +72,9 @@ export function startScrub(
 const stoppedHelp =
   'So many blobs are missing in the store that checking has stopped: it may be the wrong bucket or directory. See `varve scrub status`; if they are really lost, `varve scrub run --all`.'
 
+const tooManyStraysHelp =
+  'There are more objects in the store that nothing names than blobs, so none of them is deleted: it may be the wrong database. See `varve scrub strays`; if they really are of no use, `varve scrub run --all`.'
+
 async function tellStanding(
   { metadata }: Pick<Stores, 'metadata'>,
   metrics: ScrubMetrics,
@@ -93,6 +96,12 @@ export function createScrubber(
   { objects, metadata }: Pick<Stores, 'objects' | 'metadata'>,
   { log, tickMs = longestTickMs }: CreateScrubberOptions = {},
 ): Scrubber {
+  let remindedAt = Number.NEGATIVE_INFINITY
+  const remind = (strays: number): void => {
+    if (performance.now() - remindedAt < remindMs) return
+    remindedAt = performance.now()
+    log?.error({ strays }, tooManyStraysHelp)
+  }
   return new Scrubber({
     records: metadata,
     objects,
@@ -108,6 +117,7 @@ export function createScrubber(
       tickMs: Math.min(tickMs, longestTickMs),
     },
     onFault: fault => log && logFault(log, fault),
+    onTooManyStrays: remind,
   })
 }
 

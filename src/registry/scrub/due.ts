@@ -5,8 +5,8 @@ import { isPassed } from '../is-passed.ts'
 /** A store that lacks so much may be whole again tomorrow. */
 const stoppedMs = dayMs
 
-/** So many may be missing, however few blobs there are. */
-const leastMissing = 20
+/** So many may be missing, or without a name, however few blobs there are. */
+const leastSuspicious = 20
 
 /** What is to be done with the passes at this moment. */
 export function scrubDue(
@@ -25,5 +25,13 @@ export function missingLimit(
   { known, takesAll }: Pick<ScrubPass, 'known' | 'takesAll'>,
   percent: number,
 ): number {
-  return takesAll ? Infinity : Math.max(leastMissing, Math.ceil((known * percent) / 100))
+  return takesAll ? Infinity : Math.max(leastSuspicious, Math.ceil((known * percent) / 100))
+}
+
+/**
+ * How many objects that nothing names are discarded at most: with more of them than there are blobs, it may be the database
+ * that is the wrong one, an empty one for example, and all of the store would go.
+ */
+export function straysLimit({ known, takesAll }: Pick<ScrubPass, 'known' | 'takesAll'>): number {
+  return takesAll ? Infinity : Math.max(leastSuspicious, known)
 }

@@ -5,7 +5,7 @@ import type { ObjectStore } from '../../storage/objects/object-store.ts'
 import { type CollectWindow, isInWindow } from '../collect/window.ts'
 import { BytePace } from './byte-pace.ts'
 import type { CheckedFault } from './check-blob.ts'
-import { scrubDue } from './due.ts'
+import { scrubDue, straysLimit } from './due.ts'
 import { KeptLease } from './kept-lease.ts'
 import { ScrubPassRun } from './pass-run.ts'
 import { readStrays } from './read-strays.ts'
@@ -18,6 +18,8 @@ export interface ScrubberParts {
   readonly holder: string
   readonly settings: ScrubberSettings
   readonly onFault?: ((fault: CheckedFault) => void) | undefined
+  /** Told how many objects that nothing names are kept, because there are more of them than blobs. */
+  readonly onTooManyStrays?: ((strays: number) => void) | undefined
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
 }
@@ -147,9 +149,14 @@ export class Scrubber {
     return await records.scrubState({ signal })
   }
 
-  /** Nothing is let go of while the garbage collection is paused. */
+  /** Nothing is let go of while the garbage collection is paused, or where it may be the wrong database. */
   async #discard(end: number, options: Abortable): Promise<number> {
-    const { records, settings } = this.#parts
+    const { records, settings, onTooManyStrays } = this.#parts
+    const strays = await records.countStrays(options)
+    if (strays.objects > straysLimit((await records.scrubState(options)).pass)) {
+      onTooManyStrays?.(strays.objects)
+      return 0
+    }
     const before = new Date(this.#now() - settings.keepStraysMs)
     let discarded = 0
     while (performance.now() < end) {

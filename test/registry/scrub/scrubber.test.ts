@@ -53,6 +53,7 @@ describe('A scrub', () => {
   })
   afterEach(() => opened.close())
 
+  const keptStrays: number[] = []
   function scrubber(change: Partial<ScrubberSettings> = {}, holder = 'test'): Scrubber {
     return new Scrubber({
       records: opened.metadata,
@@ -60,6 +61,7 @@ describe('A scrub', () => {
       holder,
       settings: { ...testScrubSettings, ...change },
       onFault: fault => faults.push(fault),
+      onTooManyStrays: count => keptStrays.push(count),
       now: () => clock.time,
     })
   }
@@ -362,6 +364,22 @@ describe('A scrub', () => {
       await opened.metadata.resumeCollection()
       assert.equal((await scrubber().tick()).discarded, 1)
       assert.deepEqual(await opened.metadata.listGarbage(10), [key])
+    })
+
+    it('are kept where there are more of them than blobs, which may mean the wrong database, until somebody takes all', async () => {
+      await pushMany(3)
+      const keys = new Set<ObjectKey>()
+      for (let count = 0; count < 21; count += 1) keys.add(await stray(randomBytes(20)))
+      await scrubber().tick()
+      clock.time += settled
+      assert.equal((await scrubber().tick()).strays, 21)
+      clock.time += testScrubSettings.keepStraysMs
+      assert.equal((await scrubber().tick()).discarded, 0)
+      assert.equal(keptStrays.at(-1), 21)
+      assert.equal((await strays()).length, 21)
+      const { discarded } = await scrubber().tick({ asked: { ...everything, takesAll: true } })
+      assert.equal(discarded, 21)
+      assert.deepEqual(new Set(await opened.metadata.listGarbage(100)), keys)
     })
 
     it('heal what has lost its object: a blob found missing before, or later, of each algorithm', async () => {
