@@ -18,6 +18,7 @@ import { MemoryObjectStore } from '../../../src/storage/objects/memory.ts'
 import { parseTag } from '../../../src/storage/reference.ts'
 import { contentOf } from '../../../src/storage/backups/backup-content.ts'
 import { failsWith, fillMetadata, filledRepository } from '../../support/backup-content.ts'
+import { eventuallyWithin } from '../../support/eventually.ts'
 import { type PostgresTestServer, startPostgres } from '../../support/postgres.ts'
 import { skipWithout } from '../../support/programs.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
@@ -188,6 +189,38 @@ describe('Backups of both engines', () => {
     await fillMetadata(open)
     await open[Symbol.asyncDispose]()
     await failsWith('conflict', /has content/, restore())
+  })
+
+  it('are refused by a PostgreSQL that a registry opens while the restore waits for its tables', {
+    skip: withoutPostgres,
+  }, async () => {
+    const { snapshot } = await sqlite.open()
+    await using taken = await snapshot()
+    const content = await backedUp(taken)
+    const url = await urlOf()
+    await (await openPostgresMetadata(url))[Symbol.asyncDispose]()
+    const registry = new pg.Client({ connectionString: url })
+    await registry.connect()
+    try {
+      await registry.query('begin')
+      await registry.query('lock table settings in row exclusive mode')
+      const refused = failsWith(
+        'conflict',
+        /open in 1 connection/,
+        restorePostgres(url, content, { ...rules, name: 'one' }, nothing),
+      )
+      await eventuallyWithin(20, 'the restore waits for its tables', async () => {
+        const { rows } = await registry.query(
+          "select 1 from pg_locks where not granted and relation = 'settings'::regclass",
+        )
+        return rows.length === 1
+      })
+      await registry.query("set application_name = 'varve'")
+      await registry.query('commit')
+      await refused
+    } finally {
+      await registry.end()
+    }
   })
 
   it('that are not restored to the end are refused by a registry, and ended', {

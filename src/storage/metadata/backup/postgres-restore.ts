@@ -102,6 +102,8 @@ async function fill(
     checkShape(content.shape.tables, tables)
     // Nobody writes between the look and the filling.
     await query(`lock table ${tables.map(table => quoted(table.name)).join(', ')} in access exclusive mode`)
+    // A registry may have come since the first look, and keep what it has read of the empty tables.
+    await checkAlone(client, name)
     await checkEmpty(client, name)
     for (const table of tables.toReversed()) await query(`delete from ${quoted(table.name)}`)
     for await (const { table, rows } of content.rows(options)) {
@@ -177,6 +179,8 @@ const lingerMs = 3_000
 async function checkAlone(client: PostgresPoolClient, name: string): Promise<void> {
   const until = performance.now() + lingerMs
   for (;;) {
+    // A transaction goes on seeing the connections of its first look.
+    await client.query('select pg_stat_clear_snapshot()', [])
     const { rows } = await client.query<{ count: number }>(
       `select count(*)::int as count from pg_stat_activity
         where datname = current_database() and application_name = 'varve'`,
