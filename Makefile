@@ -85,7 +85,7 @@ bench-gc: $(INSTALLED)
 
 # The tests of `make test` compare; this writes.
 crash-matrix: $(INSTALLED)
-	@VARVE_CRASH_MATRIX=write $(NODE) test/run.ts test/faults/crash-matrix
+	@VARVE_CRASH_MATRIX=write $(NODE) test/run.ts test/faults/crash-matrix test/importer/chain/zfs/killed-commands.test.ts
 
 format: $(INSTALLED)
 	@npm run --silent format

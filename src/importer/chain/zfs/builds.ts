@@ -155,6 +155,9 @@ export class Builds {
     })
     const since = Date.now()
     await this.#datasets.mark(lineage.dataset, options)
+    // What a head has beyond its newest snapshot belongs to no image, whoever put it there.
+    await this.#datasets.unmount(lineage.dataset)
+    await this.#datasets.rollBack(lineage)
     const rootfs = await this.#datasets.mount(lineage.dataset, options)
     undo.move()
     const now = newestOf(lineage)

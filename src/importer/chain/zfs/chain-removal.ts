@@ -58,7 +58,7 @@ async function removeSnapshot(context: RemovalContext, lineage: Lineage, chain: 
   try {
     await datasets.destroy(copy.location)
   } catch (error) {
-    if (needsMark) await datasets.unmark(lineage.dataset)
+    if (needsMark && isRefusal(error)) await datasets.unmark(lineage.dataset)
     await datasets.holds.hold([copy.location])
     if (isDomainError(error, 'conflict'))
       throw chainInUse(copy.chain, 'clones or longer chains were made from it', error)
@@ -68,6 +68,11 @@ async function removeSnapshot(context: RemovalContext, lineage: Lineage, chain: 
   if (settled === undefined) index.delete(lineage.dataset)
   else index.put(settled)
   return true
+}
+
+/** A command that was killed, or that nothing is known of, may have destroyed the snapshot: then the head needs its mark. */
+function isRefusal(error: unknown): boolean {
+  return isDomainError(error) && error.code !== 'unavailable'
 }
 
 async function release(
