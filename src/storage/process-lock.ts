@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { DomainError } from '../errors.ts'
 
@@ -6,6 +6,9 @@ import { DomainError } from '../errors.ts'
  * SQLITE_BUSY (sqlite.org/rescode.html#busy): another connection, of this process or another, holds the lock.
  */
 const sqliteBusy = 5
+
+/** Between making the file of a lock and locking it there are microseconds; a machine that swaps may take longer. */
+const youngMs = 60_000
 
 /**
  * An exclusive lock on a file that the kernel drops when its process dies, however it dies.
@@ -45,6 +48,17 @@ export class ProcessLock implements Disposable {
     const lock = ProcessLock.tryAcquire(path)
     lock?.release()
     return lock === undefined
+  }
+
+  /**
+   * Removes the file of a lock that nobody holds, if it is of no more use and its name will never be locked again. One that
+   * was made within the last minute is passed over: whoever has made it may not have locked it yet.
+   */
+  static async retireStray(path: string, isOfNoUse: () => boolean | Promise<boolean>): Promise<void> {
+    const info = statSync(path, { throwIfNoEntry: false })
+    if (info === undefined || Date.now() - info.mtimeMs < youngMs) return
+    using lock = ProcessLock.tryAcquire(path)
+    if (lock !== undefined && (await isOfNoUse())) lock.retire()
   }
 
   /** Idempotent. The file stays: to remove it would let two processes lock two files of one name. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access } from 'node:fs/promises'
+import { access, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, it } from 'node:test'
@@ -50,9 +50,22 @@ export function crashContract(suite: ChainStoreSuite): void {
         const locks = join(store.recordsDirectory, '..', 'locks')
         ProcessLock.tryAcquire(join(locks, '0123456789abcdef'))?.release()
         using live = ProcessLock.tryAcquire(join(locks, 'fedcba9876543210'))
+        const longAgo = new Date(Date.now() - 120_000)
+        for (const name of await readdir(locks)) await utimes(join(locks, name), longAgo, longAgo)
         assert.equal(await (await reopen()).reclaim(), 0)
         assert.deepEqual(await leftovers(), ['locks/fedcba9876543210'])
         live?.release()
+      }),
+    )
+
+    it(
+      'stray-lock: one that was just made, and is about to be locked, is left to who made it',
+      onFreshStore(suite, async ({ store, reopen, leftovers }) => {
+        const lock = join(store.recordsDirectory, '..', 'locks', '0123456789abcdef')
+        await writeFile(lock, '')
+        await (await reopen()).reclaim()
+        assert.deepEqual(await leftovers(), ['locks/0123456789abcdef'])
+        await rm(lock)
       }),
     )
 

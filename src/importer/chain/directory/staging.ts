@@ -63,10 +63,8 @@ export class Staging implements AsyncDisposable {
 
   /** Removes the locks of processes that died before they made a directory, or after it was gone. */
   static async dropStrayLocks(layout: DirectoryLayout): Promise<void> {
-    for (const id of await onDisk(layout.locks, () => readdir(layout.locks))) {
-      using lock = ProcessLock.tryAcquire(join(layout.locks, id))
-      if (lock !== undefined && !existsSync(join(layout.building, id))) lock.retire()
-    }
+    for (const id of await onDisk(layout.locks, () => readdir(layout.locks)))
+      await ProcessLock.retireStray(join(layout.locks, id), () => !existsSync(join(layout.building, id)))
   }
 
   static #reserve(layout: DirectoryLayout): Staging {

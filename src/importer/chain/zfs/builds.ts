@@ -134,8 +134,8 @@ export class Builds {
       options.signal?.throwIfAborted()
       const dataset = asLineage(this.#tree, `${this.#tree.chains}/${name}`)
       if (dataset === undefined || this.#index.has(dataset)) continue
-      using lock = ProcessLock.tryAcquire(this.#lockFile(dataset))
-      if (lock !== undefined && (await this.#reread(dataset, options)) === undefined) lock.retire()
+      const isGone = async (): Promise<boolean> => (await this.#reread(dataset, options)) === undefined
+      await ProcessLock.retireStray(this.#lockFile(dataset), isGone)
     }
   }
 
