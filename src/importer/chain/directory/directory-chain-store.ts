@@ -1,5 +1,5 @@
 import { chmod, readdir } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { DomainError, isDomainError } from '../../../errors.ts'
 import type { Abortable } from '../../../storage/abortable.ts'
 import type { ChainId } from '../../../storage/chain-id.ts'
@@ -25,7 +25,7 @@ import { DirectoryChainBuilder } from './directory-chain-builder.ts'
 import { DirectoryClones } from './directory-clones.ts'
 import { DirectoryLayout, rootfsOf } from './directory-layout.ts'
 import { listLineages } from './directory-lineages.ts'
-import { mark, markSchema, readRecord, writeRecord } from './record-files.ts'
+import { isUnfinishedRecord, mark, markSchema, readRecord, writeWholeRecord } from './record-files.ts'
 import { listSnapshots, readSnapshot } from './snapshots.ts'
 import { Staging } from './staging.ts'
 
@@ -217,9 +217,14 @@ function requireRoot(directory: string): void {
 
 /** A directory is ours when it has our mark, and becomes ours when it is empty. */
 async function claim(layout: DirectoryLayout): Promise<void> {
-  if ((await readRecord(layout.mark, markSchema)) !== undefined) return
+  if (await isMarked(layout)) return
   const entries = await onDisk(layout.directory, () => readdir(layout.directory))
-  if (entries.length > 0)
+  const isStrange = entries.some(
+    name => !name.startsWith(`${basename(layout.mark)}.`) || !isUnfinishedRecord(name),
+  )
+  // Another process of ours may have opened the same directory since we looked.
+  if (isStrange && (await isMarked(layout))) return
+  if (isStrange)
     throw new DomainError(
       'conflict',
       `${layout.directory} is not empty and does not belong to Varve; choose an empty directory for the chains.`,
@@ -227,9 +232,13 @@ async function claim(layout: DirectoryLayout): Promise<void> {
     )
   await onDisk(layout.directory, () => chmod(layout.directory, 0o700))
   try {
-    await writeRecord(layout.mark, mark)
+    await writeWholeRecord(layout.mark, mark)
   } catch (error) {
     // Another process of ours opens the same directory at this moment.
     if (!isDomainError(error, 'already_exists')) throw error
   }
+}
+
+async function isMarked(layout: DirectoryLayout): Promise<boolean> {
+  return (await readRecord(layout.mark, markSchema)) !== undefined
 }

@@ -1,4 +1,6 @@
-import { open, readFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, open, readFile, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import * as z from 'zod'
 import { DomainError, isDomainError } from '../../../errors.ts'
 import { type ChainId, parseChainId } from '../../../storage/chain-id.ts'
@@ -10,6 +12,8 @@ import { notesSchema } from '../layer-notes.ts'
 /** `varve.json`: only a directory that has it is ours to change. */
 export const markSchema = z.object({ kind: z.literal('varve chains'), version: z.literal(1) })
 export const mark: z.infer<typeof markSchema> = { kind: 'varve chains', version: 1 }
+
+const unfinishedSuffix = '.new'
 
 const chainSchema = z.string().transform(parseChainId)
 
@@ -68,6 +72,24 @@ export async function writeRecord(path: string, record: object): Promise<void> {
     await file.writeFile(`${JSON.stringify(record, undefined, 2)}\n`)
     await file.sync()
   })
+}
+
+/** As {@link writeRecord}, for a file that others may look for at any moment: it is there whole, or not at all. */
+export async function writeWholeRecord(path: string, record: object): Promise<void> {
+  const temporary = `${path}.${randomUUID()}${unfinishedSuffix}`
+  try {
+    await writeRecord(temporary, record)
+    // Unlike a rename, a link replaces nothing.
+    await onDisk(path, () => link(temporary, path))
+  } finally {
+    await onDisk(temporary, () => rm(temporary, { force: true }))
+  }
+  await syncDirectory(dirname(path))
+}
+
+/** Whether the name is of a file that {@link writeWholeRecord} had not ended with when somebody looked, or was killed. */
+export function isUnfinishedRecord(name: string): boolean {
+  return name.endsWith(unfinishedSuffix)
 }
 
 /** Makes new and renamed entries of a directory survive a crash of the machine. */

@@ -4,6 +4,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { convertCoreutilFailure } from '../../../../src/importer/chain/directory/copy-tree.ts'
 import { DirectoryChainStore } from '../../../../src/importer/chain/directory/directory-chain-store.ts'
@@ -32,6 +33,25 @@ describe('a directory for chains', { skip }, () => {
     await DirectoryChainStore.open({ directory })
     await writeFile(join(directory, 'varve.json'), '{"kind":"other","version":1}')
     await assert.rejects(DirectoryChainStore.open({ directory }), failsWith('conflict'))
+  })
+
+  it('open-race: is claimed by all that open it at the same moment', async () => {
+    for (let round = 0; round < 40; round++) {
+      const fresh = join(directory, String(round))
+      const opened = Array.from({ length: 16 }, async (_, index) => {
+        for (let turn = 0; turn < index * 2; turn++) await setImmediate()
+        await DirectoryChainStore.open({ directory: fresh })
+      })
+      await Promise.all(opened)
+      const names = await readdir(fresh)
+      assert.ok(!names.some(name => name.endsWith('.new')), names.join(' '))
+    }
+  })
+
+  it('is claimed again when whoever claimed it was killed half way', async () => {
+    await writeFile(join(directory, 'varve.json.0123.new'), '{"kind":')
+    await DirectoryChainStore.open({ directory })
+    assert.ok((await readdir(directory)).includes('varve.json'))
   })
 
   it('is made when it is not there', async () => {
