@@ -154,7 +154,8 @@ export class ZfsPublications implements ImagePublisher {
     try {
       await this.#steps.destroy(dataset)
     } catch (error) {
-      await this.#steps.takeFinal(dataset, chain)
+      // Whoever has it now is told by the next look; what went wrong first is what the caller is told.
+      await this.#steps.takeFinal(dataset, chain).catch(() => undefined)
       if (!isDomainError(error, 'conflict')) throw error
       throw publicationInUse(uuid, await this.#steps.madeFrom(dataset), error)
     }
