@@ -7,17 +7,19 @@ export type KilledWhen = 'before' | 'after'
 /** A program in the place of zfs, of which one command is ended by a signal, as Ctrl-C or a want of memory ends it. */
 export interface KilledZfs {
   readonly program: string
-  /** From now on the `nth` command dies, once; the first is 1. */
-  arm(nth: number, when: KilledWhen): Promise<void>
+  /** From now on the `nth` command dies, once; the first is 1. With `only`, the nth with that first argument. */
+  arm(nth: number, when: KilledWhen, only?: string): Promise<void>
   /** The first argument of the command that has died since; `undefined` when there were fewer. Nothing more dies. */
   disarm(): Promise<string | undefined>
 }
 
 const script = `#!/bin/sh
 if [ -e "$0.armed" ]; then
-  read -r left when < "$0.armed"
-  if [ "$left" -gt 1 ]; then
-    echo "$((left - 1)) $when" > "$0.armed"
+  read -r left when only < "$0.armed"
+  if [ -n "$only" ] && [ "$only" != "$1" ]; then
+    :
+  elif [ "$left" -gt 1 ]; then
+    echo "$((left - 1)) $when $only" > "$0.armed"
   else
     rm "$0.armed"
     echo "$1" > "$0.killed"
@@ -35,9 +37,9 @@ export async function killedZfs(directory: string): Promise<KilledZfs> {
   const killed = `${program}.killed`
   return {
     program,
-    async arm(nth, when) {
+    async arm(nth, when, only = '') {
       await writeFile(killed, '')
-      await writeFile(armed, `${nth} ${when}\n`)
+      await writeFile(armed, `${nth} ${when} ${only}\n`)
     },
     async disarm() {
       await rm(armed, { force: true })

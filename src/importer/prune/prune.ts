@@ -18,7 +18,7 @@ import {
 
 export interface PruneParts {
   readonly catalog: Pick<ImageCatalog, 'list'>
-  readonly chains: Pick<ChainStore, 'lineages' | 'clones' | 'remove' | 'publisher'>
+  readonly chains: Pick<ChainStore, 'lineages' | 'clones' | 'reclaim' | 'remove' | 'publisher'>
   readonly lastUse: Pick<LastUse, 'of' | 'forgetOthers'>
   /** As `ImportService.removeImage`. */
   readonly remove: (manifestDigest: Digest, options: Abortable) => Promise<RemovedImage>
@@ -44,6 +44,8 @@ export async function prune(
   request: PruneRequest,
   options: Abortable = {},
 ): Promise<PruneReport> {
+  // What failed imports have left takes space too, and pins what they were built upon; what cannot go now can wait.
+  if (request.dryRun !== true) await succeeds(parts.chains.reclaim(options))
   const refused = new Map<Digest, string>()
   const removed: PrunedImage[] = []
   let orphanedChains = 0
@@ -139,7 +141,7 @@ function prunedImage({ record, lastUsedAt }: UsedImage, removedChains: number): 
   return { names: record.names, manifestDigest: record.manifestDigest, lastUsedAt, removedChains }
 }
 
-async function succeeds(attempt: Promise<void>): Promise<boolean> {
+async function succeeds(attempt: Promise<unknown>): Promise<boolean> {
   try {
     await attempt
     return true

@@ -137,6 +137,7 @@ export function pruneSuite(name: string, { skip, rounds, open }: PruneSuite): vo
       const chains: PruneParts['chains'] = {
         lineages,
         clones: options => place.chains.clones(options),
+        reclaim: options => place.chains.reclaim(options),
         remove: (chain, options) => place.chains.remove(chain, options),
       }
       const report = await prune({ ...place.parts, chains }, { unusedSeconds: 35 * daySeconds })

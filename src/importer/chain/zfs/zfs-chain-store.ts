@@ -161,6 +161,19 @@ export class ZfsChainStore implements ChainStore {
   async reclaim(options: Abortable = {}): Promise<number> {
     await this.#lookup.refresh(options)
     const failures: unknown[] = []
+    let count = await this.#reclaimLineages(failures, options)
+    await this.#builds.dropStrayLocks(options)
+    try {
+      count += await this.publisher.reclaim(options)
+    } catch (error) {
+      failures.push(error)
+    }
+    if (failures.length > 0) throw failures[0]
+    return count
+  }
+
+  /** Answers how many; what kept it from others is added to `failures`. */
+  async #reclaimLineages(failures: unknown[], options: Abortable): Promise<number> {
     let count = 0
     for (const lineage of this.#index.lineages()) {
       options.signal?.throwIfAborted()
@@ -172,13 +185,6 @@ export class ZfsChainStore implements ChainStore {
         failures.push(error)
       }
     }
-    await this.#builds.dropStrayLocks(options)
-    try {
-      count += await this.publisher.reclaim(options)
-    } catch (error) {
-      failures.push(error)
-    }
-    if (failures.length > 0) throw failures[0]
     return count
   }
 
@@ -188,6 +194,9 @@ export class ZfsChainStore implements ChainStore {
       await this.#removeKnown(chain, options)
     } catch (error) {
       if (!isDomainError(error, 'conflict')) throw error
+      // What a build has left behind, of this process or another, pins what it was built upon.
+      await this.#lookup.refresh(options)
+      if ((await this.#reclaimLineages([], options)) > 0) return await this.remove(chain, options)
       const published = (await this.publisher.list(options)).find(one => one.chain === chain)
       if (published === undefined) throw error
       throw chainInUse(chain, `it is published as ${published.dataset}; unpublish that first`, error)

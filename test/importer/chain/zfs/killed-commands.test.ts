@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { isDomainError } from '../../../../src/errors.ts'
 import { parseCloneName } from '../../../../src/importer/chain/clone-name.ts'
 import { ZfsChainStore } from '../../../../src/importer/chain/zfs/zfs-chain-store.ts'
-import { buildLayer, filesAt, walked } from '../../../contract/chain-store/suite.ts'
+import { buildLayer, failsWith, filesAt, walked } from '../../../contract/chain-store/suite.ts'
 import { type FakeLayer, layerOn } from '../../../support/fake-layers.ts'
 import { type KilledWhen, type KilledZfs, killedZfs } from '../../../support/killed-zfs.ts'
 import { skipWithout } from '../../../support/programs.ts'
@@ -107,9 +107,29 @@ describe('zfs commands that are killed while their process lives', { skip: await
   }
 
   it('killed-destroy: what a removal has destroyed is in no later chain', async () => {
-    const removal = { run: (store: ZfsChainStore) => store.remove(top.chain) }
-    // listing, release, set, destroy: and a few more, for the order is not what this is about.
-    for (let nth = 3; nth <= 5; nth++) await killNth(nth, 'after', removal)
+    const store = await open()
+    await buildLayer(store, null, bottom, 'bottom')
+    await buildLayer(store, bottom, middle, 'middle')
+    await zfs.arm(1, 'after', 'destroy')
+    await assert.rejects(store.remove(middle.chain), failsWith('unavailable'))
+    assert.equal(await zfs.disarm(), 'destroy')
+    const next = await open()
+    assert.equal(await next.reclaim(), 1)
+    await buildLayer(next, bottom, branch, 'branch')
+    await checkContents(next, 'a chain that was built where the other was removed')
+    await empty(next)
+  })
+
+  it('pinned: what a failed build left behind in a living process keeps nothing from being removed', async () => {
+    const store = await open()
+    await buildLayer(store, null, bottom, 'bottom')
+    await buildLayer(store, bottom, middle, 'middle')
+    await zfs.arm(1, 'after', 'clone')
+    await assert.rejects(buildLayer(store, bottom, branch, 'branch'), failsWith('unavailable'))
+    assert.equal(await zfs.disarm(), 'clone')
+    await store.remove(middle.chain)
+    await store.remove(bottom.chain)
+    assert.deepEqual(await walked(store), { snapshots: [], unfinished: [] })
   })
 
   for (const [what, operation] of isWhole ? Object.entries(operations) : [])
