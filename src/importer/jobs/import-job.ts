@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import type { Digest } from '../../storage/digest.ts'
 import { type Abortable, orAbort } from '../../storage/abortable.ts'
 import { formatPlatform } from '../../storage/platform.ts'
-import type { ImportEvent, ImportRequest } from '../import-service.ts'
+import type { ImportEvent, ImportRequest, ResolvedEvent } from '../import-service.ts'
 import { EventDigest, type TimedEvent } from './event-digest.ts'
 import { JobFollower } from './job-follower.ts'
 import type { FinalRecord, ImportRecord, JobState, JobSummary } from './job-records.ts'
@@ -50,7 +51,9 @@ export class TrackedJob implements ImportJob {
   #endedAt: Date | undefined
   #state: JobState = 'queued'
   #final: FinalRecord | undefined
-  readonly #events = new EventDigest()
+  #events = new EventDigest()
+  /** Once the layers are forgotten. */
+  #manifestDigest: Digest | undefined
   readonly #followers = new Set<JobFollower>()
   readonly #waiting = new Set<PromiseWithResolvers<FinalRecord>>()
   readonly #stop = new AbortController()
@@ -84,6 +87,17 @@ export class TrackedJob implements ImportJob {
     else this.#attached = false
   }
 
+  /** How many layers it knows of. */
+  get layerCount(): number {
+    return this.#resolved()?.layers.length ?? 0
+  }
+
+  /** From now on it only knows how it ended. Only for one that has. */
+  forgetLayers(): void {
+    this.#manifestDigest = this.#resolved()?.manifestDigest
+    this.#events = new EventDigest()
+  }
+
   start(): void {
     this.#state = 'running'
     this.#startedAt = new Date()
@@ -110,7 +124,6 @@ export class TrackedJob implements ImportJob {
 
   summary(): JobSummary {
     const events = this.#events.all()
-    const resolved = events.flatMap(({ event }) => (event.type === 'resolved' ? [event] : []))[0]
     const { image, platform, credentials } = this.request
     return {
       id: this.id,
@@ -122,7 +135,7 @@ export class TrackedJob implements ImportJob {
       createdAt: this.#createdAt,
       startedAt: this.#startedAt,
       endedAt: this.#endedAt,
-      manifestDigest: resolved?.manifestDigest,
+      manifestDigest: this.#resolved()?.manifestDigest ?? this.#manifestDigest,
       layers: layerStatesOf(events, this.#state, performance.now()),
       ...outcomeOf(this.#final),
     }
@@ -160,6 +173,10 @@ export class TrackedJob implements ImportJob {
     if (!this.#owed || this.#endedAt === undefined) return undefined
     this.#owed = false
     return Date.now() - this.#endedAt.getTime() < owedForMs ? this.#final : undefined
+  }
+
+  #resolved(): ResolvedEvent | undefined {
+    return this.#events.all().flatMap(({ event }) => (event.type === 'resolved' ? [event] : []))[0]
   }
 
   #left(follower: JobFollower): void {

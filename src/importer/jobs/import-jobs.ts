@@ -9,6 +9,12 @@ import { firstToStart } from './job-order.ts'
 /** Jobs that may wait: what a provisioner has a use for, and far from what would fill the memory. */
 const maxQueued = 10_000
 
+/**
+ * Layers of all jobs that have ended and of which it is still known what became of each: some ten MiB. An image may have a
+ * thousand, so that the number of jobs alone bounds nothing.
+ */
+const maxRememberedLayers = 10_000
+
 export interface ImportJobsOptions {
   /** Imports that run at once. */
   readonly atOnce: number
@@ -44,6 +50,9 @@ export class ImportJobs implements AsyncDisposable {
   readonly #running = new Map<TrackedJob, Promise<void>>()
   /** Oldest end first. */
   readonly #ended = new Set<TrackedJob>()
+  /** Those that still know their layers, and how many these are. */
+  readonly #detailed = new Set<TrackedJob>()
+  #rememberedLayers = 0
   #closing = false
 
   constructor(service: Pick<ImportService, 'import'>, options: ImportJobsOptions) {
@@ -129,12 +138,25 @@ export class ImportJobs implements AsyncDisposable {
     this.#queued.delete(job)
     if (this.#byKey.get(job.key) === job) this.#byKey.delete(job.key)
     this.#ended.add(job)
+    this.#detailed.add(job)
+    this.#rememberedLayers += job.layerCount
     for (const oldest of this.#ended) {
       if (this.#ended.size <= this.#options.remembered) break
+      this.#forgetLayers(oldest)
       this.#ended.delete(oldest)
       this.#jobs.delete(oldest.id)
     }
+    for (const oldest of this.#detailed) {
+      if (this.#rememberedLayers <= maxRememberedLayers || this.#detailed.size === 1) break
+      this.#forgetLayers(oldest)
+    }
     this.#options.onEnded?.(job.summary())
+  }
+
+  #forgetLayers(job: TrackedJob): void {
+    if (!this.#detailed.delete(job)) return
+    this.#rememberedLayers -= job.layerCount
+    job.forgetLayers()
   }
 
   #startNext(): void {

@@ -22,7 +22,7 @@ export interface JobSummary {
   readonly startedAt?: Date | undefined
   readonly endedAt?: Date | undefined
   readonly manifestDigest?: Digest | undefined
-  /** Base first; empty until the image is resolved. */
+  /** Base first; empty until the image is resolved, and again when many have ended since this one. */
   readonly layers: readonly LayerState[]
   /** When it is `done`. */
   readonly result?: ImportResult | undefined

@@ -50,6 +50,38 @@ describe('ImportJobs', { timeout: 60_000 }, () => {
     await jobs[Symbol.asyncDispose]()
   })
 
+  it('jobs-memory: forgets the layers of those that ended long ago, not how they ended', async () => {
+    const { imports, jobs } = open()
+    const asked: ImportJob[] = []
+    for (let index = 0; index < 12; index += 1) {
+      const job = jobs.ensure(request(`a${index}`))
+      asked.push(job)
+      nth(imports, index).tell(resolvedEvent(1000))
+      nth(imports, index).finish()
+      await job.ended()
+    }
+    const [oldest] = asked
+    assert.deepEqual(
+      asked.map(job => job.summary().layers.length),
+      [0, 0, ...Array.from({ length: 10 }, () => 1000)],
+    )
+    assert.equal(oldest?.summary().state, 'done')
+    assert.equal(oldest?.summary().manifestDigest, resolvedEvent(1).manifestDigest)
+    assert.deepEqual(
+      (await allOf(oldest?.follow() ?? assert.fail())).map(({ type }) => type),
+      ['done'],
+    )
+    const huge = jobs.ensure(request('huge'))
+    nth(imports, 12).tell(resolvedEvent(11_000))
+    nth(imports, 12).fail(new DomainError('unavailable', 'No.', { resource: 'image', name: 'huge' }))
+    await huge.ended()
+    assert.deepEqual(
+      jobs.list().map(job => job.summary().layers.length),
+      [...asked.map(() => 0), 11_000],
+    )
+    await jobs[Symbol.asyncDispose]()
+  })
+
   it('starts the most urgent first, then the oldest, and so many at once', async () => {
     const { imports, jobs } = open({ atOnce: 2 })
     const plain = ['a', 'b', 'c', 'd'].map(image => jobs.ensure(request(image)))

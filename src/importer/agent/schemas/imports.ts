@@ -78,7 +78,11 @@ export const job = named(
     startedAt: time.optional(),
     endedAt: time.optional(),
     manifestDigest: digest.optional(),
-    layers: z.array(layerState).describe('Base first; empty until the image is resolved.'),
+    layers: z
+      .array(layerState)
+      .describe(
+        'Base first; empty until the image is resolved, and again when many have ended since this one.',
+      ),
     result: z.strictObject(importResult).optional(),
     error: failure.optional(),
   }),
