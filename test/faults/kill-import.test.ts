@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ageLocks } from '../support/aged-locks.ts'
 import { compareTrees } from '../support/compare-trees.ts'
 import { exec } from '../support/process.ts'
 import { skipWithout } from '../support/programs.ts'
@@ -96,6 +97,7 @@ describe('a killed import', { skip: await skipWithout('zfs') }, () => {
       const mtime = await timePrecisionOf(pool.mountpoint)
       assert.deepEqual(compareTrees(await cloneTree(where), expected, { mtime }), [])
       assert.deepEqual(await mountedLineages(pool), [])
+      await ageLocks(join(pool.mountpoint, 'varve/images/locks'))
       await exec(varveProgram, ['rmi', ...where, image])
       assert.deepEqual(await storeLeftovers(pool), [])
       assert.deepEqual(readdirSync(join(pool.mountpoint, 'varve/images/records')), [])
@@ -110,6 +112,7 @@ describe('a killed import', { skip: await skipWithout('zfs') }, () => {
     const where = ['--chains', chains]
     const killed = await killImports(where, 8, async () => {})
     assert.deepEqual(compareTrees(await cloneTree(where), expected), [])
+    await ageLocks(join(chains, 'locks'))
     await exec(varveProgram, ['rmi', ...where, image])
     for (const part of ['building', 'chains', 'clones', 'images', 'locks'])
       assert.deepEqual(readdirSync(join(chains, part)), [], part)

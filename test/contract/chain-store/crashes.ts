@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { access, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, it } from 'node:test'
 import { ProcessLock } from '../../../src/storage/process-lock.ts'
 import type { ChainId } from '../../../src/storage/chain-id.ts'
+import { ageLocks } from '../../support/aged-locks.ts'
 import { layerOn } from '../../support/fake-layers.ts'
 import { buildLayer, type ChainStoreSuite, filesAt, filesIn, onFreshStore, walked } from './suite.ts'
 
@@ -50,8 +51,7 @@ export function crashContract(suite: ChainStoreSuite): void {
         const locks = join(store.recordsDirectory, '..', 'locks')
         ProcessLock.tryAcquire(join(locks, '0123456789abcdef'))?.release()
         using live = ProcessLock.tryAcquire(join(locks, 'fedcba9876543210'))
-        const longAgo = new Date(Date.now() - 120_000)
-        for (const name of await readdir(locks)) await utimes(join(locks, name), longAgo, longAgo)
+        await ageLocks(locks)
         assert.equal(await (await reopen()).reclaim(), 0)
         assert.deepEqual(await leftovers(), ['locks/fedcba9876543210'])
         live?.release()

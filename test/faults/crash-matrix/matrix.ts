@@ -6,6 +6,7 @@ import type { Importer } from '../../../src/importer/importer.ts'
 import type { LayerEngine } from '../../../src/importer/layer/layer-engine.ts'
 import { RegistryImageSource } from '../../../src/storage/remote/registry-image-source.ts'
 import { openStore, perform } from '../../fixtures/programs/change-pool.ts'
+import { ageLocks } from '../../support/aged-locks.ts'
 import { importerOver } from '../../support/importer-over.ts'
 import type { Opened, Operation } from './operation.ts'
 import { findLeaks, findLosses, type PoolState, readPoolState, shapeOf } from './pool-state.ts'
@@ -155,10 +156,11 @@ export async function shimFor(
 
 /** As the agent opens a store: what dead builders have left is discarded first. */
 async function withStore<Result>(
-  { names, zfs, imgadm, engine }: Place,
+  { names, zfs, imgadm, engine, records }: Place,
   work: (opened: Opened, reclaimed: number) => Promise<Result>,
 ): Promise<Result> {
   const store = await openStore({ program: zfs, dataset: names.dataset, imgadm })
+  await ageLocks(join(records, '../locks'))
   const reclaimed = await store.reclaim()
   const source = new RegistryImageSource()
   await using importer = await importerOver(store, { engine, source, owned: [source] })
