@@ -144,7 +144,7 @@ export class Importer implements ImportService {
   async inspect(image: string, options: Abortable = {}): Promise<InspectedImage> {
     const record = await this.#find(image)
     const use = await useOf(record, await this.#chains.clones(options), this.#lastUse)
-    return await inspectImage(this.#chains, record, use, {
+    return await inspectImage(this.#chains, await this.#catalog.whole(record), use, {
       ...options,
       kernelVersion: this.#kernelVersion,
     })
@@ -167,7 +167,7 @@ export class Importer implements ImportService {
   }
 
   async clone(image: string, name: CloneName, options: CloneOptions = {}): Promise<ClonedImage> {
-    const record = await this.#find(image)
+    const record = await this.#catalog.whole(await this.#find(image))
     const clone = await this.#clone(record, name, options)
     await this.#lastUse.touch(record.manifestDigest)
     return clonedImageOf(clone, record, this.#kernelVersion)
@@ -211,7 +211,8 @@ export class Importer implements ImportService {
           name,
         },
       )
-    return clonedImageOf(clone, imageOfClone(clone, await this.#catalog.list()), this.#kernelVersion)
+    const record = imageOfClone(clone, await this.#catalog.list())
+    return clonedImageOf(clone, await this.#catalog.whole(record), this.#kernelVersion)
   }
 
   async destroyClone(name: CloneName, options: Abortable = {}): Promise<void> {
@@ -236,7 +237,7 @@ export class Importer implements ImportService {
   async publish(image: string, options: Abortable = {}): Promise<PublishedImage> {
     const records = await this.#catalog.list()
     const record = findImage(records, image)
-    const dataset = await publishImage(this.#chains, record, {
+    const dataset = await publishImage(this.#chains, await this.#catalog.whole(record), {
       ...options,
       kernelVersion: this.#kernelVersion,
     })

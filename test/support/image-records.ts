@@ -1,4 +1,4 @@
-import type { ImageRecord } from '../../src/importer/images/image-catalog.ts'
+import type { ImageRecord, WholeImageRecord } from '../../src/importer/images/image-catalog.ts'
 import { digestOf } from '../../src/storage/digest.ts'
 import type { FakeLayer } from './fake-layers.ts'
 
@@ -7,7 +7,7 @@ export function imageRecord(
   name: string,
   layers: readonly FakeLayer[],
   importedAt: Date = new Date('2026-01-02T03:04:05.678Z'),
-): ImageRecord {
+): WholeImageRecord {
   const digest = digestOf(Buffer.from(`manifest of ${name}`))
   return {
     names: [name],
@@ -23,4 +23,9 @@ export function imageRecord(
     config: '{"os":"linux","architecture":"amd64"}',
     importedAt,
   }
+}
+
+/** As the catalog lists it. */
+export function listed({ config: _, ...record }: WholeImageRecord): ImageRecord {
+  return record
 }

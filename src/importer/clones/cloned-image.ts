@@ -1,14 +1,14 @@
 import { DomainError } from '../../errors.ts'
 import { parseImageConfig } from '../../storage/image-config.ts'
 import type { Clone } from '../chain/chain-store.ts'
-import type { ImageRecord } from '../images/image-catalog.ts'
+import type { ImageRecord, WholeImageRecord } from '../images/image-catalog.ts'
 import { topChainOf } from '../images/image-record.ts'
 import { tritonImageOfRecord } from '../images/record-for-triton.ts'
 import type { ClonedImage } from '../import-service.ts'
 import { imageProcess } from '../process/image-process.ts'
 
 /** A clone with all that a provisioner needs to run its image. Looks up the user in the clone's own tree. */
-export function clonedImageOf(clone: Clone, record: ImageRecord, kernelVersion?: string): ClonedImage {
+export function clonedImageOf(clone: Clone, record: WholeImageRecord, kernelVersion?: string): ClonedImage {
   const { names, manifestDigest } = record
   const config = parseImageConfig(Buffer.from(record.config))
   const { quota } = clone

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { BigIntStats } from 'node:fs'
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
@@ -6,7 +7,7 @@ import * as z from 'zod'
 import { DomainError, errnoOf } from '../../errors.ts'
 import { parseChainId } from '../../storage/chain-id.ts'
 import { type Digest, hexOf, parseDiffId, parseDigest } from '../../storage/digest.ts'
-import type { ImageCatalog, ImageRecord } from './image-catalog.ts'
+import type { ImageCatalog, ImageRecord, WholeImageRecord } from './image-catalog.ts'
 
 const schema = z.strictObject({
   version: z.literal(1),
@@ -32,6 +33,8 @@ const abandonedAfterMs = 60 * 60 * 1000
 
 /** Records that are read at once: a process may open only so many files. */
 const openFiles = 32
+/** Bytes. Larger ones, of images with an uncommonly large config, are read one at a time: all at once would fill the memory. */
+const largeFrom = 512 * 1024
 
 /**
  * One JSON document per image, named by the hex of its manifest's digest. Documents are replaced whole by rename, so
@@ -39,8 +42,9 @@ const openFiles = 32
  */
 export class DirectoryImageCatalog implements ImageCatalog {
   readonly #directory: string
-  /** By file: what it was when it was read. Looking is much less work than reading, and a clone begins with it. */
+  /** By file: what it was when it was read, but for its config. Looking is much less work than reading. */
   readonly #known = new Map<string, KnownRecord>()
+  readonly #readingLarge = pLimit(1)
   readonly #onDamaged: (message: string) => void
 
   /**
@@ -58,7 +62,7 @@ export class DirectoryImageCatalog implements ImageCatalog {
     this.#onDamaged = onDamaged
   }
 
-  async put(record: ImageRecord): Promise<void> {
+  async put(record: WholeImageRecord): Promise<void> {
     const known = await this.list()
     const same = known.find(({ manifestDigest }) => manifestDigest === record.manifestDigest)
     // Asking again for what is there writes nothing, and so works in a full pool.
@@ -67,7 +71,7 @@ export class DirectoryImageCatalog implements ImageCatalog {
     for (const other of known) {
       if (other.manifestDigest === record.manifestDigest) continue
       const names = other.names.filter(name => !record.names.includes(name))
-      if (names.length < other.names.length) await this.#write({ ...other, names })
+      if (names.length < other.names.length) await this.#write({ ...(await this.whole(other)), names })
     }
   }
 
@@ -79,6 +83,17 @@ export class DirectoryImageCatalog implements ImageCatalog {
     return records
       .filter(record => record !== undefined)
       .sort((a, b) => compare(a.names[0] ?? a.manifestDigest, b.names[0] ?? b.manifestDigest))
+  }
+
+  async whole({ manifestDigest }: ImageRecord): Promise<WholeImageRecord> {
+    const text = await unlessGone(readFile(this.#pathOf(manifestDigest), 'utf8'))
+    const record = text === undefined ? undefined : recordFrom(text)
+    if (record !== undefined) return record
+    throw new DomainError(
+      'not_found',
+      `The image ${manifestDigest} has just been removed here; import it again.`,
+      { resource: 'image', name: manifestDigest },
+    )
   }
 
   /** Removes what writers that were killed have left. Answers how many. */
@@ -105,7 +120,7 @@ export class DirectoryImageCatalog implements ImageCatalog {
     return join(this.#directory, `${hexOf(manifestDigest)}.json`)
   }
 
-  async #write(record: ImageRecord): Promise<void> {
+  async #write(record: WholeImageRecord): Promise<void> {
     const temporary = join(this.#directory, `${randomUUID()}${unfinishedSuffix}`)
     try {
       const file = await open(temporary, 'wx', 0o600)
@@ -142,27 +157,41 @@ export class DirectoryImageCatalog implements ImageCatalog {
   async #recordIn(file: string): Promise<ImageRecord | undefined> {
     const path = join(this.#directory, file)
     // Looked at before it is read, so that what comes in between is read again.
-    const version = await unlessGone(versionOf(path))
+    const found = await unlessGone(stat(path, { bigint: true }))
+    if (found === undefined) return undefined
+    const version = versionOf(found)
     const known = this.#known.get(file)
     if (known !== undefined && known.version === version) return known.record
+    const read = (): Promise<ImageRecord | undefined> => this.#read(file, version)
+    return await (found.size < largeFrom ? read() : this.#readingLarge(read))
+  }
+
+  async #read(file: string, version: string): Promise<ImageRecord | undefined> {
+    const path = join(this.#directory, file)
     const text = await unlessGone(readFile(path, 'utf8'))
     if (text === undefined) return undefined
-    const record = recordFrom(text)
+    const record = withoutConfig(recordFrom(text))
     if (record === undefined)
       this.#onDamaged(`The image record ${path} is damaged and passed over; import its image again.`)
-    if (version !== undefined) this.#known.set(file, { version, record })
+    this.#known.set(file, { version, record })
     return record
   }
 }
 
 /** Undefined for what is no record. */
-function recordFrom(text: string): ImageRecord | undefined {
+function recordFrom(text: string): WholeImageRecord | undefined {
   try {
     const { version: _, ...record } = schema.parse(JSON.parse(text))
     return record
   } catch {
     return undefined
   }
+}
+
+function withoutConfig(whole: WholeImageRecord | undefined): ImageRecord | undefined {
+  if (whole === undefined) return undefined
+  const { config: _, ...record } = whole
+  return record
 }
 
 interface KnownRecord {
@@ -172,8 +201,7 @@ interface KnownRecord {
 }
 
 /** Tells documents of one name apart: each is a file of its own, which is never written again. */
-async function versionOf(path: string): Promise<string> {
-  const { ino, ctimeNs, size } = await stat(path, { bigint: true })
+function versionOf({ ino, ctimeNs, size }: BigIntStats): string {
   return `${ino} ${ctimeNs} ${size}`
 }
 

@@ -11,9 +11,11 @@ export interface ImageCatalog {
    * Records an image; its names no longer mean any other image. Durable when it resolves. An image that is there stays
    * as it was recorded first, with all names that it was ever given.
    */
-  put(record: ImageRecord): Promise<void>
+  put(record: WholeImageRecord): Promise<void>
   /** In the order of their first names. */
   list(): Promise<ImageRecord[]>
+  /** With its config. @throws DomainError `not_found` when the image is no longer recorded. */
+  whole(record: ImageRecord): Promise<WholeImageRecord>
   /** Forgets an image. Absent is success. */
   delete(manifestDigest: Digest): Promise<void>
 }
@@ -26,9 +28,13 @@ export interface ImageRecord {
   readonly platform: Platform
   /** Base first; the last one's chain is the image. */
   readonly layers: readonly RecordedLayer[]
+  readonly importedAt: Date
+}
+
+/** A config may have megabytes, and records of all images are in memory: so it is read for the one image that it is needed of. */
+export interface WholeImageRecord extends ImageRecord {
   /** The image config, byte for byte. */
   readonly config: string
-  readonly importedAt: Date
 }
 
 export interface RecordedLayer {

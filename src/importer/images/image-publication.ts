@@ -5,7 +5,7 @@ import { unknownChain } from '../chain/chain-rules.ts'
 import type { PublishedImage } from '../import-service.ts'
 import type { ImagePublisher, PublishedDataset } from '../smartos/image-publisher.ts'
 import { imageUuidOf } from '../smartos/image-uuid.ts'
-import type { ImageRecord } from './image-catalog.ts'
+import type { ImageRecord, WholeImageRecord } from './image-catalog.ts'
 import { topChainOf } from './image-record.ts'
 import { tritonImageOfRecord } from './record-for-triton.ts'
 
@@ -22,7 +22,7 @@ export function publisherOf(chains: ChainStore): ImagePublisher {
 /** @throws DomainError as `ImportService.publish`. */
 export async function publishImage(
   chains: ChainStore,
-  record: ImageRecord,
+  record: WholeImageRecord,
   options: Abortable & { readonly kernelVersion?: string | undefined } = {},
 ): Promise<PublishedDataset> {
   const publisher = publisherOf(chains)

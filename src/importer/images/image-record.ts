@@ -3,9 +3,9 @@ import { formatPlatform } from '../../storage/platform.ts'
 import { formatImageName } from '../../storage/reference.ts'
 import type { ResolvedImage } from '../../storage/remote/image-source.ts'
 import type { ImageSummary } from '../import-service.ts'
-import type { ImageRecord } from './image-catalog.ts'
+import type { ImageRecord, WholeImageRecord } from './image-catalog.ts'
 
-export function recordOf(image: ResolvedImage, importedAt: Date): ImageRecord {
+export function recordOf(image: ResolvedImage, importedAt: Date): WholeImageRecord {
   const { os, architecture, variant } = image.config
   return {
     names: [formatImageName(image.name)],

@@ -2,14 +2,14 @@ import type { Abortable } from '../../storage/abortable.ts'
 import { parseImageConfig } from '../../storage/image-config.ts'
 import type { ChainSnapshot, ChainStore } from '../chain/chain-store.ts'
 import type { InspectedImage, InspectedLayer } from '../import-service.ts'
-import type { ImageRecord, RecordedLayer } from './image-catalog.ts'
+import type { RecordedLayer, WholeImageRecord } from './image-catalog.ts'
 import { type ImageUse, summaryOf } from './image-record.ts'
 import { tritonImageOfRecord } from './record-for-triton.ts'
 
 /** What the image's record says, with what the chain store remembers of its layers. */
 export async function inspectImage(
   chains: ChainStore,
-  record: ImageRecord,
+  record: WholeImageRecord,
   use: ImageUse,
   options: Abortable & { readonly kernelVersion?: string | undefined } = {},
 ): Promise<InspectedImage> {

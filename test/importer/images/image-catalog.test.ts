@@ -6,11 +6,12 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { isDomainError } from '../../../src/errors.ts'
 import { DirectoryImageCatalog } from '../../../src/importer/images/directory-image-catalog.ts'
 import { findImage } from '../../../src/importer/images/find-image.ts'
-import type { ImageRecord } from '../../../src/importer/images/image-catalog.ts'
+import type { WholeImageRecord } from '../../../src/importer/images/image-catalog.ts'
 import { chainIdsOf } from '../../../src/storage/chain-id.ts'
 import { digestOf, hexOf, parseDiffId } from '../../../src/storage/digest.ts'
+import { listed } from '../../support/image-records.ts'
 
-function record(seed: string, ...names: string[]): ImageRecord {
+function record(seed: string, ...names: string[]): WholeImageRecord {
   const digest = digestOf(Buffer.from(seed))
   const diffId = parseDiffId(digest)
   return {
@@ -34,7 +35,25 @@ describe('DirectoryImageCatalog', () => {
   it('gives back what was put, also after a restart', async () => {
     const one = record('1', 'localhost:5000/a:1')
     await new DirectoryImageCatalog(directory).put(one)
-    assert.deepEqual(await new DirectoryImageCatalog(directory).list(), [one])
+    assert.deepEqual(await new DirectoryImageCatalog(directory).list(), [listed(one)])
+  })
+
+  it('catalog-memory: lists many large configs without keeping them, and reads the one that is wanted', async () => {
+    const large = Array.from({ length: 4 }, (_, index) => {
+      const filler = String(index).repeat(1024 * 1024)
+      return { ...record(`large ${index}`, `x/${index}:1`), config: JSON.stringify({ os: 'linux', filler }) }
+    })
+    const writer = new DirectoryImageCatalog(directory)
+    for (const one of large) await writer.put(one)
+    const catalog = new DirectoryImageCatalog(directory)
+    assert.deepEqual(await catalog.list(), large.map(listed))
+    for (const one of large) assert.deepEqual(await catalog.whole(one), one)
+    const [first] = large
+    assert.ok(first)
+    await writer.put(record('other', ...first.names))
+    assert.deepEqual(await catalog.whole(first), { ...first, names: [] })
+    await writer.delete(first.manifestDigest)
+    await assert.rejects(catalog.whole(first), error => isDomainError(error, 'not_found'))
   })
 
   it('lists in the order of names and forgets what is deleted', async () => {
@@ -57,7 +76,7 @@ describe('DirectoryImageCatalog', () => {
     const [ours, theirs] = [new DirectoryImageCatalog(directory), new DirectoryImageCatalog(directory)]
     const one = record('1', 'x/a:1')
     await ours.put(one)
-    assert.deepEqual(await ours.list(), [one])
+    assert.deepEqual(await ours.list(), [listed(one)])
     for (let round = 2; round < 30; round += 1) {
       await theirs.put(record('1', `x/a:${round}`))
       const [seen] = await ours.list()
@@ -66,7 +85,7 @@ describe('DirectoryImageCatalog', () => {
     await theirs.delete(one.manifestDigest)
     assert.deepEqual(await ours.list(), [])
     await theirs.put(one)
-    assert.deepEqual(await ours.list(), [one])
+    assert.deepEqual(await ours.list(), [listed(one)])
   })
 
   it('passes over a damaged document, tells of it once, and takes its image again', async () => {
@@ -79,12 +98,12 @@ describe('DirectoryImageCatalog', () => {
     for (const text of ['', '{}', '{"version":1', 'null', JSON.stringify({ version: 2 })]) {
       await writeFile(path, text)
       told.length = 0
-      assert.deepEqual(await catalog.list(), [kept])
-      assert.deepEqual(await catalog.list(), [kept])
+      assert.deepEqual(await catalog.list(), [listed(kept)])
+      assert.deepEqual(await catalog.list(), [listed(kept)])
       assert.deepEqual(told, [`The image record ${path} is damaged and passed over; import its image again.`])
     }
     await catalog.put(spoiled)
-    assert.deepEqual(await catalog.list(), [kept, spoiled])
+    assert.deepEqual(await catalog.list(), [listed(kept), listed(spoiled)])
   })
 
   it('lets a name mean one image only, the last one', async () => {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { DirectoryImageCatalog } from '../../../src/importer/images/directory-image-catalog.ts'
 import { LastUse } from '../../../src/importer/images/last-use.ts'
 import { layerOn } from '../../support/fake-layers.ts'
-import { imageRecord } from '../../support/image-records.ts'
+import { imageRecord, listed } from '../../support/image-records.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temporary-directory.ts'
 
 const imported = new Date('2026-01-02T03:04:05.678Z')
@@ -79,7 +79,7 @@ describe('LastUse', () => {
     const before = await stat(join(directory.path, file))
     now += minute
     await lastUse().touch(record.manifestDigest)
-    assert.deepEqual(await catalog.list(), [record])
+    assert.deepEqual(await catalog.list(), [listed(record)])
     assert.equal(await catalog.sweep(), 0)
     assert.equal((await stat(join(directory.path, file))).mtimeMs, before.mtimeMs)
     assert.deepEqual(await lastUse().of(record), new Date(now))
