@@ -26,6 +26,7 @@ export function imageRecord(
 }
 
 /** As the catalog lists it. */
-export function listed({ config: _, ...record }: WholeImageRecord): ImageRecord {
+export function listed(whole: WholeImageRecord): ImageRecord {
+  const { config: _, ...record } = whole
   return record
 }
